@@ -1,0 +1,59 @@
+# Two commands do all the set-up: `make sweep SWEEP=quickstart` and `make test`. `make help` lists the rest.
+
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+SWEEP   ?= quickstart
+RESULTS ?= output
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+# Options of the sweep commands, each passed on only if it is given.
+CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS))
+PLACE  = $(if $(ADDRESS),--address $(ADDRESS)) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep plan status data ui tables bench test lint format clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## install everything into .venv (the other commands do it when needed)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (once; a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b RESULTS= ADDRESS= GPUS_PER_STACK=]
+	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE)
+
+plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= RESULTS=]
+	@$(BIN)/smore-sweep plan $(SWEEP) $(CHOICE)
+
+status: $(READY)  ## how far every sweep is: [RESULTS=]
+	@$(BIN)/smore-sweep status --results $(RESULTS)
+
+data: $(READY)  ## make episodes of a task: TASK=FetchReach [EPISODES=1000]
+	@$(BIN)/smore-sweep data $(TASK) $(if $(EPISODES),--episodes $(EPISODES))
+
+ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
+	@$(BIN)/smore-sweep ui --results $(RESULTS) $(if $(PORT),--port $(PORT))
+
+tables: $(READY)  ## write the LaTeX tables of every finished sweep into tables/: [RESULTS=]
+	@$(BIN)/python analysis/tables.py --results $(RESULTS)
+
+bench: $(READY)  ## measure training speed and overhead on this machine
+	@$(BIN)/smore-sweep bench
+
+test: $(READY)  ## all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+format: $(READY)  ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:  ## remove the virtual environment and caches (not the results)
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache

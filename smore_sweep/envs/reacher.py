@@ -1,0 +1,110 @@
+"""Reacher as a goal environment: the two-link arm of gym's ``Reacher-v2`` behind the baselines' ``ReacherGoalWrapper``.
+
+The arm and the resets are Gymnasium's ``ReacherEnv`` (``Reacher-v5``), the observation and the reward are the paper's.
+
+Deviations from the paper's environment, which was made with the old ``gym`` and ``mujoco_py``:
+
+* ``Reacher-v5`` on the current ``mujoco`` stands in for ``Reacher-v2`` on ``mujoco_py``. The model file (arm, motors,
+  RK4 integrator, frame skip 2 of 0.01 s) and the reset distributions are the same, but the simulator is newer, so
+  trajectories agree in distribution only. ``Reacher-v5`` drops the constant zero z difference from its observation;
+  it is put back here. Its change of the dense reward does not matter: only the sparse reward is used.
+* The random numbers come from ``np.random.Generator``, so seeds give other episodes than the old ``gym`` gave.
+* The wrapper adds the target to the difference ``fingertip - target``; here the fingertip is read from the simulator,
+  which differs by rounding only and makes ``observation[8:10]`` equal to ``achieved_goal`` to the last bit.
+* Observations are float64 (as the Fetch environments').
+
+The fingertip's position is the one of the integrator's last stage, up to 1e-5 m from what the joint angles of the same
+observation imply (a trait of how MuJoCo steps).
+
+One trait is kept on purpose: ``observation[4:6]`` always holds the commanded goal. A sample that was relabelled with
+another goal therefore carries the old goal in its observation as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.mujoco.reacher_v5 import ReacherEnv
+from gymnasium.spaces import Box, Dict
+from gymnasium.utils import EzPickle
+from gymnasium_robotics.core import GoalEnv
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Observation = dict[str, Array]
+
+DISTANCE_THRESHOLD = 0.05  # metres, between fingertip and target
+
+
+class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
+    """Move the fingertip of a planar two-link arm (links of 0.10 m and 0.11 m) to a target.
+
+    Observation, a dict of float64 arrays:
+
+    * ``observation`` (11,): cos of both joint angles, sin of both, target x and y (m), both joint velocities (rad/s),
+      fingertip x and y (m, absolute), z of fingertip minus target (m, constantly 0);
+    * ``achieved_goal`` (2,): fingertip x and y (m);
+    * ``desired_goal`` (2,): target x and y (m).
+
+    Action: (2,) float32 in [-1, 1], the torques of the two joints as fractions of the motors' largest.
+    Reward: -1 while the fingertip is further than 0.05 m from the target, else 0. Success: nearer than 0.05 m.
+    Reset: joint angles U(-0.1, 0.1) rad, joint velocities U(-0.005, 0.005) rad/s, target uniform in the disc of
+    radius 0.2 m around the base. One step is 0.02 s. The episode never ends of itself.
+    """
+
+    def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
+        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        ReacherEnv.__init__(self, render_mode=render_mode, **kwargs)
+        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
+        self.observation_space = Dict(
+            {
+                name: Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
+                for name, size in (("observation", 11), ("achieved_goal", 2), ("desired_goal", 2))
+            }
+        )
+
+    def step(  # type: ignore[override]  # the base returns an array, a goal environment a dict
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
+        """Apply the torques for 0.02 s. ``info["is_success"]`` is 1.0 if the fingertip is now near enough, else 0.0."""
+        self.do_simulation(action, self.frame_skip)  # the simulator clips the torques to [-1, 1]
+        observation = self._get_obs()
+        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+        info = {"is_success": float(self._is_success(achieved, desired))}
+        if self.render_mode == "human":
+            self.render()  # type: ignore[no-untyped-call]
+        return observation, self.compute_reward(achieved, desired, info), False, False, info
+
+    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
+        """The sparse reward of goals of shape (..., 2), of shape (...): -1 beyond the threshold, 0 at it and within."""
+        too_far = _distance(achieved_goal, desired_goal) > DISTANCE_THRESHOLD
+        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
+
+    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: reaching the goal is not the end, staying there counts."""
+        return False
+
+    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
+        return False
+
+    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
+        """Whether goals of shape (..., 2) are nearer than the threshold, of shape (...). At it they are not."""
+        return _distance(achieved_goal, desired_goal) < DISTANCE_THRESHOLD
+
+    def _get_obs(self) -> Observation:
+        angles, target = self.data.qpos[:2], self.data.qpos[2:]
+        tip = self.data.body("fingertip").xpos
+        height = tip[2:] - self.data.body("target").xpos[2:]
+        observation = (np.cos(angles), np.sin(angles), target, self.data.qvel[:2], tip[:2], height)
+        return {
+            "observation": np.concatenate(observation),
+            "achieved_goal": tip[:2].copy(),
+            "desired_goal": target.copy(),
+        }
+
+
+def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
+    """The Euclidean distance in metres of goals of shape (..., 2), of shape (...)."""
+    return np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)

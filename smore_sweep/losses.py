@@ -1,0 +1,30 @@
+"""Loss pieces that several methods share. Every function maps tensors of shape ``[..., B]`` without reducing over members."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def expectile_loss(residual: torch.Tensor, expectile: torch.Tensor) -> torch.Tensor:
+    """``|expectile - 1(u < 0)| u^2`` for ``u = target - value``: for expectiles above 1/2 the value rises towards the
+    upper part of the target's distribution (Kostrikov et al. 2022, Eq. 5)."""
+    return torch.where(residual < 0, 1.0 - expectile, expectile) * residual.square()
+
+
+def exponential_weights(advantages: torch.Tensor, temperature: torch.Tensor, clip: float = 100.0) -> torch.Tensor:
+    """AWR weights ``min(exp(temperature * advantage), clip)``. The exponent is clipped, so nothing overflows."""
+    return torch.exp((temperature * advantages).clamp(max=math.log(clip)))
+
+
+def gaussian_log_prob(actions: torch.Tensor, means: torch.Tensor, log_std: torch.Tensor) -> torch.Tensor:
+    """Log density ``[..., B]`` of ``actions`` ``[..., B, A]`` under a diagonal Gaussian with ``log_std`` ``[..., 1, A]``."""
+    scaled = (actions - means) * torch.exp(-log_std)
+    constant = 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
+    return -0.5 * scaled.square().sum(-1) - log_std.sum(-1) - constant
+
+
+def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
+    """``log mean exp`` over the last axis, without overflow."""
+    return torch.logsumexp(values, -1) - math.log(values.shape[-1])

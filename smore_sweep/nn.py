@@ -1,0 +1,211 @@
+"""Stacked networks: every parameter carries a leading dimension of ``copies * M`` (twin critics are two copies).
+
+A network's parameters live in one flat buffer, so its gradient, its Adam step and its target update are one operation
+each. Forward and backward passes are written out (:class:`_Pass`): products go straight into their place, biases and
+activations are applied in place, and on a CPU the passes run member by member, so the activations of one member stay in
+the cache and its numbers are bitwise the same in a stack of any size. On a GPU a pass is one batched product a layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from smore_sweep.method import NetworkSpec
+from smore_sweep.seeding import key
+
+LAYER_NORM_EPS = 1e-5
+
+Leaves = list[dict[str, torch.Tensor]]
+"""Parameters by block, then by leaf name."""
+
+
+class Network:
+    """One stacked MLP and, if its spec says so, its target. ``seeds`` are the members', M in number."""
+
+    def __init__(self, spec: NetworkSpec, name: str, seeds: Sequence[int], device: torch.device) -> None:
+        self.spec = spec
+        self.members = len(seeds)
+        self.stack = spec.copies * self.members
+        self._layout = {leaf: torch.Size((self.stack, *shape)) for leaf, shape in spec.shapes().items()}
+        initial = [_initial(spec, leaf, shape[1:], name, seeds).flatten() for leaf, shape in self._layout.items()]
+        self.flat = torch.cat(initial).to(device)
+        self.target_flat = self.flat.clone() if spec.target_rate else None
+        self.blocks = [slice(e, e + 1) for e in range(self.stack)] if device.type == "cpu" else [slice(None)]
+        """Members that are computed together: one by one on a CPU, all at once on a GPU."""
+        self.parameters = self.by_block(self.flat)
+        self.target_parameters = self.by_block(self.target_flat) if self.target_flat is not None else None
+        self.flat.requires_grad_()
+
+    def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """A buffer that is laid out as the parameters, as views by leaf name."""
+        views, start = {}, 0
+        for leaf, shape in self._layout.items():
+            views[leaf] = flat[start : start + shape.numel()].view(shape)
+            start += shape.numel()
+        return views
+
+    def by_block(self, flat: torch.Tensor) -> Leaves:
+        """The leaves of a buffer, cut into :attr:`blocks`."""
+        leaves = self.leaves(flat)
+        return [{name: leaf[block] for name, leaf in leaves.items()} for block in self.blocks]
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Forward pass of the trained parameters: inputs ``[M, B, .]`` are concatenated; gives
+        ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy."""
+        return self._shape(_Pass.apply(self, self._joined(inputs), self.flat))
+
+    def frozen(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Forward pass of the trained parameters as constants: no gradient reaches them, nor the inputs."""
+        with torch.no_grad():
+            return self._shape(_forward(self, self._joined(inputs), self.parameters, keep=False)[0])
+
+    def target(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Forward pass of the target parameters, without gradient."""
+        assert self.target_parameters is not None, "this network was declared without a target"
+        with torch.no_grad():
+            return self._shape(_forward(self, self._joined(inputs), self.target_parameters, keep=False)[0])
+
+    def input_gradient(self, inputs: torch.Tensor) -> torch.Tensor:
+        """``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own gradient
+        reaches the parameters (gradient penalties need it; no second pass through autograd)."""
+        leaves, activations, h = self.leaves(self.flat), [], inputs
+        for i in range(len(self.spec.hidden)):
+            h = torch.tanh(torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"]))
+            activations.append(h)
+        gradient = leaves[f"w{len(activations)}"].transpose(-1, -2)
+        for i in reversed(range(len(activations))):
+            gradient = (gradient * (1.0 - activations[i].square())) @ leaves[f"w{i}"].transpose(-1, -2)
+        return gradient
+
+    @property
+    def log_std(self) -> torch.Tensor:
+        """``[M, 1, outputs]``."""
+        return self.leaves(self.flat)["log_std"]
+
+    def move_target(self, step: torch.Tensor) -> None:
+        """Move the target after update number ``step`` (a 0-d integer tensor)."""
+        if self.target_flat is not None:
+            due = (step % self.spec.target_period == 0).to(self.flat.dtype)
+            self.target_flat.lerp_(self.flat.detach(), self.spec.target_rate * due)
+
+    def by_member(self, leaf: torch.Tensor) -> torch.Tensor:
+        """A leaf-shaped tensor as ``[M, copies, ...]``, the form in which members are saved one by one."""
+        return leaf.view(self.spec.copies, self.members, *leaf.shape[1:]).transpose(0, 1)
+
+    def _joined(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        joined = torch.cat(inputs, -1) if len(inputs) > 1 else inputs[0]
+        return joined.repeat(self.spec.copies, 1, 1) if self.spec.copies > 1 else joined
+
+    def _shape(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.view(self.spec.copies, self.members, *outputs.shape[1:]) if self.spec.copies > 1 else outputs
+
+
+Networks = dict[str, Network]
+
+
+@dataclass
+class _Layer:
+    """What the backward pass needs of a hidden layer: its activations and, with LayerNorm, what was normalised."""
+
+    activations: torch.Tensor
+    normalised: torch.Tensor | None = None
+    rstd: torch.Tensor | None = None
+
+
+def _forward(
+    net: Network, x: torch.Tensor, parameters: Leaves, *, keep: bool
+) -> tuple[torch.Tensor, list[list[_Layer]]]:
+    """Outputs ``[stack, B, outputs]`` for ``x`` ``[stack, B, inputs]`` and, to ``keep``, each block's hidden layers."""
+    spec, last = net.spec, len(net.spec.hidden)
+    outputs = x.new_empty(net.stack, x.shape[1], spec.outputs)
+    kept = []
+    # A LayerNorm that is given a unit scale takes half the time of one that is given none.
+    ones, zeros = x.new_ones(max(spec.hidden)), x.new_zeros(max(spec.hidden))
+    for block, leaves in zip(net.blocks, parameters, strict=True):
+        h, layers = x[block], []
+        for i, width in enumerate(spec.hidden):
+            z = torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"])
+            layer = _Layer(z)
+            if spec.layer_norm:
+                layer.normalised, _, layer.rstd = torch.native_layer_norm(
+                    z, (width,), ones[:width], zeros[:width], LAYER_NORM_EPS
+                )
+                torch.addcmul(leaves[f"shift{i}"], layer.normalised, leaves[f"scale{i}"], out=z)
+            h = z.relu_() if spec.activation == "relu" else z.tanh_()
+            if keep:
+                layers.append(layer)
+        torch.baddbmm(leaves[f"b{last}"], h, leaves[f"w{last}"], out=outputs[block])
+        kept.append(layers)
+    return outputs, kept
+
+
+class _Pass(torch.autograd.Function):
+    """A forward pass whose backward pass writes every leaf's gradient straight into one flat buffer."""
+
+    @staticmethod
+    def forward(ctx: Any, net: Network, x: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
+        outputs, ctx.kept = _forward(net, x, net.parameters, keep=True)
+        ctx.net, ctx.x = net, x
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        net: Network = ctx.net
+        spec, last = net.spec, len(net.spec.hidden)
+        flat_gradient = torch.empty_like(net.flat)
+        if spec.log_std:
+            net.leaves(flat_gradient)["log_std"].zero_()
+        x_gradient = torch.empty_like(ctx.x) if ctx.needs_input_grad[1] else None
+        for block, leaves, out, layers in zip(
+            net.blocks, net.parameters, net.by_block(flat_gradient), ctx.kept, strict=True
+        ):
+            d = gradients[0][block]
+            for i in reversed(range(last + 1)):
+                before = layers[i - 1].activations if i else ctx.x[block]
+                torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
+                torch.sum(d, 1, keepdim=True, out=out[f"b{i}"])
+                if i == 0:
+                    break
+                d = torch.bmm(d, leaves[f"w{i}"].transpose(1, 2))
+                if spec.activation == "relu":
+                    torch.ops.aten.threshold_backward.grad_input(d, before, 0, grad_input=d)
+                else:
+                    torch.ops.aten.tanh_backward.grad_input(d, before, grad_input=d)
+                normalised, rstd = layers[i - 1].normalised, layers[i - 1].rstd
+                if normalised is not None and rstd is not None:
+                    torch.sum(d * normalised, 1, keepdim=True, out=out[f"scale{i - 1}"])
+                    torch.sum(d, 1, keepdim=True, out=out[f"shift{i - 1}"])
+                    d = _layer_norm_backward(d.mul_(leaves[f"scale{i - 1}"]), normalised, rstd)
+            if x_gradient is not None:
+                torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])
+        return None, x_gradient, flat_gradient
+
+
+def _layer_norm_backward(d: torch.Tensor, normalised: torch.Tensor, rstd: torch.Tensor) -> torch.Tensor:
+    """Gradient of a layer normalisation without scale and shift, in ``d``'s place."""
+    along = (d * normalised).mean(-1, keepdim=True)
+    return d.sub_(d.mean(-1, keepdim=True)).addcmul_(normalised, along, value=-1.0).mul_(rstd)
+
+
+def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seeds: Sequence[int]) -> torch.Tensor:
+    """Initial values ``[copies * M, *shape]``; each member's depend on nothing but its seed."""
+    kind = leaf.rstrip("0123456789")
+    if kind == "scale":
+        return torch.ones(spec.copies * len(seeds), *shape)
+    if kind != "w":
+        return torch.zeros(spec.copies * len(seeds), *shape)
+    values = torch.empty(spec.copies * len(seeds), *shape)
+    for copy in range(spec.copies):
+        for member, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(key(seed, "init", name, leaf, copy))
+            weight = values[copy * len(seeds) + member]
+            if spec.init == "orthogonal":
+                torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0), generator=generator)
+            else:
+                torch.nn.init.xavier_uniform_(weight, generator=generator)
+    return values

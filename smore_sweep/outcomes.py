@@ -1,0 +1,36 @@
+"""What evaluation episodes leave behind, and the numbers that are computed from it, for all methods alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+METRICS = ("return99", "return98", "success", "final_distance")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Raw outcomes of ``E`` episodes of ``T`` steps, all ``[E, T]`` and about the state after each action: ``reached``
+    (within the reward's threshold), ``succeeded`` (within the success threshold), ``distances`` (to the goal, in its
+    units)."""
+
+    reached: NDArray[np.bool_]
+    succeeded: NDArray[np.bool_]
+    distances: NDArray[np.float32]
+
+    def summary(self) -> dict[str, float]:
+        """``return99``, ``return98``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0;
+        ``success``: share of episodes that succeed after the last action; ``final_distance``: mean distance then."""
+        return {
+            "return99": discounted_return(self.reached, 0.99),
+            "return98": discounted_return(self.reached, 0.98),
+            "success": float(self.succeeded[:, -1].mean()),
+            "final_distance": float(self.distances[:, -1].mean(dtype=np.float64)),
+        }
+
+
+def discounted_return(reached: NDArray[np.bool_], discount: float) -> float:
+    """Mean over episodes ``[E, T]`` of the discounted sum of {0, 1} rewards."""
+    return float((reached * discount ** np.arange(reached.shape[1])).sum(1).mean())

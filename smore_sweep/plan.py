@@ -1,0 +1,145 @@
+"""What a sweep still has to do. The state of every run is read off the results folder; nothing is remembered."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smore_sweep import record
+from smore_sweep.method import SpecError
+from smore_sweep.spec import RunSpec, Stack, Sweep
+from smore_sweep.tasks import task
+
+PRODUCT_SHARE = 0.4
+"""Share of the machine's matrix-product rate that training typically reaches, for estimates only."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The expected runs of a sweep at a scale, and where each stands. ``behind`` holds the updates that partial runs have
+    behind them, by run id."""
+
+    sweep: Sweep
+    scale: str
+    runs: list[RunSpec]
+    states: dict[str, str]
+    behind: dict[str, int]
+
+    @property
+    def pending(self) -> list[tuple[RunSpec, int]]:
+        """Runs that are not done, with the updates behind them."""
+        return [(run, self.behind.get(run.run_id, 0)) for run in self.runs if self.states[run.run_id] != record.DONE]
+
+    def count(self, state: str) -> int:
+        """How many runs are ``done``, ``partial`` or ``missing``."""
+        return sum(1 for run in self.runs if self.states[run.run_id] == state)
+
+    def rows(self) -> list[tuple[str, str, float, Counter[str], RunSpec]]:
+        """(task, method label, expert share, runs by state, one of the runs) for every cell, in declared order."""
+        cells: dict[tuple[str, str, float], list[RunSpec]] = defaultdict(list)
+        for run in self.runs:
+            cells[run.task, run.method.label, run.expert_share].append(run)
+        return [(*key, Counter(self.states[run.run_id] for run in runs), runs[0]) for key, runs in cells.items()]
+
+    def pools(self) -> dict[tuple[str, str], int]:
+        """Episodes that the pending runs need: (task, policy) to count."""
+        needed: dict[tuple[str, str], int] = {}
+        for run, _ in self.pending:
+            for policy, count in (
+                ("expert", run.expert_episodes),
+                ("random", run.budget.episodes - run.expert_episodes),
+            ):
+                needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
+        return needed
+
+
+def sweep_names() -> list[str]:
+    """The sweeps that exist: one file each in ``sweeps/``."""
+    import sweeps
+
+    return sorted(module.name for module in pkgutil.iter_modules(sweeps.__path__) if not module.name.startswith("_"))
+
+
+def load_sweep(name: str) -> Sweep:
+    """The sweep of that name, or a :class:`SpecError` that lists the valid names."""
+    if name not in sweep_names():
+        raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}")
+    sweep: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    return sweep
+
+
+def make_plan(
+    sweep: Sweep, scale: str | None, results: Path, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+) -> Plan:
+    """Expand a sweep and look up what is there. Raises :class:`SpecError` for anything wrong in the declaration."""
+    for name in tasks or ():
+        task(name)
+    runs = sweep.expand(scale, seeds=seeds, tasks=tasks)
+    for run in runs:
+        task(run.task)
+    states = {run.run_id: record.state(results, run.run_id) for run in runs}
+    behind = {}
+    for run_id, state in states.items():
+        if state == record.PARTIAL:
+            partial = record.load(results, run_id)
+            if partial is None:
+                states[run_id] = record.MISSING
+            else:
+                behind[run_id] = partial.update
+    return Plan(sweep, sweep.scale(scale), runs, states, behind)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Rough seconds for data, training and evaluation on this machine's CPU cores."""
+
+    data: float
+    training: float
+    evaluation: float
+
+    @property
+    def total(self) -> float:
+        """Their sum."""
+        return self.data + self.training + self.evaluation
+
+
+def estimate(plan: Plan, missing_episodes: dict[tuple[str, str], int], cores: int) -> Estimate:
+    """Time of what is pending, from the size of the networks and a short matrix-product calibration."""
+    data = sum(
+        count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
+    )
+    flops = evaluation = 0.0
+    for run, behind in plan.pending:
+        row, budget = task(run.task), run.budget
+        flops += (budget.updates - behind) * run.method.flops(row.sizes, budget.batch_size)
+        rounds = (budget.updates - behind) // budget.evaluate_every
+        episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
+        evaluation += episodes * row.horizon * row.step_milliseconds
+    rate = _product_rate() * PRODUCT_SHARE if flops else 1.0
+    return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
+
+
+def _product_rate() -> float:
+    """Floating-point operations per second of single-precision products on all cores, measured for about 0.1 s."""
+    import numpy as np
+
+    left = np.ones((1024, 256), np.float32)
+    right = np.ones((256, 256), np.float32)
+    left @ right
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < 0.1:
+        left @ right
+        count += 1
+    return count * 2 * left.size * right.shape[1] / (time.perf_counter() - started)
+
+
+def describe_stacks(stacks: Sequence[Stack]) -> str:
+    """``4 stacks of 5``, or ``3 stacks of 3 to 5``."""
+    sizes = sorted({len(stack.runs) for stack in stacks})
+    several = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"{len(stacks)} stack{'s' * (len(stacks) > 1)} of {several}"

@@ -1,0 +1,135 @@
+"""The record of one run, and its two files. A run's state - done, partial, missing - is what these files say.
+
+``<results>/runs/<run id>/partial.npz``   everything that the run needs to go on, replaced at each evaluation
+``<results>/runs/<run id>/done.npz``      its outcomes, written once
+
+Files are written under a temporary name and renamed, so a kill leaves the old one or the new. They are plain NumPy
+archives without pickled objects, so reading them executes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.outcomes import Outcomes
+
+DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
+
+
+@dataclass
+class Record:
+    """``content`` is the run's (:meth:`RunSpec.content`). ``evaluations`` maps the number of updates to the outcomes then;
+    ``metrics`` maps it to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial."""
+
+    content: dict[str, Any]
+    status: str = PARTIAL
+    update: int = 0
+    seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[int, dict[str, float]] = field(default_factory=dict)
+    evaluations: dict[int, Outcomes] = field(default_factory=dict)
+    learner: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of the last evaluation, which is the final one of a done run."""
+        return self.evaluations[max(self.evaluations)].summary()
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Where a run's files lie."""
+    return results / "runs" / run_id
+
+
+def state(results: Path, run_id: str) -> str:
+    """``done``, ``partial`` or ``missing``, by which files are there. (A diverged run is done: it has its outcome.)"""
+    folder = run_folder(results, run_id)
+    if (folder / "done.npz").exists():
+        return DONE
+    return PARTIAL if (folder / "partial.npz").exists() else MISSING
+
+
+def save(results: Path, run_id: str, record: Record) -> Path:
+    """Write a run's file: ``partial.npz``, or ``done.npz`` in its place once the run has ended."""
+    folder = run_folder(results, run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = record.status != PARTIAL
+    path = folder / ("done.npz" if ended else "partial.npz")
+    temporary = folder / f".{path.name}.{os.getpid()}"
+    header = {
+        "content": record.content,
+        "status": record.status,
+        "update": record.update,
+        "seconds": record.seconds,
+        "facts": record.facts,
+        "metrics": record.metrics,
+    }
+    arrays: dict[str, NDArray[Any]] = {"header": np.array(json.dumps(header))}
+    for update, outcomes in record.evaluations.items():
+        for name, array in vars(outcomes).items():
+            arrays[f"evaluation/{update}/{name}"] = array
+    for name, array in record.learner.items():
+        arrays[f"learner/{name}"] = array
+    try:
+        with temporary.open("wb") as file:
+            if ended:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            else:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if ended:
+        (folder / "partial.npz").unlink(missing_ok=True)
+    return path
+
+
+def load(results: Path, run_id: str) -> Record | None:
+    """A run's record, or None if it has no file that can be read: a broken file counts as missing, and is removed."""
+    folder = run_folder(results, run_id)
+    for path in (folder / "done.npz", folder / "partial.npz"):
+        if path.exists():
+            try:
+                return _read(path)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                path.unlink(missing_ok=True)
+    return None
+
+
+def _read(path: Path) -> Record:
+    with np.load(path, allow_pickle=False) as archive:
+        header = json.loads(str(archive["header"]))
+        record = Record(
+            header["content"], header["status"], header["update"], header["seconds"], header["facts"],
+            {int(update): values for update, values in header["metrics"].items()},
+        )  # fmt: skip
+        evaluations: dict[int, dict[str, Any]] = {}
+        for name in archive.files:
+            kind, _, rest = name.partition("/")
+            if kind == "evaluation":
+                update, _, array = rest.partition("/")
+                evaluations.setdefault(int(update), {})[array] = archive[name]
+            elif kind == "learner":
+                record.learner[rest] = archive[name]
+        record.evaluations = {update: Outcomes(**arrays) for update, arrays in evaluations.items()}
+    return record
+
+
+def note_published(results: Path, run_id: str, tracking_uri: str) -> None:
+    """Remember that an ended run is shown in the tracking store at that address."""
+    (run_folder(results, run_id) / "published").write_text(tracking_uri)
+
+
+def is_published(results: Path, run_id: str, tracking_uri: str) -> bool:
+    """Whether an ended run is shown there."""
+    path = run_folder(results, run_id) / "published"
+    return path.exists() and path.read_text() == tracking_uri

@@ -1,0 +1,274 @@
+"""Episodes on the device, and the samplers that relabel their goals.
+
+One :class:`Store` holds the expert episodes first and the random ones after them; member ``j`` of a stack sees the first ``e_j``
+expert episodes and the first ``N - e_j`` random ones (the released rule: whole episodes, nested subsets), so members
+with different expert shares read the same memory.
+
+Index arithmetic, with ``T`` actions and ``T + 1`` states an episode: transition ``(n, t)`` is state row
+``n (T + 1) + t``, next-state row one further, and action row ``n T + t``. Goals live in a table of all achieved goals
+(one a state row) followed by the commanded goals (one an episode).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smore_sweep.episodes import Episodes, concatenate
+
+STD_FLOOR = 1e-2
+"""Smallest standard deviation that inputs are divided by: blocked joints would be noise blown up otherwise."""
+CLIP = 5.0
+"""Normalised inputs are clipped to +-5, as in the HER and GoFAR code."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Which transitions were drawn, for which goal; all ``[M, B]`` int64. ``goal`` indexes the goal table."""
+
+    episode: torch.Tensor
+    time: torch.Tensor
+    goal: torch.Tensor
+
+    def joined(self, other: Transitions) -> Transitions:
+        """These transitions followed by the other ones, along the batch axis."""
+        return Transitions(
+            torch.cat([self.episode, other.episode], -1),
+            torch.cat([self.time, other.time], -1),
+            torch.cat([self.goal, other.goal], -1),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Network inputs, ``[M, B, .]``; observations and goals are normalised if the method says so. ``rewards`` ``[M, B]``
+    are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode) and ``noise`` (whatever random
+    numbers the losses use) are there if the method's ``sample`` put them."""
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    next_observations: torch.Tensor
+    goals: torch.Tensor
+    achieved_goals: torch.Tensor
+    rewards: torch.Tensor
+    initial_observations: torch.Tensor | None = None
+    noise: torch.Tensor | None = None
+
+    def with_noise(self, noise: torch.Tensor) -> Batch:
+        """The same batch, with random numbers for the losses."""
+        return replace(self, noise=noise)
+
+
+@dataclass(frozen=True)
+class Store:
+    """All episodes of a task as flat tables, made once and shared by every stack (zero-copy on a CPU node).
+
+    ``states`` ``[rows, o + g]``: observation and achieved goal; ``actions`` ``[N T, a]``; ``goals``: see the module;
+    ``hits`` ``[k, 2]``: (episode, time of the achieved goal, >= 1) within the threshold of the commanded goal, sorted.
+    """
+
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    goals: NDArray[np.float32]
+    hits: NDArray[np.int64]
+    expert_episodes: int
+    episodes: int
+    horizon: int
+    observation_size: int
+
+    @classmethod
+    def build(cls, expert: Episodes, random: Episodes, threshold: float) -> Store:
+        """The store of two pools; ``threshold`` is the task's reward threshold."""
+        both = concatenate([expert, random])
+        distance = np.linalg.norm(both.achieved_goals[:, 1:] - both.desired_goals[:, None], axis=-1)
+        hits = np.argwhere(distance <= threshold)
+        hits[:, 1] += 1
+        states = np.concatenate([both.observations, both.achieved_goals], -1)
+        achieved = both.achieved_goals.reshape(-1, both.achieved_goals.shape[-1])
+        return cls(
+            states.reshape(-1, states.shape[-1]),
+            both.actions.reshape(-1, both.actions.shape[-1]),
+            np.concatenate([achieved, both.desired_goals]),
+            hits,
+            len(expert),
+            len(both),
+            both.actions.shape[1],
+            both.observations.shape[-1],
+        )
+
+    def statistics(self, expert_episodes: int, episodes: int) -> list[NDArray[np.float64]]:
+        """Of the dataset with that many expert episodes: observation mean and inverse deviation ``[o]``, then the same of
+        the goals ``[g]``, commanded and achieved."""
+        length = self.horizon + 1
+        spans = [
+            (0, expert_episodes),
+            (self.expert_episodes, self.expert_episodes + episodes - expert_episodes),
+        ]
+        states = np.concatenate([self.states[a * length : b * length] for a, b in spans])
+        commanded = [self.goals[len(self.states) :][a:b] for a, b in spans]
+        observations = states[:, : self.observation_size]
+        goals = np.concatenate([states[:, self.observation_size :], *commanded])
+        return [
+            statistic
+            for values in (observations, goals)
+            for statistic in (
+                values.mean(0, dtype=np.float64),
+                1 / np.maximum(values.std(0, dtype=np.float64), STD_FLOOR),
+            )
+        ]
+
+
+class Replay:
+    """Every member's view of the store.
+
+    ``expert_episodes`` gives each member's number of expert episodes ``e_j``, ``episodes`` the size ``N`` of every
+    member's dataset, ``threshold`` the task's reward threshold.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        expert_episodes: Sequence[int],
+        episodes: int,
+        threshold: float,
+        normalize: bool,
+        device: torch.device,
+    ) -> None:
+        for have, need, pool in (
+            (store.expert_episodes, max(expert_episodes), "expert"),
+            (store.episodes - store.expert_episodes, episodes - min(expert_episodes), "random"),
+        ):
+            if have < need:
+                raise ValueError(f"{need} {pool} episodes are needed, the store has {have}")
+        self.horizon = store.horizon
+        self.threshold = threshold
+        self._random_start = store.expert_episodes
+        self._observation_size = store.observation_size
+        self._commanded = len(store.states)
+        self._states = _tensor(store.states, device)
+        self._actions = _tensor(store.actions, device)
+        self._goals = _tensor(store.goals, device)
+
+        def column(values: Sequence[int]) -> torch.Tensor:
+            return torch.tensor(values, device=device)[:, None]
+
+        self._expert = column(expert_episodes)
+        self._episodes = column([episodes] * len(expert_episodes))
+
+        episode_of_hit = store.hits[:, 0]
+        expert_hits = [int(np.searchsorted(episode_of_hit, e)) for e in expert_episodes]
+        random_start = int(np.searchsorted(episode_of_hit, self._random_start))
+        random_end = [int(np.searchsorted(episode_of_hit, self._random_start + episodes - e)) for e in expert_episodes]
+        self._hits = _tensor(store.hits if len(store.hits) else np.ones((1, 2), np.int64), device)
+        self._expert_hits = column(expert_hits)
+        self._random_hits_start = random_start
+        self._hit_count = column([a + b - random_start for a, b in zip(expert_hits, random_end, strict=True)])
+
+        self._statistics: list[torch.Tensor] | None = None
+        if normalize:
+            by_count = {count: store.statistics(count, episodes) for count in set(expert_episodes)}
+            members = [by_count[count] for count in expert_episodes]
+            self._statistics = [
+                _tensor(np.stack(statistic).astype(np.float32)[:, None], device)
+                for statistic in zip(*members, strict=True)
+            ]
+
+    # Drawing transitions. Each function takes uniform numbers in [0, 1) of shape [k, M, B].
+
+    def own_goals(self, uniform: torch.Tensor) -> Transitions:
+        """``(n, t)`` uniform, with the commanded goal of the episode. Takes ``k = 2`` uniforms."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        return Transitions(episode, time, self._commanded + episode)
+
+    def future_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """``(n, t)`` uniform; with probability ``her_ratio`` the goal is an achieved goal of the same episode, its
+        index uniform over ``t+1 .. T`` inclusive, otherwise the commanded one. Takes ``k = 4`` uniforms."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        future = self._future_index(uniform[2], time)
+        relabelled = episode * (self.horizon + 1) + future
+        goal = torch.where(uniform[3] < her_ratio, relabelled, self._commanded + episode)
+        return Transitions(episode, time, goal)
+
+    def goal_transitions(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """The goal-transition distribution q(s, a, g) of SMORe (Sec. 3.2): transitions whose *next* achieved goal is g.
+
+        With probability ``her_ratio`` g is drawn as in :meth:`future_goals` and the transition is the one that enters
+        it, ``(n, f - 1)``. Otherwise it is uniform over the transitions that end within the threshold of their own
+        commanded goal, and g is that achieved goal (the released code's rule). If a member's data have no such
+        transition, the first branch is always taken. Takes ``k = 4`` uniforms."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        entered = self._future_index(uniform[2], time)
+        place = (uniform[0] * self._hit_count).long()
+        shifted = place - self._expert_hits + self._random_hits_start
+        hit = self._hits[torch.where(place < self._expert_hits, place, shifted).clamp(max=len(self._hits) - 1)]
+        relabel = (uniform[3] < her_ratio) | (self._hit_count == 0)
+        episode = torch.where(relabel, episode, hit[..., 0])
+        entered = torch.where(relabel, entered, hit[..., 1])
+        return Transitions(episode, entered - 1, episode * (self.horizon + 1) + entered)
+
+    # Reading what was drawn.
+
+    def batch(self, drawn: Transitions, *, initial: bool = False) -> Batch:
+        """Network inputs of the drawn transitions. Rewards are those of the next achieved goal and the relabelled goal,
+        both raw: ``-1[|ag' - g| > threshold]``."""
+        row = drawn.episode * (self.horizon + 1) + drawn.time
+        observations, achieved = self._state(row)
+        next_observations, next_achieved = self._state(row + 1)
+        goals = _take(self._goals, drawn.goal)
+        distance = torch.linalg.vector_norm(next_achieved - goals, dim=-1)
+        initial_observations = self._state(row - drawn.time)[0] if initial else None
+        return Batch(
+            observations=self.normalize_observations(observations),
+            actions=_take(self._actions, drawn.episode * self.horizon + drawn.time),
+            next_observations=self.normalize_observations(next_observations),
+            goals=self.normalize_goals(goals),
+            achieved_goals=self.normalize_goals(achieved),
+            rewards=-(distance > self.threshold).to(torch.float32),
+            initial_observations=None
+            if initial_observations is None
+            else self.normalize_observations(initial_observations),
+        )
+
+    def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
+        """``[M, B, o]``, by each member's dataset statistics; unchanged if normalisation is off."""
+        if self._statistics is None:
+            return observations
+        mean, scale, _, _ = self._statistics
+        return ((observations - mean) * scale).clamp(-CLIP, CLIP)
+
+    def normalize_goals(self, goals: torch.Tensor) -> torch.Tensor:
+        """``[M, B, g]``, by each member's statistics of commanded and achieved goals."""
+        if self._statistics is None:
+            return goals
+        _, _, mean, scale = self._statistics
+        return ((goals - mean) * scale).clamp(-CLIP, CLIP)
+
+    def _uniform_transition(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        place = (first * self._episodes).long()
+        episode = torch.where(place < self._expert, place, place - self._expert + self._random_start)
+        return episode, (second * self.horizon).long()
+
+    def _future_index(self, uniform: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return time + 1 + (uniform * (self.horizon - time)).long()
+
+    def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        state = _take(self._states, row)
+        return state[..., : self._observation_size], state[..., self._observation_size :]
+
+
+def _take(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return table.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
+
+
+def _tensor(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """The array on the device; on a CPU the very same memory, which nobody writes to (Ray's arrays are read-only)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)

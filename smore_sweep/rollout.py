@@ -1,0 +1,81 @@
+"""Making episodes: roll-outs of the uniform-random policy and of a task's noisy expert, in MuJoCo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.seeding import episode_seed
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    import gymnasium
+
+POLICIES = ("random", "expert")
+EXPERT_NOISE = 0.2
+"""Standard deviation of the Gaussian noise on the expert's actions, for diversity (the WGCSL data are noisy too)."""
+CHUNK = 20
+"""Episodes a job: about a second of MuJoCo."""
+
+
+@lru_cache(maxsize=4)
+def environment(name: str) -> gymnasium.Env[Any, Any]:
+    """This process's environment of a task, made once."""
+    return task(name).make()
+
+
+def rollout(name: str, policy: str, first: int, count: int) -> Episodes:
+    """Episodes ``first .. first + count - 1`` of a pool. Each depends on nothing but its task, policy and number."""
+    row = task(name)
+    env = environment(name)
+    expert = row.expert_policy() if policy == "expert" else None
+    sizes, horizon = row.sizes, row.horizon
+    made = Episodes(
+        np.empty((count, horizon + 1, sizes.observation), np.float32),
+        np.empty((count, horizon, sizes.action), np.float32),
+        np.empty((count, horizon + 1, sizes.goal), np.float32),
+        np.empty((count, sizes.goal), np.float32),
+    )
+    for i in range(count):
+        seed = episode_seed("data", name, policy, first + i)
+        generator = np.random.default_rng(seed)
+        observation, _ = env.reset(seed=seed)
+        made.desired_goals[i] = observation["desired_goal"]
+        for t in range(horizon + 1):
+            made.observations[i, t] = observation["observation"]
+            made.achieved_goals[i, t] = observation["achieved_goal"]
+            if t == horizon:
+                break
+            if expert is None:
+                action = generator.uniform(-1.0, 1.0, sizes.action)
+            else:
+                noise = EXPERT_NOISE * generator.standard_normal(sizes.action)
+                action = np.clip(expert(observation) + noise, -1.0, 1.0)
+            made.actions[i, t] = action
+            observation, *_ = env.step(made.actions[i, t])
+    return made
+
+
+def rollouts(name: str, policy: str, first: int, count: int, progress: Callable[[int], None]) -> Episodes:
+    """As :func:`rollout`, on all cores. ``progress`` is called with the number of episodes that were just finished."""
+    jobs = [(start, min(CHUNK, first + count - start)) for start in range(first, first + count, CHUNK)]
+    parts: dict[int, Episodes] = {}
+    workers = min(len(jobs), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(rollout, name, policy, start, size): start for start, size in jobs}
+        try:
+            for future in as_completed(futures):
+                part = future.result()
+                parts[futures[future]] = part
+                progress(len(part))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return concatenate([parts[start] for start, _ in jobs])

@@ -1,0 +1,225 @@
+"""SMORe: score models for offline goal-conditioned reinforcement learning (Sikchi et al., ICLR 2024).
+
+Three networks: a twin score ``S(s, a, g)`` with a slow target, a value ``M(s, g)`` and a Gaussian policy ``pi(a|s, g)``.
+With ``rho`` the relabelled data, ``q`` the goal-transition distribution and ``y = discount * M(s', g) - S(s, a, g)``
+(``M`` as a constant), the paper's practical losses are
+
+    Eq. 10  L(S)  = beta (1-discount) E_rho[S] + beta E_q[f*(y)] + (1-beta) E_rho[f*(y) - y]
+    Eq. 9   L(M)  = E_rho[ L_expectile( min S_target - M ) ]
+    Eq. 11  L(pi) = -E_rho[ min(exp(temperature (min S_target - M)), 100) log pi(a|s, g) ]
+
+Eq. 10 is written here for any f-divergence of Table 3 (appendix A); for Pearson chi-square ``f*(y) = y + y^2/4``.
+
+The paper and its released code differ, so each reading is a variant:
+
+``paper``           the equations above. Default, because it is what the paper derives and argues for.
+``printed``         Eq. 10 with the Bellman coefficient 1 that is printed there; Eq. 8 derives 1/4. Pearson only.
+``release``         the released ``smore`` loss: ``-E_q[S] + 1e-4 E_rho[S] + 0.5 E_rho[y^2]``.
+``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, all data get
+                    reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
+
+Deviations, for all variants:
+
+* Eq. 9's printed argument ``M - S`` would give the lower expectile, Eq. 11 lacks its minus sign; both are as in the code.
+* Eq. 10's second term, ``beta discount E_q[S(s', pi)]``, has no gradient once ``M`` stands for it; the code drops it too.
+* The first term takes the dataset's action, as the released code does, unless ``initial_action`` says "policy".
+* The three losses are differentiated at the same parameters. The paper's order (S, M, pi) and the release's (M, pi, S)
+  differ from it only by a lag of one optimiser step in ``M``.
+* Inputs are normalised by default. The paper does not say; the release leaves it off by default.
+* Twin score, its target, LayerNorm on ``M`` and the clip at 100 are the release's; the paper does not mention them.
+* Two hidden layers of 256 are Table 4's; the release uses three (``hidden_layers=3``). The cosine decay of Table 4 is
+  applied to the policy, as the release does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from smore_sweep.losses import expectile_loss, exponential_weights, gaussian_log_prob
+from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
+
+if TYPE_CHECKING:
+    from smore_sweep.nn import Networks
+    from smore_sweep.replay import Batch, Replay
+    from smore_sweep.rng import Streams
+
+DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
+VARIANTS = ("paper", "printed", "release", "release_stable")
+LOG_STD_RANGE = (-5.0, 2.0)
+
+MAX_RATIO = 100.0
+RATIO_EDGE = {
+    "kl": 1.0 + math.log(MAX_RATIO),
+    "hellinger": 1.0 - MAX_RATIO**-0.5,
+    "jensen_shannon": math.log(2.0 * MAX_RATIO / (1.0 + MAX_RATIO)),
+}
+"""Where ``f*'(y)`` reaches ``MAX_RATIO``."""
+
+STABLE_REWARD = -2.0
+RELEASE_LINEAR = 1e-4
+RELEASE_QUADRATIC = 1e-6
+
+
+@method
+class SMORe(Method):
+    """SMORe's configuration; the module's docstring gives the equations and the variants."""
+
+    name: ClassVar[str] = "SMORe"
+    paper: ClassVar[str] = "Sikchi et al., Score Models for Offline Goal-Conditioned RL, ICLR 2024"
+
+    variant: str = knob("which reading of the score's loss", default="paper", choices=VARIANTS)
+    divergence: str = knob("the f of variant 'paper' (Table 3)", default="pearson", choices=DIVERGENCES)
+    beta: float = knob("mixture ratio of q and rho", default=0.5, above=0.0, high=1.0, stackable=True)
+    expectile: float = knob(
+        "expectile of M (0.8 Fetch, Sawyer; 0.7 others)", default=0.8, above=0.0, high=0.999, stackable=True
+    )
+    temperature: float = knob("alpha: inverse temperature of the policy weights", default=3.0, low=0.0, stackable=True)
+    her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
+    initial_action: str = knob("action in the first term of Eq. 10", default="dataset", choices=("dataset", "policy"))
+    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
+    target_rate: float = knob("step of S's target towards S, each update", default=0.005, above=0.0, high=1.0)
+    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0)
+    hidden: int = knob("width of a hidden layer", default=256, low=1)
+    hidden_layers: int = knob("hidden layers (release: 3)", default=2, low=1)
+    normalize_inputs: bool = knob("normalise by dataset statistics (release: false)", default=True)
+
+    def __post_init__(self) -> None:
+        if self.divergence != "pearson" and self.variant != "paper":
+            raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
+
+    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+        hidden = (self.hidden,) * self.hidden_layers
+        state = sizes.observation + sizes.goal
+        rate = self.learning_rate
+        return {
+            "S": NetworkSpec(
+                state + sizes.action, 1, hidden, copies=2, target_rate=self.target_rate, learning_rate=rate
+            ),
+            "M": NetworkSpec(state, 1, hidden, layer_norm=True, learning_rate=rate),
+            "pi": NetworkSpec(state, sizes.action, hidden, log_std=sizes.action, learning_rate=rate, cosine_decay=True),
+        }
+
+    def rows(self, batch_size: int) -> dict[str, int]:
+        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho and q.
+        policy_action = self.initial_action == "policy" and self.variant in ("paper", "printed")
+        return {
+            "S": 3 * 2 * batch_size + batch_size + 3 * batch_size * policy_action,
+            "M": 3 * batch_size + 2 * batch_size,
+            "pi": 3 * batch_size,
+        }
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        """``batch_size`` transitions of rho, followed by as many of q."""
+        rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
+        q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        batch = replay.batch(rho.joined(q))
+        if self.initial_action == "policy" and self.variant in ("paper", "printed"):
+            batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
+        return batch
+
+    def losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        half = batch.actions.shape[1] // 2
+        state, goals = batch.observations, batch.goals
+        rho_state, rho_goals, rho_actions = state[:, :half], goals[:, :half], batch.actions[:, :half]
+
+        scores = nets["S"](state, goals, batch.actions)[..., 0]
+        next_values = nets["M"].frozen(batch.next_observations, goals)[..., 0]
+        bellman = self.discount * next_values - scores
+        means = torch.tanh(nets["pi"](rho_state, rho_goals))
+        log_std = nets["pi"].log_std.clamp(*LOG_STD_RANGE)
+        if self.variant in ("paper", "printed"):
+            initial = scores[..., :half]
+            if batch.noise is not None:
+                sampled = (means + torch.exp(log_std) * batch.noise).detach().clamp(-1.0, 1.0)
+                initial = nets["S"](rho_state, rho_goals, sampled)[..., 0]
+            score_loss = paper_loss(
+                initial,
+                bellman[..., :half],
+                bellman[..., half:],
+                beta=knobs["beta"][:, 0],
+                discount=self.discount,
+                divergence="printed" if self.variant == "printed" else self.divergence,
+            )
+        elif self.variant == "release":
+            score_loss = release_loss(scores[..., :half], scores[..., half:], bellman[..., :half])
+        else:
+            score_loss = release_stable_loss(
+                scores[..., :half], scores[..., half:], bellman[..., :half], discount=self.discount
+            )
+
+        target = nets["S"].target(rho_state, rho_goals, rho_actions)[..., 0].amin(0)
+        values = nets["M"](rho_state, rho_goals)[..., 0]
+        advantages = (target - values).detach()
+        weights = exponential_weights(advantages, knobs["temperature"])
+        losses = {
+            "score": score_loss.sum(0),
+            "value": expectile_loss(target - values, knobs["expectile"]).mean(-1),
+            "policy": -(weights * gaussian_log_prob(rho_actions, means, log_std)).mean(-1),
+        }
+        info = {"score_mean": scores.detach().mean((0, -1)), "weight_mean": weights.mean(-1)}
+        return losses, info
+
+    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(nets["pi"].frozen(observations, goals))
+
+
+def conjugate(divergence: str, y: torch.Tensor) -> torch.Tensor:
+    """``f*(y)``, element by element (Table 3; "printed" is Pearson with Eq. 10's coefficient of 1).
+
+    ``f*'(y)`` is the implied density ratio. Where a conjugate explodes (KL) or ends (Hellinger at 1, Jensen-Shannon at
+    log 2), it goes on along its tangent from the point where that ratio is 100: still convex, and the gradient still
+    pushes back. Total variation is infinite outside [-1/2, 1/2]; a quadratic barrier stands for that."""
+    if divergence == "pearson":
+        return y + 0.25 * y.square()
+    if divergence == "printed":
+        return y + y.square()
+    if divergence == "total_variation":
+        return y + torch.relu(y.abs() - 0.5).square()
+    edge = RATIO_EDGE[divergence]
+    inside = y.clamp(max=edge)
+    beyond = MAX_RATIO * (y - inside)
+    if divergence == "kl":
+        return torch.exp(inside - 1.0) + beyond
+    if divergence == "hellinger":
+        return inside / (1.0 - inside) + beyond
+    return -torch.log1p(-torch.expm1(inside)) + beyond
+
+
+def paper_loss(
+    initial: torch.Tensor,
+    bellman_rho: torch.Tensor,
+    bellman_q: torch.Tensor,
+    *,
+    beta: torch.Tensor,
+    discount: float,
+    divergence: str,
+) -> torch.Tensor:
+    """Eq. 10 for any f: ``initial`` is S at the first term's actions, ``bellman`` is ``discount M(s') - S(s, a)``.
+    Inputs ``[..., M, B]``, ``beta`` ``[M]``; gives ``[..., M]``."""
+    start = beta * (1.0 - discount) * initial.mean(-1)
+    on_goal = beta * conjugate(divergence, bellman_q).mean(-1)
+    on_data = (1.0 - beta) * (conjugate(divergence, bellman_rho) - bellman_rho).mean(-1)
+    return start + on_goal + on_data
+
+
+def release_loss(score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor) -> torch.Tensor:
+    """The released code's ``smore`` loss. Inputs ``[..., B]``; gives ``[...]``."""
+    return -score_q.mean(-1) + RELEASE_LINEAR * score_rho.mean(-1) + 0.5 * bellman_rho.square().mean(-1)
+
+
+def release_stable_loss(
+    score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor, *, discount: float
+) -> torch.Tensor:
+    """The released code's ``smore_stable`` loss, its default. Inputs ``[..., B]``; gives ``[...]``."""
+    best = -STABLE_REWARD / (1.0 - discount)
+    return (
+        (score_q - best).square().mean(-1)
+        + RELEASE_QUADRATIC * score_rho.square().mean(-1)
+        + 0.5 * (bellman_rho + STABLE_REWARD).square().mean(-1)
+    )

@@ -1,0 +1,279 @@
+"""Declare, expand, hash and group: what a run means, and nothing about how it is executed.
+
+A :class:`RunSpec` is science: its id is a hash of its content. A :class:`Stack` is scheduling: runs that agree on
+everything but the seed, the expert share and the method's stackable knobs, trained side by side in one process.
+Only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from smore_sweep.method import Method, SpecError, knobs, stackable_knobs
+
+PROTOCOL = 1
+"""Part of every run's content. Raise it when the meaning of data, training or evaluation changes."""
+
+GENERATED = "generated"
+"""Source of the data: roll-outs of our own experts and of a uniform-random policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What one run may use. ``episodes`` is the dataset's size N; evaluations happen every ``evaluate_every`` updates
+    on ``evaluation_episodes`` episodes, and after the last update on ``final_episodes``."""
+
+    episodes: int
+    updates: int
+    batch_size: int
+    evaluate_every: int
+    evaluation_episodes: int
+    final_episodes: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise SpecError(f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One run: method configuration, task, data, seed, budget and evaluation."""
+
+    method: Method
+    task: str
+    expert_share: float
+    seed: int
+    scale: str
+    budget: Budget
+    source: str = GENERATED
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.expert_share <= 1.0:
+            raise SpecError(f"{self.task}: expert_share = {self.expert_share!r} is not valid; it must be in [0, 1]")
+        if self.expert_share > 0 and self.expert_episodes == 0:
+            raise SpecError(
+                f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
+            )
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise SpecError(f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0")
+
+    @property
+    def expert_episodes(self) -> int:
+        """``int(N x)``: how many of the N episodes are the expert's (the released rule)."""
+        return int(round(self.budget.episodes * self.expert_share, 6))
+
+    def content(self) -> dict[str, Any]:
+        """Everything that the run means, as plain JSON types."""
+        return {
+            "protocol": PROTOCOL,
+            "method": self.method.name,
+            "knobs": self.method.fields(),
+            "task": self.task,
+            "source": self.source,
+            "expert_share": self.expert_share,
+            "seed": self.seed,
+            "scale": self.scale,
+            "budget": dict(vars(self.budget)),
+        }
+
+    @cached_property
+    def run_id(self) -> str:
+        """16 hexadecimal digits: the hash of :meth:`content`."""
+        return _digest(self.content())
+
+    @cached_property
+    def stack_key(self) -> str:
+        """Equal for runs that may train in one stack."""
+        content = self.content()
+        for name in stackable_knobs(type(self.method)):
+            del content["knobs"][name]
+        return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share")})
+
+    @property
+    def title(self) -> str:
+        """For people: ``SMORe · FetchReach · 5% · s3``."""
+        return f"{self.method.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The product of methods, tasks and expert shares."""
+
+    methods: Sequence[Method]
+    tasks: Sequence[str]
+    expert_share: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large a sweep is run: on which tasks, with how many seeds (0, 1, ...), under which budget.
+    ``per_task`` replaces fields of the budget (or ``seeds``) for single tasks."""
+
+    tasks: Sequence[str]
+    seeds: int
+    budget: Budget
+    per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def seeds_of(self, task: str) -> int:
+        """Number of seeds of a task."""
+        return self.per_task.get(task, {}).get("seeds", self.seeds)
+
+    def budget_of(self, task: str) -> Budget:
+        """Budget of a task."""
+        changed = {k: v for k, v in self.per_task.get(task, {}).items() if k != "seeds"}
+        unknown = sorted(set(changed) - set(vars(self.budget)))
+        if unknown:
+            raise SpecError(f"{task}: the budget has no field {unknown[0]!r}; it has: {', '.join(vars(self.budget))}")
+        return replace(self.budget, **changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A declared experiment: grids, and the scales at which they can be run."""
+
+    name: str
+    description: str
+    grids: Sequence[Grid]
+    scales: Mapping[str, Scale]
+    default_scale: str = "laptop"
+
+    def scale(self, name: str | None) -> str:
+        """The name of the scale to use, or a :class:`SpecError` that lists the valid ones."""
+        chosen = name or self.default_scale
+        if chosen not in self.scales:
+            raise SpecError(f"sweep {self.name} has no scale {chosen!r}; its scales are: {', '.join(self.scales)}")
+        return chosen
+
+    def expand(
+        self, scale: str | None = None, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+    ) -> list[RunSpec]:
+        """All runs of the sweep at a scale, in a fixed order. ``seeds`` and ``tasks`` replace the scale's own.
+
+        Raises :class:`SpecError` for an unknown scale, an empty or duplicate grid, and any value out of range."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise SpecError(f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores")
+        chosen = self.scale(scale)
+        size = self.scales[chosen]
+        declared = list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
+        for task in tasks or ():
+            if task not in declared:
+                raise SpecError(f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(declared)}")
+        wanted = tuple(tasks) if tasks else tuple(size.tasks)
+        if seeds is not None and seeds < 1:
+            raise SpecError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
+
+        runs = [
+            RunSpec(method=method, task=task, expert_share=share, seed=seed, scale=chosen, budget=size.budget_of(task))
+            for grid in self.grids
+            for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
+            if task in wanted
+            for seed in range(seeds if seeds is not None else size.seeds_of(task))
+        ]
+        if not runs:
+            raise SpecError(
+                f"sweep {self.name} at scale {chosen} is empty: give every grid a method, a task and a share"
+            )
+        seen: dict[str, RunSpec] = {}
+        for run in runs:
+            if run.run_id in seen:
+                raise SpecError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
+            seen[run.run_id] = run
+        return runs
+
+
+def grid(method: type[Method], **choices: Any) -> list[Method]:
+    """Every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``. A list or tuple is a choice."""
+    declared = knobs(method)
+    for name in choices:
+        if name not in declared:
+            raise SpecError(f"{method.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
+    values = [list(value) if isinstance(value, (list, tuple)) else [value] for value in choices.values()]
+    return [method(**dict(zip(choices, picked, strict=True))) for picked in itertools.product(*values)]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs that train in one process, and the number of updates they have behind them."""
+
+    runs: tuple[RunSpec, ...]
+    start: int = 0
+
+    @property
+    def name(self) -> str:
+        """Stable and readable, for logs and trial names."""
+        first = self.runs[0]
+        return f"{first.method.name}-{first.task}-{_digest([run.run_id for run in self.runs])[:8]}"
+
+    @property
+    def member_updates(self) -> int:
+        """Updates left to do, summed over members."""
+        return sum(run.budget.updates - self.start for run in self.runs)
+
+
+def labels(runs: Iterable[RunSpec]) -> dict[Method, str]:
+    """A name for each method configuration in tables: the method's, plus the knobs in which the configurations of that
+    method differ from one another."""
+    by_class: dict[type[Method], list[Method]] = defaultdict(list)
+    for method in dict.fromkeys(run.method for run in runs):
+        by_class[type(method)].append(method)
+    names = {}
+    for kind, configurations in by_class.items():
+        differing = [name for name in knobs(kind) if len({getattr(method, name) for method in configurations}) > 1]
+        for method in configurations:
+            changed = [name for name in differing if name in method.changed()]
+            names[method] = " ".join([kind.name, *(f"{name}={getattr(method, name)}" for name in changed)])
+    return names
+
+
+IMBALANCE = 1.1
+"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule."""
+
+
+def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
+    """Group ``(run, updates behind it)`` into as few stacks as keep ``slots`` parallel workers busy, each of at most
+    ``largest`` members, the longest first."""
+    groups: dict[tuple[str, int], list[RunSpec]] = defaultdict(list)
+    for run, start in pending:
+        groups[run.stack_key, start].append(run)
+    total = sum(Stack(tuple(runs), start).member_updates for (_, start), runs in groups.items())
+    biggest = max((len(runs) for runs in groups.values()), default=0)
+    for parts in range(1, biggest + 1):
+        made = []
+        for (_, start), runs in groups.items():
+            whole = Stack(tuple(runs), start)
+            wanted = math.ceil(whole.member_updates * slots * parts / total)
+            made += _split(whole, min(len(runs), max(wanted, math.ceil(len(runs) / largest))))
+        made.sort(key=lambda stack: -stack.member_updates)
+        if makespan(made, slots) <= IMBALANCE * total / slots:
+            break
+    return made if groups else []
+
+
+def makespan(made: Iterable[Stack], slots: int) -> int:
+    """Member-updates of the busiest of ``slots`` workers, if each takes the next stack as soon as it is free."""
+    busy = [0] * slots
+    for stack in made:
+        busy[busy.index(min(busy))] += stack.member_updates
+    return max(busy)
+
+
+def _split(whole: Stack, parts: int) -> list[Stack]:
+    """The stack in ``parts`` that differ by at most one member."""
+    base, extra = divmod(len(whole.runs), parts)
+    ends = list(itertools.accumulate(base + (part < extra) for part in range(parts)))
+    return [Stack(whole.runs[begin:end], whole.start) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def _digest(content: object) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

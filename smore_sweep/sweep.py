@@ -1,0 +1,198 @@
+"""Running a sweep: plan, refuse what is wrong, make the data, train what is missing, show the table."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from smore_sweep import data, record, view
+from smore_sweep.lock import hold
+from smore_sweep.method import SpecError
+from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
+from smore_sweep.spec import stacks
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    from smore_sweep.replay import Store
+    from smore_sweep.trainable import Job
+
+MEGABYTES_FREE = 500
+INCOMPLETE, INTERRUPTED = 1, 130
+
+
+def missing_episodes(plan: Plan) -> dict[tuple[str, str], int]:
+    """Episodes that have to be made before the pending runs can train: (task, policy) to count."""
+    short = {pool: count - data.available(*pool) for pool, count in plan.pools().items()}
+    return {pool: count for pool, count in short.items() if count > 0}
+
+
+def run(
+    name: str,
+    *,
+    scale: str | None = None,
+    seeds: int | None = None,
+    tasks: Sequence[str] | None = None,
+    results: Path,
+    address: str | None = None,
+    gpus_per_stack: float | None = None,
+) -> int:
+    """Run a sweep to its end; returns the exit code: 0 if every planned run is there."""
+    out = view.console()
+    sweep = load_sweep(name)
+    plan = make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+    check_folder(results)
+    with hold(results, f"make sweep SWEEP={name}"), interruptible():
+        plan = make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+        out.print(view.plan_table(plan))
+        failures: list[str] = []
+        try:
+            job = _job(plan, results)
+            if plan.pending:
+                failures = _train(out, plan, job, address, gpus_per_stack)
+            _publish_leftovers(plan, job)
+        except KeyboardInterrupt:
+            out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
+            _settle(plan, results)
+            return INTERRUPTED
+        return _report(out, make_plan(sweep, scale, results, seeds=seeds, tasks=tasks), results, failures)
+
+
+def check_folder(results: Path) -> None:
+    """Raise :class:`SpecError` if the results folder cannot be written, or its disk is full."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe = results / f".probe.{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise SpecError(f"results folder {results} cannot be written: {error.strerror}") from None
+    free = shutil.disk_usage(results).free // 2**20
+    if free < MEGABYTES_FREE:
+        raise SpecError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM ends a sweep as cleanly as Ctrl-C does, and Ray's own handler for Ctrl-C (which hides it) stays away."""
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _job(plan: Plan, results: Path) -> Job:
+    from smore_sweep.tracking import Tracker, default_uri
+    from smore_sweep.trainable import Job
+
+    uri = default_uri(results)
+    tags = {"git": _git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
+    Tracker(uri, plan.sweep.name, plan.sweep.description, results / "artifacts").interrupt()
+    return Job(results.resolve(), uri, plan.sweep.name, plan.sweep.description, tags)
+
+
+def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
+    from smore_sweep import trainable
+
+    lacking = missing_episodes(plan)
+    with trainable.connected(address, gpus_per_stack) as cluster:
+        out.print(view.estimate_line(estimate(plan, lacking, cluster.cpus)))
+        for (name, policy), count in lacking.items():
+            with view.counting(out, f"making {name} {policy} episodes", count) as advance:
+                data.ensure(name, policy, plan.pools()[name, policy], advance)
+        stores = _stores(plan)
+        made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
+        where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
+        out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
+        with view.TrainingView(out, made) as live:
+            return trainable.train_stacks(made, stores, job, cluster, live.listen)
+
+
+def _stores(plan: Plan) -> dict[str, tuple[Store, dict[float, str]]]:
+    """Each pending task's episodes, and the fingerprint of the dataset at each expert share."""
+    from smore_sweep.episodes import concatenate
+    from smore_sweep.replay import Store
+
+    pools, made = plan.pools(), {}
+    for name in dict.fromkeys(run.task for run, _ in plan.pending):
+        expert, random = (data.load(name, policy, pools[name, policy]) for policy in ("expert", "random"))
+        prints = {
+            run.expert_share: concatenate(
+                [expert.first(run.expert_episodes), random.first(run.budget.episodes - run.expert_episodes)]
+            ).fingerprint()
+            for run in {run.expert_share: run for run, _ in plan.pending if run.task == name}.values()
+        }
+        made[name] = (Store.build(expert, random, task(name).threshold), prints)
+    return made
+
+
+def _publish_leftovers(plan: Plan, job: Job) -> None:
+    """Show in MLflow what ended while it could not be shown there."""
+    hidden = [
+        run
+        for run in plan.runs
+        if record.state(job.results, run.run_id) == record.DONE
+        and not record.is_published(job.results, run.run_id, job.tracking_uri)
+    ]
+    if hidden:
+        from smore_sweep.tracking import Tracker
+        from smore_sweep.trainable import show
+
+        tracker = Tracker(job.tracking_uri, job.sweep, job.description, job.results / "artifacts")
+        for run in hidden:
+            found = record.load(job.results, run.run_id)
+            if found is not None:
+                path = record.run_folder(job.results, run.run_id) / "done.npz"
+                show(tracker, job, run.run_id, found, run.title, path)
+
+
+def _settle(plan: Plan, results: Path) -> None:
+    """After an interruption: nothing trains any more, so no MLflow entry may say that it does."""
+    with contextlib.suppress(SpecError):
+        _job(plan, results)
+
+
+def _report(out: Console, plan: Plan, results: Path, failures: Sequence[str]) -> int:
+    from analysis import tables
+    from analysis.results import load
+
+    frame = load(plan.runs, results)
+    out.print(tables.terminal(frame, "return99", plan.sweep.description))
+    for failure in failures:
+        out.print(f"failed: {failure}")
+    if plan.pending:
+        out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
+        return INCOMPLETE
+    out.print(
+        f"All {len(plan.runs)} runs are done. Where to look next:\n"
+        f"  make ui                      every run in the MLflow page\n"
+        f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal)\n"
+        f"  {results}/runs/              raw outcomes, one folder a run"
+    )
+    return 0
+
+
+def _git_revision() -> str:
+    """The commit of the working copy that this package runs from, or "unknown"."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,126 @@
+"""The loop: updates, evaluation, records. Knows neither Ray nor MLflow, and of a method only that it learns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smore_sweep.evaluate import evaluate
+from smore_sweep.method import Method
+from smore_sweep.record import DIVERGED, DONE, Record
+from smore_sweep.spec import RunSpec
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    import torch
+
+    from smore_sweep.learner import Learner
+    from smore_sweep.replay import Store
+
+REPORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A sign of life: updates done by the stack's runs, member-updates a second since the last tick, and where time
+    went so far, in seconds."""
+
+    update: int
+    rate: float
+    training_seconds: float
+    evaluation_seconds: float
+
+
+def build(runs: Sequence[RunSpec], store: Store, device: torch.device) -> Learner:
+    """The learner of a stack of runs, before its first update."""
+    from smore_sweep.learner import Learner
+    from smore_sweep.replay import Replay
+
+    first = runs[0]
+    methods: list[Method] = [run.method for run in runs]
+    row = task(first.task)
+    replay = Replay(
+        store,
+        expert_episodes=[run.expert_episodes for run in runs],
+        episodes=first.budget.episodes,
+        threshold=row.threshold,
+        normalize=first.method.normalize_inputs,
+        device=device,
+    )
+    return Learner(
+        methods,
+        [run.seed for run in runs],
+        row.sizes,
+        replay,
+        batch_size=first.budget.batch_size,
+        updates=first.budget.updates,
+        device=device,
+    )
+
+
+def join(learner: Learner, records: Sequence[Record]) -> None:
+    """Bring a fresh learner to where its runs' records stand."""
+    if records[0].update:
+        learner.load([record.learner for record in records], records[0].update)
+
+
+def train(
+    runs: Sequence[RunSpec],
+    learner: Learner,
+    records: Sequence[Record],
+    *,
+    keep: Callable[[Sequence[tuple[str, Record]]], None],
+    tick: Callable[[Tick], None],
+) -> None:
+    """Train a stack from where its ``records`` stand to its end.
+
+    ``keep`` receives (run id, record) of every run at each evaluation, and of a diverged run once; ``tick`` is called
+    about once a second. The learner must be at the records' number of updates."""
+    budget, row = runs[0].budget, task(runs[0].task)
+    update = records[0].update
+    training = evaluating = 0.0
+    alive = list(range(len(runs)))
+    while update < budget.updates and alive:
+        goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
+        started = said = time.perf_counter()
+        since = update
+        while update < goal:
+            learner.update()
+            update += 1
+            now = time.perf_counter()
+            if now - said >= REPORT_SECONDS:
+                tick(Tick(update, len(alive) * (update - since) / (now - said), training + now - started, evaluating))
+                said, since = now, update
+        metrics = learner.metrics()
+        diverged = learner.diverged()
+        trained = time.perf_counter()
+        training += trained - started
+
+        ended = update == budget.updates
+        healthy = [member for member in alive if not diverged[member]]
+        episodes = budget.final_episodes if ended else budget.evaluation_episodes
+        outcomes = evaluate(learner, row, members=len(runs), alive=healthy, episodes=episodes)
+        evaluating += time.perf_counter() - trained
+        states = None if ended else learner.state()
+        spent = (time.perf_counter() - started) / len(alive)
+        kept = []
+        for member in alive:
+            record = records[member]
+            record.update = update
+            record.seconds += spent
+            record.metrics[update] = {name: float(values[member]) for name, values in metrics.items()}
+            record.metrics[update]["seconds"] = record.seconds
+            record.learner = {}
+            if member in outcomes:
+                record.evaluations[update] = outcomes[member]
+                record.learner = states[member] if states else {}
+            if diverged[member]:
+                record.status = DIVERGED
+            elif ended:
+                record.status = DONE
+            kept.append((runs[member].run_id, record))
+        alive = healthy
+        keep(kept)
+        tick(Tick(update, 0.0, training, evaluating))

@@ -1,0 +1,232 @@
+"""Stacks as Ray Tune trials. The only file that imports ray.
+
+Tune places the trials, gives them their resources and starts a lost one again; it is not the book-keeper. Everything that
+lasts goes through one actor on the driver's node, the :class:`Recorder`: it alone writes the results folder and MLflow,
+so workers need neither a shared disk nor a tracking server, and there is one writer. Episodes reach the workers through
+Ray's object store, once a node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from smore_sweep import record as records
+from smore_sweep.machine import ENVIRONMENT, LARGEST_STACK
+from smore_sweep.method import SpecError
+from smore_sweep.record import PARTIAL, Record
+from smore_sweep.replay import Store
+from smore_sweep.spec import RunSpec, Stack
+
+TRIES = 3
+"""How often a stack is started again from its last evaluation after its worker was lost or failed."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the plan can count on. ``slots``: stacks that train at the same time."""
+
+    cpus: int
+    gpus: float
+    gpus_per_stack: float
+
+    @property
+    def slots(self) -> int:
+        """Stacks that train at the same time."""
+        return int(self.gpus / self.gpus_per_stack) if self.gpus_per_stack else self.cpus
+
+    @property
+    def largest_stack(self) -> int:
+        """Members of a stack at most."""
+        return LARGEST_STACK["cuda" if self.gpus_per_stack else "cpu"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a recorder needs besides the records: where to write, and what is the same for all runs of the sweep."""
+
+    results: Path
+    tracking_uri: str
+    sweep: str
+    description: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Sent by a training stack about once a second; see :class:`smore_sweep.train.Tick`."""
+
+    stack: int
+    update: int
+    rate: float
+    training_seconds: float
+    evaluation_seconds: float
+    latest: float | None
+
+
+@contextlib.contextmanager
+def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Cluster]:
+    """Start a local Ray, or connect to the cluster at ``address``; leave it at the end.
+
+    Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
+    options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False, "address": "local"}
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    try:
+        ray.init(
+            log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": dict(ENVIRONMENT)}, **options
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise SpecError(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
+    try:
+        resources = ray.cluster_resources()
+        cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+        wanted = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
+        if wanted > gpus:
+            raise SpecError(f"gpus per stack = {wanted:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs")
+        if cpus < 1:
+            raise SpecError("the Ray cluster has no CPU to train on")
+        yield Cluster(cpus, gpus, wanted)
+    finally:
+        ray.shutdown()
+
+
+class Recorder:
+    """The one writer, as an actor. ``keep`` returns when the records are on disk and in MLflow."""
+
+    def __init__(self, job: Job) -> None:
+        from smore_sweep.tracking import Tracker
+
+        self._job = job
+        self._tracker = Tracker(job.tracking_uri, job.sweep, job.description, job.results / "artifacts")
+
+    def load(self, run_ids: Sequence[str]) -> list[Record | None]:
+        """The runs' records as they are on disk."""
+        return [records.load(self._job.results, run_id) for run_id in run_ids]
+
+    def keep(self, kept: Sequence[tuple[str, Record]], titles: Sequence[str]) -> None:
+        """Write records, then show them in MLflow."""
+        paths = [records.save(self._job.results, run_id, record) for run_id, record in kept]
+        for (run_id, record), title, path in zip(kept, titles, paths, strict=True):
+            show(self._tracker, self._job, run_id, record, title, path)
+
+
+def show(tracker: Any, job: Job, run_id: str, record: Record, title: str, path: Path) -> None:
+    """Publish one record, and note beside an ended one that it was."""
+    content = record.content
+    tags = {name: str(content[name]) for name in ("method", "task", "expert_share", "seed", "scale", "source")}
+    tags |= {"title": title, "sweep": job.sweep, **job.tags, **{k: str(v) for k, v in record.facts.items()}}
+    ended = record.status != PARTIAL
+    tracker.publish(run_id, record, tags, path if ended else None)
+    if ended:
+        records.note_published(job.results, run_id, job.tracking_uri)
+
+
+def train_stacks(
+    stacks: Sequence[Stack],
+    stores: dict[str, tuple[Store, dict[float, str]]],
+    job: Job,
+    cluster: Cluster,
+    listen: Callable[[Progress], None],
+) -> list[str]:
+    """Train all stacks on the connected cluster; blocks. ``stores`` gives each task's episodes and, by expert share,
+    the fingerprint of that dataset. Returns a sentence for each stack that failed for good."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
+    shared = {name: (ray.put(store), prints) for name, (store, prints) in stores.items()}
+
+    resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
+    trainable = tune.with_resources(
+        tune.with_parameters(_train_stack, stacks=list(stacks), shared=shared, recorder=recorder), resources
+    )
+    tuner = Tuner(
+        trainable,
+        param_space={"stack": tune.grid_search(list(range(len(stacks))))},
+        tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
+        run_config=RunConfig(
+            name="tune",
+            storage_path=str((job.results / "ray").resolve()),
+            verbose=0,
+            failure_config=FailureConfig(max_failures=TRIES - 1),
+            callbacks=[_Listener(listen)],
+        ),
+    )
+    results = tuner.fit()
+    return [
+        f"{stacks[result.config['stack']].name}: {str(result.error).strip().splitlines()[-1]}"
+        for result in results
+        if result.error is not None
+    ]
+
+
+class _Listener(Callback):  # type: ignore[misc]
+    """Hands the stacks' signs of life to the driver's view."""
+
+    def __init__(self, listen: Callable[[Progress], None]) -> None:
+        self._listen = listen
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore that is never made; a terminal cannot be pickled
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
+        self._listen(result["progress"])
+
+
+def _train_stack(
+    config: dict[str, int],
+    stacks: list[Stack],
+    shared: dict[str, tuple[Any, dict[float, str]]],
+    recorder: Any,
+) -> None:
+    """One trial: train a stack from where its runs' records stand, which is further on after a restart."""
+    from smore_sweep.machine import choose_device, prepare
+    from smore_sweep.train import Tick, build, join, train
+
+    device = choose_device()
+    prepare(device)
+    stack = stacks[config["stack"]]
+    found = ray.get(recorder.load.remote([run.run_id for run in stack.runs]))
+    reference, prints = shared[stack.runs[0].task]
+    runs: list[RunSpec] = []
+    current: list[Record] = []
+    for run, record in zip(stack.runs, found, strict=True):
+        if record is None:
+            record = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": stack.name})
+        if record.status == PARTIAL:
+            runs.append(run)
+            current.append(record)
+    if not runs:
+        return
+
+    titles = {run.run_id: run.title for run in runs}
+    writing: list[Any] = []
+    latest: list[float] = []
+
+    def keep(kept: Sequence[tuple[str, Record]]) -> None:
+        # The next stretch trains while these are written; at most one batch of records is under way.
+        if writing:
+            ray.get(writing.pop())
+        returns = [record.summary()["return99"] for _, record in kept if record.evaluations]
+        latest[:] = [sum(returns) / len(returns)] if returns else []
+        writing.append(recorder.keep.remote(list(kept), [titles[run_id] for run_id, _ in kept]))
+
+    def tick(now: Tick) -> None:
+        progress = Progress(
+            config["stack"], now.update, now.rate, now.training_seconds, now.evaluation_seconds,
+            latest[0] if latest else None,
+        )  # fmt: skip
+        tune.report({"progress": progress})
+
+    learner = build(runs, ray.get(reference), device)
+    join(learner, current)
+    train(runs, learner, current, keep=keep, tick=tick)
+    ray.get(writing)

@@ -1,0 +1,155 @@
+"""What a person sees in the terminal: the plan, the progress of a sweep, and plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from smore_sweep import record
+from smore_sweep.plan import Estimate, Plan
+from smore_sweep.spec import Stack
+
+if TYPE_CHECKING:
+    from smore_sweep import trainable
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, a line of progress is printed this often."""
+RATE_MEMORY = 0.9
+
+
+def console() -> Console:
+    """Standard output; 100 columns where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 100, soft_wrap=False, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plan_table(plan: Plan) -> Table:
+    """The cells of a sweep and how many of their runs are done, partial and missing."""
+    table = Table(title=f"{plan.sweep.name} · {plan.scale}: {plan.sweep.description}", title_justify="left")
+    for name in ("task", "method", "expert"):
+        table.add_column(name)
+    for name in ("updates", "runs", "done", "partial", "missing"):
+        table.add_column(name, justify="right")
+    previous = ""
+    for name, label, share, states, run in plan.rows():
+        if name != previous and previous:
+            table.add_section()
+        table.add_row(
+            "" if name == previous else name, label, f"{100 * share:g}%", f"{run.budget.updates:,}",
+            *(str(count or "·") for count in (states.total(), states[record.DONE], states[record.PARTIAL], states[record.MISSING])),
+        )  # fmt: skip
+        previous = name
+    return table
+
+
+def estimate_line(guess: Estimate) -> str:
+    """One line: about how long what is pending takes on this machine."""
+    parts = [("data", guess.data), ("training", guess.training), ("evaluation", guess.evaluation)]
+    named = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts if seconds >= 1)
+    return f"Estimated time on this machine: about {duration(guess.total)}" + (f" ({named})" if named else "")
+
+
+@contextmanager
+def counting(out: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar, or a line now and then where there is no terminal. Yields a function to advance it."""
+    started = said = time.monotonic()
+    done = 0
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[note]}"), console=out, transient=True, disable=not out.is_terminal,
+    )  # fmt: skip
+    with bar:
+        row = bar.add_task(what, total=total, note="")
+
+        def advance(count: int) -> None:
+            nonlocal done, said
+            done += count
+            now = time.monotonic()
+            left = duration((now - started) / max(done, 1) * (total - done))
+            bar.update(row, completed=done, note=f"{left} left")
+            if not out.is_terminal and now - said >= PLAIN_SECONDS:
+                said = now
+                out.print(f"{what}: {done:,} of {total:,}, {left} left")
+
+        yield advance
+    out.print(f"{what}: {done:,} in {duration(time.monotonic() - started)}")
+
+
+class TrainingView:
+    """Live progress of a sweep's training: runs done, member-updates a second, time left, latest return."""
+
+    def __init__(self, out: Console, stacks: Sequence[Stack]) -> None:
+        self._out = out
+        self._stacks = stacks
+        self._updates = [stack.start for stack in stacks]
+        self._latest: dict[int, float] = {}
+        self._total = sum(stack.member_updates for stack in stacks)
+        self._runs = sum(len(stack.runs) for stack in stacks)
+        self._started = self._said = time.monotonic()
+        self._first_update: float | None = None
+        self._bar = Progress(
+            TextColumn("training"), BarColumn(), TextColumn("{task.fields[note]}"),
+            console=out, transient=True, disable=not out.is_terminal,
+        )  # fmt: skip
+        self._row = self._bar.add_task("training", total=self._total, note="starting the workers")
+        self.busy: dict[int, float] = {}
+
+    def __enter__(self) -> TrainingView:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def listen(self, progress: trainable.Progress) -> None:
+        """Take in one sign of life of a stack."""
+        now = time.monotonic()
+        if self._first_update is None:
+            self._first_update = now
+            self._out.print(f"first updates after {duration(now - self._started)}")
+        stack = self._stacks[progress.stack]
+        self._updates[progress.stack] = max(self._updates[progress.stack], progress.update)
+        self.busy[progress.stack] = progress.training_seconds + progress.evaluation_seconds
+        if progress.latest is not None:
+            if progress.latest != self._latest.get(progress.stack):
+                first = stack.runs[0]
+                self._out.print(
+                    f"  {first.method.name} · {first.task} · {len(stack.runs)} runs · update {progress.update:,}: "
+                    f"mean return {progress.latest:.2f}"
+                )
+            self._latest[progress.stack] = progress.latest
+        self._show(now)
+
+    def _show(self, now: float) -> None:
+        done = sum(
+            (update - stack.start) * len(stack.runs) for update, stack in zip(self._updates, self._stacks, strict=True)
+        )
+        finished = sum(
+            len(stack.runs)
+            for update, stack in zip(self._updates, self._stacks, strict=True)
+            if update >= stack.runs[0].budget.updates
+        )
+        elapsed = now - (self._first_update or now)
+        left = duration(elapsed / done * (self._total - done)) if done and elapsed > 2 else "?"
+        rate = done / elapsed if elapsed > 2 else 0.0
+        note = f"{finished}/{self._runs} runs · {rate:,.0f} member-updates/s · {left} left"
+        self._bar.update(self._row, completed=done, note=note)
+        if not self._out.is_terminal and now - self._said >= PLAIN_SECONDS:
+            self._said = now
+            self._out.print(f"training: {done / self._total:.0%} · {note}")

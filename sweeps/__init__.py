@@ -1,0 +1,1 @@
+"""Declared sweeps: one file each, with one ``SWEEP``."""

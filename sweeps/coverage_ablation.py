@@ -1,0 +1,15 @@
+"""Table 2 of the paper: how SMORe and GoFAR fare as expert data become scarce."""
+
+from baselines.gofar import GoFAR
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Grid, Sweep
+from sweeps._budgets import scales
+
+TASKS = ["Reacher", "FetchReach", "FetchPush"]
+
+SWEEP = Sweep(
+    name="coverage_ablation",
+    description="Table 2: expert coverage of 5, 2.5 and 1%",
+    grids=[Grid(methods=[SMORe(), GoFAR()], tasks=TASKS, expert_share=[0.05, 0.025, 0.01])],
+    scales=scales(*TASKS),
+)

@@ -1,0 +1,27 @@
+"""A first look: SMORe against GoFAR with little expert data, in minutes on two CPU cores.
+
+Reacher gets what is left of the time, which is far from enough to learn it: the sweep `coverage_ablation` does.
+"""
+
+from baselines.gofar import GoFAR
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Grid, Scale, Sweep
+from sweeps._budgets import LAPTOP, SMOKE
+
+SWEEP = Sweep(
+    name="quickstart",
+    description="SMORe against GoFAR with little expert data",
+    grids=[
+        Grid(methods=[SMORe(), GoFAR()], tasks=["FetchReach"], expert_share=[0.05, 0.01]),
+        Grid(methods=[SMORe(), GoFAR()], tasks=["Reacher"], expert_share=[0.05]),
+    ],
+    scales={
+        "smoke": Scale(tasks=["FetchReach", "Reacher"], seeds=2, budget=SMOKE),
+        "laptop": Scale(
+            tasks=["FetchReach", "Reacher"],
+            seeds=5,
+            budget=LAPTOP,
+            per_task={"Reacher": {"updates": 500, "evaluate_every": 250}},
+        ),
+    },
+)
