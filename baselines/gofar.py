@@ -1,7 +1,8 @@
 """GoFAR: offline goal-conditioned RL via f-advantage regression (Ma et al., NeurIPS 2022).
 
-A discriminator ``c(ag, g)`` tells achieved goals from commanded ones and gives the reward; a value ``V(s, g)`` with a slow
-target minimises a dual objective; a deterministic policy regresses the data's actions, weighted by the value's residual:
+A discriminator ``c(ag, g)`` tells achieved goals from commanded ones and gives the reward; a value ``V(s, g)`` with a
+slow target minimises a dual objective; a deterministic policy regresses the data's actions, weighted by the value's
+residual:
 
     L(c)  = BCE(c(g, g), 1) + BCE(c(ag, g), 0) + 0.01 E[(|grad c| - 1)^2]      R = log sigma(c) - log(1 - sigma(c)) = c
     e     = R + discount V_target(s', g) - V(s, g)
@@ -9,17 +10,19 @@ target minimises a dual objective; a deterministic policy regresses the data's a
           = (1-discount) E[V(s_0, g)] + log E[exp e]        w = min(exp e, 10)             (KL)
     L(pi) = E[ w (pi(s, g) - a)^2 ]
 
-There is no hindsight: goals are the commanded ones. ``reward="binary"`` puts the environment's {-1, 0} in R's place (the
-sparse-reward variant of the SMORe paper's Table 13).
+There is no hindsight: goals are the commanded ones. ``reward="binary"`` puts the environment's {-1, 0} in R's place
+(the sparse-reward variant of the SMORe paper's Table 13).
 
 Deviations from the released code:
 
-* It alternates 20 discriminator steps and 20 value and policy steps, each on a batch of its own. Here every update makes one
-  step of each, on the same batch: the same numbers of steps, one pass of the discriminator instead of two.
-* It normalises inputs by running statistics of the batches; here they are those of the whole dataset (same floor and clip).
+* It alternates 20 discriminator steps and 20 value and policy steps, each on a batch of its own. Here every update
+  makes one step of each, on the same batch: the same numbers of steps, one pass of the discriminator instead of two.
+* It normalises inputs by running statistics of the batches; here they are those of the whole dataset (same floor and
+  clip).
 * The reward is the logit itself: ``log(sigmoid) - log(1 - sigmoid)`` overflows beyond a logit of 17.
 * ``log mean exp`` is a log-sum-exp, for the same reason.
-* Two hidden layers, as Table 4 of the SMORe paper gives for all methods; the released code has three (``hidden_layers=3``).
+* Two hidden layers, as Table 4 of the SMORe paper gives for all methods; the released code has three
+  (``hidden_layers=3``).
 """
 
 from __future__ import annotations
@@ -91,7 +94,8 @@ class GoFAR(Method):
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        assert batch.initial_observations is not None and batch.noise is not None
+        assert batch.initial_observations is not None
+        assert batch.noise is not None
         rows = batch.actions.shape[1]
         goals, achieved = batch.goals, batch.achieved_goals
         losses, rewards = {}, batch.rewards
@@ -122,9 +126,11 @@ def discriminator_loss(
     on_goals: torch.Tensor, on_achieved: torch.Tensor, slope: torch.Tensor, *, penalty: float
 ) -> torch.Tensor:
     """Logits ``[..., B]`` at (g, g) and (ag, g), input gradients ``[..., B, 2g]`` in between; gives ``[...]``."""
-    softplus = torch.nn.functional.softplus
     excess = torch.linalg.vector_norm(slope, dim=-1) - 1.0
-    return softplus(-on_goals).mean(-1) + softplus(on_achieved).mean(-1) + penalty * excess.square().mean(-1)
+    zero = torch.zeros_like(on_goals)  # log(1 + exp x), the cross-entropy of a logit, is logaddexp(0, x)
+    cross_entropy = torch.logaddexp(zero, -on_goals) + torch.logaddexp(zero, on_achieved)
+    loss: torch.Tensor = cross_entropy.mean(-1) + penalty * excess.square().mean(-1)
+    return loss
 
 
 def value_loss(divergence: str, residual: torch.Tensor, initial: torch.Tensor, *, discount: float) -> torch.Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from smore_sweep.method import SpecError
 
@@ -164,16 +165,24 @@ def _bench(options: argparse.Namespace) -> int:
     return bench(options.batch_size)
 
 
+class _Deferred(ModuleType):
+    """Stands in a module's place until one of its attributes is asked for, then becomes it.
+
+    Sweeps name methods, and methods name torch, but a plan never needs it. (``importlib.util.LazyLoader`` does not
+    serve: an import statement looks at the module's spec, which makes it load.)"""
+
+    def __getattr__(self, attribute: str) -> object:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        module = importlib.import_module(self.__name__)
+        self.__dict__.update(module.__dict__)
+        return getattr(module, attribute)
+
+
 def _defer(name: str) -> None:
-    """Put a lazy module in ``name``'s place: it loads at the first use of one of its attributes. Sweeps name methods, and
-    methods name torch, but a plan never needs it."""
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    """Load ``name`` at its first use instead of its first import."""
+    if name not in sys.modules:
+        sys.modules[name] = _Deferred(name)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from smore_sweep.tasks import Task
 if TYPE_CHECKING:
     import gymnasium
 
-ROWS = 8
+ROWS = 4
 """Episodes of one member that are rolled out side by side. Fixed, so that a member's actions are computed by the same
 products in a stack of any size, and come out bitwise the same."""
-ENVIRONMENTS = 16
+ENVIRONMENTS = 4
 """Environments that a process keeps."""
 
 

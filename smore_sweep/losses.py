@@ -1,4 +1,5 @@
-"""Loss pieces that several methods share. Every function maps tensors of shape ``[..., B]`` without reducing over members."""
+"""Loss pieces that several methods share. Every function maps tensors of shape ``[..., B]`` without reducing over
+members."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def exponential_weights(advantages: torch.Tensor, temperature: torch.Tensor, cli
 
 
 def gaussian_log_prob(actions: torch.Tensor, means: torch.Tensor, log_std: torch.Tensor) -> torch.Tensor:
-    """Log density ``[..., B]`` of ``actions`` ``[..., B, A]`` under a diagonal Gaussian with ``log_std`` ``[..., 1, A]``."""
+    """Log density ``[..., B]`` of ``actions`` ``[..., B, A]`` under a diagonal Gaussian with ``log_std`` ``[..., 1,
+    A]``."""
     scaled = (actions - means) * torch.exp(-log_std)
     constant = 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
     return -0.5 * scaled.square().sum(-1) - log_std.sum(-1) - constant

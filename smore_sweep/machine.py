@@ -35,8 +35,9 @@ def prepare(device: torch.device) -> None:
 def _allow_fast_products() -> None:
     """Let single-precision products take the 'medium' route where that keeps single precision.
 
-    On AMD processors it leads to oneDNN's AVX-512 kernels at twice the speed; on processors with bfloat16 units it really
-    loses digits. So it is tried on one product against double precision, and taken back if the error is not float32's."""
+    On AMD processors it leads to oneDNN's AVX-512 kernels at twice the speed; on processors with bfloat16 units it
+    really loses digits. So it is tried on one product against double precision, and taken back if the error is not
+    float32's."""
     before = torch.get_float32_matmul_precision()
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(512, 256, generator=generator)

@@ -10,6 +10,7 @@ This module knows nobody and imports only the standard library, so that a sweep 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
@@ -177,7 +178,7 @@ class NetworkSpec:
         """Leaf name to shape, without the leading dimension."""
         shapes: dict[str, tuple[int, ...]] = {}
         widths = (self.inputs, *self.hidden, self.outputs)
-        for i, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (before, after) in enumerate(itertools.pairwise(widths)):
             shapes[f"w{i}"] = (before, after)
             shapes[f"b{i}"] = (1, after)
             if self.layer_norm and i < len(self.hidden):
@@ -190,7 +191,7 @@ class NetworkSpec:
     def flops(self, rows: int) -> int:
         """Multiply-adds x 2 of one forward pass over ``rows`` inputs of one member."""
         widths = (self.inputs, *self.hidden, self.outputs)
-        return 2 * rows * self.copies * sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+        return 2 * rows * self.copies * sum(a * b for a, b in itertools.pairwise(widths))
 
 
 M = TypeVar("M", bound=type[Method])
@@ -199,7 +200,7 @@ M = TypeVar("M", bound=type[Method])
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(knob,))
 def method(cls: M) -> M:
     """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a :class:`SpecError`."""
-    made: M = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     initialise: Callable[..., None] = made.__init__
 
     def checked(self: Method, **fields: Any) -> None:
@@ -211,8 +212,8 @@ def method(cls: M) -> M:
         for name, field in declared.items():
             field.metadata["knob"].check(made.name, name, getattr(self, name), field.default)
 
-    made.__init__ = checked  # type: ignore[method-assign, assignment]
-    return made
+    made.__init__ = checked  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
 
 
 def knobs(cls: type[Method]) -> dict[str, dataclasses.Field[Any]]:

@@ -57,7 +57,7 @@ class Network:
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass of the trained parameters: inputs ``[M, B, .]`` are concatenated; gives
         ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy."""
-        return self._shape(_Pass.apply(self, self._joined(inputs), self.flat))
+        return self._shape(_Pass.apply(self, self._joined(inputs), self.flat))  # type: ignore[no-untyped-call]
 
     def frozen(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass of the trained parameters as constants: no gradient reaches them, nor the inputs."""
@@ -71,8 +71,8 @@ class Network:
             return self._shape(_forward(self, self._joined(inputs), self.target_parameters, keep=False)[0])
 
     def input_gradient(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own gradient
-        reaches the parameters (gradient penalties need it; no second pass through autograd)."""
+        """``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own
+        gradient reaches the parameters (gradient penalties need it; no second pass through autograd)."""
         leaves, activations, h = self.leaves(self.flat), [], inputs
         for i in range(len(self.spec.hidden)):
             h = torch.tanh(torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"]))
@@ -98,7 +98,7 @@ class Network:
         return leaf.view(self.spec.copies, self.members, *leaf.shape[1:]).transpose(0, 1)
 
     def _joined(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-        joined = torch.cat(inputs, -1) if len(inputs) > 1 else inputs[0]
+        joined = torch.cat(list(inputs), -1) if len(inputs) > 1 else inputs[0]
         return joined.repeat(self.spec.copies, 1, 1) if self.spec.copies > 1 else joined
 
     def _shape(self, outputs: torch.Tensor) -> torch.Tensor:

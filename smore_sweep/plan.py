@@ -21,8 +21,8 @@ PRODUCT_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Plan:
-    """The expected runs of a sweep at a scale, and where each stands. ``behind`` holds the updates that partial runs have
-    behind them, by run id."""
+    """The expected runs of a sweep at a scale, and where each stands. ``behind`` holds the updates that partial runs
+    have behind them, by run id."""
 
     sweep: Sweep
     scale: str

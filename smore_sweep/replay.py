@@ -1,8 +1,8 @@
 """Episodes on the device, and the samplers that relabel their goals.
 
-One :class:`Store` holds the expert episodes first and the random ones after them; member ``j`` of a stack sees the first ``e_j``
-expert episodes and the first ``N - e_j`` random ones (the released rule: whole episodes, nested subsets), so members
-with different expert shares read the same memory.
+One :class:`Store` holds the expert episodes first and the random ones after them; member ``j`` of a stack sees the
+first ``e_j`` expert episodes and the first ``N - e_j`` random ones (the released rule: whole episodes, nested
+subsets), so members with different expert shares read the same memory.
 
 Index arithmetic, with ``T`` actions and ``T + 1`` states an episode: transition ``(n, t)`` is state row
 ``n (T + 1) + t``, next-state row one further, and action row ``n T + t``. Goals live in a table of all achieved goals
@@ -47,9 +47,9 @@ class Transitions:
 
 @dataclass(frozen=True)
 class Batch:
-    """Network inputs, ``[M, B, .]``; observations and goals are normalised if the method says so. ``rewards`` ``[M, B]``
-    are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode) and ``noise`` (whatever random
-    numbers the losses use) are there if the method's ``sample`` put them."""
+    """Network inputs, ``[M, B, .]``; observations and goals are normalised if the method says so. ``rewards`` ``[M,
+    B]`` are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode) and ``noise`` (whatever
+    random numbers the losses use) are there if the method's ``sample`` put them."""
 
     observations: torch.Tensor
     actions: torch.Tensor
@@ -103,8 +103,8 @@ class Store:
         )
 
     def statistics(self, expert_episodes: int, episodes: int) -> list[NDArray[np.float64]]:
-        """Of the dataset with that many expert episodes: observation mean and inverse deviation ``[o]``, then the same of
-        the goals ``[g]``, commanded and achieved."""
+        """Of the dataset with that many expert episodes: observation mean and inverse deviation ``[o]``, then the same
+        of the goals ``[g]``, commanded and achieved."""
         length = self.horizon + 1
         spans = [
             (0, expert_episodes),

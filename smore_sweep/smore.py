@@ -1,8 +1,8 @@
 """SMORe: score models for offline goal-conditioned reinforcement learning (Sikchi et al., ICLR 2024).
 
-Three networks: a twin score ``S(s, a, g)`` with a slow target, a value ``M(s, g)`` and a Gaussian policy ``pi(a|s, g)``.
-With ``rho`` the relabelled data, ``q`` the goal-transition distribution and ``y = discount * M(s', g) - S(s, a, g)``
-(``M`` as a constant), the paper's practical losses are
+Three networks: a twin score ``S(s, a, g)`` with a slow target, a value ``M(s, g)`` and a Gaussian policy ``pi(a|s,
+g)``. With ``rho`` the relabelled data, ``q`` the goal-transition distribution and ``y = discount * M(s', g) - S(s, a,
+g)`` (``M`` as a constant), the paper's practical losses are
 
     Eq. 10  L(S)  = beta (1-discount) E_rho[S] + beta E_q[f*(y)] + (1-beta) E_rho[f*(y) - y]
     Eq. 9   L(M)  = E_rho[ L_expectile( min S_target - M ) ]
@@ -15,13 +15,16 @@ The paper and its released code differ, so each reading is a variant:
 ``paper``           the equations above. Default, because it is what the paper derives and argues for.
 ``printed``         Eq. 10 with the Bellman coefficient 1 that is printed there; Eq. 8 derives 1/4. Pearson only.
 ``release``         the released ``smore`` loss: ``-E_q[S] + 1e-4 E_rho[S] + 0.5 E_rho[y^2]``.
-``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, all data get
+``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, all data
+get
                     reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
 
 Deviations, for all variants:
 
-* Eq. 9's printed argument ``M - S`` would give the lower expectile, Eq. 11 lacks its minus sign; both are as in the code.
-* Eq. 10's second term, ``beta discount E_q[S(s', pi)]``, has no gradient once ``M`` stands for it; the code drops it too.
+* Eq. 9's printed argument ``M - S`` would give the lower expectile, Eq. 11 lacks its minus sign; both are as in the
+  code.
+* Eq. 10's second term, ``beta discount E_q[S(s', pi)]``, has no gradient once ``M`` stands for it; the code drops it
+  too.
 * The first term takes the dataset's action, as the released code does, unless ``initial_action`` says "policy".
 * The three losses are differentiated at the same parameters. The paper's order (S, M, pi) and the release's (M, pi, S)
   differ from it only by a lag of one optimiser step in ``M``.

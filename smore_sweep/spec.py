@@ -192,7 +192,8 @@ class Sweep:
 
 
 def grid(method: type[Method], **choices: Any) -> list[Method]:
-    """Every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``. A list or tuple is a choice."""
+    """Every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``. A list or tuple is a
+    choice."""
     declared = knobs(method)
     for name in choices:
         if name not in declared:

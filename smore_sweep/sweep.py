@@ -20,10 +20,10 @@ from smore_sweep.method import SpecError
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.spec import stacks
 from smore_sweep.tasks import task
+from smore_sweep.tracking import Job, check_uri, default_uri
 
 if TYPE_CHECKING:
     from smore_sweep.replay import Store
-    from smore_sweep.trainable import Job
 
 MEGABYTES_FREE = 500
 INCOMPLETE, INTERRUPTED = 1, 130
@@ -48,22 +48,24 @@ def run(
     """Run a sweep to its end; returns the exit code: 0 if every planned run is there."""
     out = view.console()
     sweep = load_sweep(name)
-    plan = make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+
+    def look() -> Plan:
+        return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+
+    plan = look()
     check_folder(results)
+    job = _job(plan, results)
     with hold(results, f"make sweep SWEEP={name}"), interruptible():
-        plan = make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+        plan = look()
         out.print(view.plan_table(plan))
         failures: list[str] = []
         try:
-            job = _job(plan, results)
-            if plan.pending:
+            if plan.pending or _hidden(plan, job):
                 failures = _train(out, plan, job, address, gpus_per_stack)
-            _publish_leftovers(plan, job)
         except KeyboardInterrupt:
             out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
-            _settle(plan, results)
             return INTERRUPTED
-        return _report(out, make_plan(sweep, scale, results, seeds=seeds, tasks=tasks), results, failures)
+        return _report(out, look(), results, failures)
 
 
 def check_folder(results: Path) -> None:
@@ -96,30 +98,42 @@ def interruptible() -> Iterator[None]:
 
 
 def _job(plan: Plan, results: Path) -> Job:
-    from smore_sweep.tracking import Tracker, default_uri
-    from smore_sweep.trainable import Job
-
     uri = default_uri(results)
+    check_uri(uri)
     tags = {"git": _git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
-    Tracker(uri, plan.sweep.name, plan.sweep.description, results / "artifacts").interrupt()
     return Job(results.resolve(), uri, plan.sweep.name, plan.sweep.description, tags)
+
+
+def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
+    """Runs (id, title) that ended while they could not be shown in MLflow."""
+    return [
+        (run.run_id, run.title)
+        for run in plan.runs
+        if plan.states[run.run_id] == record.DONE and not record.is_published(job.results, run.run_id, job.tracking_uri)
+    ]
 
 
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
     from smore_sweep import trainable
 
     lacking = missing_episodes(plan)
-    with trainable.connected(address, gpus_per_stack) as cluster:
+    with (
+        trainable.connected(address, gpus_per_stack) as cluster,
+        trainable.recording(job, _hidden(plan, job)) as recorder,
+    ):
         out.print(view.estimate_line(estimate(plan, lacking, cluster.cpus)))
         for (name, policy), count in lacking.items():
             with view.counting(out, f"making {name} {policy} episodes", count) as advance:
                 data.ensure(name, policy, plan.pools()[name, policy], advance)
-        stores = _stores(plan)
         made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
+        if not made:
+            return []
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         with view.TrainingView(out, made) as live:
-            return trainable.train_stacks(made, stores, job, cluster, live.listen)
+            return trainable.train_stacks(
+                made, _stores(plan), recorder, results=job.results, cluster=cluster, listen=live.listen
+            )
 
 
 def _stores(plan: Plan) -> dict[str, tuple[Store, dict[float, str]]]:
@@ -138,32 +152,6 @@ def _stores(plan: Plan) -> dict[str, tuple[Store, dict[float, str]]]:
         }
         made[name] = (Store.build(expert, random, task(name).threshold), prints)
     return made
-
-
-def _publish_leftovers(plan: Plan, job: Job) -> None:
-    """Show in MLflow what ended while it could not be shown there."""
-    hidden = [
-        run
-        for run in plan.runs
-        if record.state(job.results, run.run_id) == record.DONE
-        and not record.is_published(job.results, run.run_id, job.tracking_uri)
-    ]
-    if hidden:
-        from smore_sweep.tracking import Tracker
-        from smore_sweep.trainable import show
-
-        tracker = Tracker(job.tracking_uri, job.sweep, job.description, job.results / "artifacts")
-        for run in hidden:
-            found = record.load(job.results, run.run_id)
-            if found is not None:
-                path = record.run_folder(job.results, run.run_id) / "done.npz"
-                show(tracker, job, run.run_id, found, run.title, path)
-
-
-def _settle(plan: Plan, results: Path) -> None:
-    """After an interruption: nothing trains any more, so no MLflow entry may say that it does."""
-    with contextlib.suppress(SpecError):
-        _job(plan, results)
 
 
 def _report(out: Console, plan: Plan, results: Path, failures: Sequence[str]) -> int:

@@ -1,16 +1,19 @@
 """MLflow: each run as one flat MLflow run, for people to browse. The only file that imports mlflow.
 
-MLflow shows the results; it does not decide what is done (the results folder does). So publishing is idempotent: a run is
-found by its ``run_id`` tag, only metrics that it lacks are logged, and an interrupted run is reopened and finished.
+MLflow shows the results; it does not decide what is done (the results folder does). So publishing is idempotent: a run
+is found by its ``run_id`` tag, only metrics that it lacks are logged, and an interrupted run is reopened and finished.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from smore_sweep.method import SpecError
 from smore_sweep.record import DIVERGED, DONE, Record
@@ -23,6 +26,7 @@ PAGE = 50_000
 BATCH = 1000
 """Most metrics that MLflow takes in one call."""
 REACH_SECONDS = 5
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 
 
 def default_uri(results: Path) -> str:
@@ -31,19 +35,41 @@ def default_uri(results: Path) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """Raise :class:`SpecError` for a kind of store that MLflow or this platform does not support."""
-    scheme = uri.split(":", 1)[0] if ":" in uri else ""
-    if scheme not in ("sqlite", "postgresql", "mysql", "http", "https"):
+    """Raise :class:`SpecError` for a store that is not supported, or a server or folder that cannot be reached."""
+    parts = urlsplit(uri)
+    scheme = parts.scheme.split("+")[0]
+    if scheme not in PORTS and scheme != "sqlite":
         raise SpecError(
             f"tracking URI {uri!r} is not supported; use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
         )
+    try:
+        if scheme == "sqlite":
+            folder = Path(parts.path[1:]).parent
+            if not os.access(folder, os.W_OK):
+                raise OSError(f"{folder} is not a folder that can be written")
+        else:
+            place = (parts.hostname or "", parts.port or PORTS[scheme])
+            socket.create_connection(place, timeout=REACH_SECONDS).close()
+    except (OSError, ValueError) as error:
+        # A URI may hold a password: name the place, not the URI.
+        raise SpecError(f"tracking store {parts.hostname or uri} cannot be reached: {error}") from None
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is needed to keep records, besides the records: where, and what is the same for all runs of a sweep."""
+
+    results: Path
+    tracking_uri: str
+    sweep: str
+    description: str
+    tags: dict[str, str]
 
 
 class Tracker:
     """A client of one MLflow experiment (one per sweep). Creating it creates the store and the experiment."""
 
-    def __init__(self, uri: str, experiment: str, description: str, artifacts: Path) -> None:
-        check_uri(uri)
+    def __init__(self, job: Job) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REACH_SECONDS))
@@ -54,15 +80,15 @@ class Tracker:
             logging.getLogger(chatty).setLevel(logging.ERROR)
 
         try:
-            self._client: MlflowClient = MlflowClient(uri)
-            found = self._client.get_experiment_by_name(experiment)
+            self._client: MlflowClient = MlflowClient(job.tracking_uri)
+            found = self._client.get_experiment_by_name(job.sweep)
             if found is None:
-                place = None if uri.startswith("http") else artifacts.resolve().as_uri()
+                place = None if job.tracking_uri.startswith("http") else (job.results / "artifacts").as_uri()
                 self._experiment = self._client.create_experiment(
-                    experiment, artifact_location=place, tags={"mlflow.note.content": description}
+                    job.sweep, artifact_location=place, tags={"mlflow.note.content": job.description}
                 )
             elif found.lifecycle_stage != "active":
-                raise SpecError(f"MLflow experiment {experiment!r} was deleted in {uri}; restore it in the MLflow UI")
+                raise SpecError(f"MLflow experiment {job.sweep!r} was deleted; restore it in the MLflow page")
             else:
                 self._experiment = found.experiment_id
         except SpecError:
@@ -70,13 +96,13 @@ class Tracker:
         except Exception as error:
             if isinstance(error, MlflowException) or type(error).__module__.startswith(("sqlalchemy", "requests")):
                 first_line = str(error).splitlines()[0]
-                raise SpecError(f"tracking URI {uri!r} cannot be reached: {first_line}") from None
+                raise SpecError(f"the tracking store cannot be used: {first_line}") from None
             raise
         self._known: dict[str, Run] = {}
 
     def publish(self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None) -> None:
-        """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is attached
-        and the entry is closed, as FINISHED or, for a diverged run, FAILED."""
+        """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
+        attached and the entry is closed, as FINISHED or, for a diverged run, FAILED."""
         from mlflow.entities import Metric, Param, RunTag
 
         run = self._known.get(run_id) or self._find(run_id)

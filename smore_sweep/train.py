@@ -90,7 +90,7 @@ def train(
             learner.update()
             update += 1
             now = time.perf_counter()
-            if now - said >= REPORT_SECONDS:
+            if now - said >= REPORT_SECONDS or update == records[0].update + 1:
                 tick(Tick(update, len(alive) * (update - since) / (now - said), training + now - started, evaluating))
                 said, since = now, update
         metrics = learner.metrics()

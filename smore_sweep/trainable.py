@@ -1,32 +1,36 @@
 """Stacks as Ray Tune trials. The only file that imports ray.
 
-Tune places the trials, gives them their resources and starts a lost one again; it is not the book-keeper. Everything that
-lasts goes through one actor on the driver's node, the :class:`Recorder`: it alone writes the results folder and MLflow,
-so workers need neither a shared disk nor a tracking server, and there is one writer. Episodes reach the workers through
-Ray's object store, once a node.
+Tune places the trials, gives them their resources and starts a lost one again; it is not the book-keeper. Everything
+that lasts goes through one actor on the driver's node, the :class:`smore_sweep.recorder.Recorder`: it alone writes the
+results folder and MLflow, so workers need neither a shared disk nor a tracking server, and there is one writer.
+Episodes reach the workers through Ray's object store, once a node.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from smore_sweep import record as records
 from smore_sweep.machine import ENVIRONMENT, LARGEST_STACK
 from smore_sweep.method import SpecError
 from smore_sweep.record import PARTIAL, Record
-from smore_sweep.replay import Store
+from smore_sweep.recorder import Recorder
 from smore_sweep.spec import RunSpec, Stack
+from smore_sweep.tracking import Job
+
+if TYPE_CHECKING:
+    from smore_sweep.replay import Store
 
 TRIES = 3
 """How often a stack is started again from its last evaluation after its worker was lost or failed."""
@@ -52,17 +56,6 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Job:
-    """All that a recorder needs besides the records: where to write, and what is the same for all runs of the sweep."""
-
-    results: Path
-    tracking_uri: str
-    sweep: str
-    description: str
-    tags: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Progress:
     """Sent by a training stack about once a second; see :class:`smore_sweep.train.Tick`."""
 
@@ -79,12 +72,15 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
     """Start a local Ray, or connect to the cluster at ``address``; leave it at the end.
 
     Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
-    options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False, "address": "local"}
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's own report: two pages a sweep, even if asked to be silent
+    options: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    if address:
+        options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
+    else:
+        os.environ.update(ENVIRONMENT)  # inherited by the workers, which Ray can then start ahead of their use
     try:
-        ray.init(
-            log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": dict(ENVIRONMENT)}, **options
-        )
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SpecError(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
     try:
@@ -100,48 +96,39 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
         ray.shutdown()
 
 
-class Recorder:
-    """The one writer, as an actor. ``keep`` returns when the records are on disk and in MLflow."""
+@contextlib.contextmanager
+def recording(job: Job, hidden: Sequence[tuple[str, str]]) -> Iterator[Any]:
+    """The recorder, as an actor on the driver's node. It shows ``hidden`` runs (id, title), which ended while MLflow
+    was away, and on the way out sees to it that no entry says that it still runs.
 
-    def __init__(self, job: Job) -> None:
-        from smore_sweep.tracking import Tracker
-
-        self._job = job
-        self._tracker = Tracker(job.tracking_uri, job.sweep, job.description, job.results / "artifacts")
-
-    def load(self, run_ids: Sequence[str]) -> list[Record | None]:
-        """The runs' records as they are on disk."""
-        return [records.load(self._job.results, run_id) for run_id in run_ids]
-
-    def keep(self, kept: Sequence[tuple[str, Record]], titles: Sequence[str]) -> None:
-        """Write records, then show them in MLflow."""
-        paths = [records.save(self._job.results, run_id, record) for run_id, record in kept]
-        for (run_id, record), title, path in zip(kept, titles, paths, strict=True):
-            show(self._tracker, self._job, run_id, record, title, path)
-
-
-def show(tracker: Any, job: Job, run_id: str, record: Record, title: str, path: Path) -> None:
-    """Publish one record, and note beside an ended one that it was."""
-    content = record.content
-    tags = {name: str(content[name]) for name in ("method", "task", "expert_share", "seed", "scale", "source")}
-    tags |= {"title": title, "sweep": job.sweep, **job.tags, **{k: str(v) for k, v in record.facts.items()}}
-    ended = record.status != PARTIAL
-    tracker.publish(run_id, record, tags, path if ended else None)
-    if ended:
-        records.note_published(job.results, run_id, job.tracking_uri)
+    It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused, with a
+    :class:`SpecError`, before anything trains."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
+    shown = recorder.publish.remote(list(hidden))
+    try:
+        yield recorder
+    finally:
+        try:
+            ray.get([shown, recorder.interrupt.remote()])
+        except ray.exceptions.ActorDiedError as error:
+            _, refused, reason = str(error).rpartition("SpecError: ")
+            if refused:
+                raise SpecError(reason.splitlines()[0]) from None
+            raise
 
 
 def train_stacks(
     stacks: Sequence[Stack],
     stores: dict[str, tuple[Store, dict[float, str]]],
-    job: Job,
+    recorder: Any,
+    *,
+    results: Path,
     cluster: Cluster,
     listen: Callable[[Progress], None],
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks. ``stores`` gives each task's episodes and, by expert share,
     the fingerprint of that dataset. Returns a sentence for each stack that failed for good."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
     shared = {name: (ray.put(store), prints) for name, (store, prints) in stores.items()}
 
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
@@ -154,16 +141,15 @@ def train_stacks(
         tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
         run_config=RunConfig(
             name="tune",
-            storage_path=str((job.results / "ray").resolve()),
+            storage_path=str((results / "ray").resolve()),
             verbose=0,
             failure_config=FailureConfig(max_failures=TRIES - 1),
             callbacks=[_Listener(listen)],
         ),
     )
-    results = tuner.fit()
     return [
         f"{stacks[result.config['stack']].name}: {str(result.error).strip().splitlines()[-1]}"
-        for result in results
+        for result in tuner.fit()
         if result.error is not None
     ]
 

@@ -52,7 +52,8 @@ def plan_table(plan: Plan) -> Table:
             table.add_section()
         table.add_row(
             "" if name == previous else name, label, f"{100 * share:g}%", f"{run.budget.updates:,}",
-            *(str(count or "·") for count in (states.total(), states[record.DONE], states[record.PARTIAL], states[record.MISSING])),
+            *(str(count or "·") for count in (states.total(), states[record.DONE], states[record.PARTIAL],
+            states[record.MISSING])),
         )  # fmt: skip
         previous = name
     return table

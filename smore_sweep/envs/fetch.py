@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from gymnasium_robotics.envs.fetch.fetch_env import MujocoFetchEnv
 from gymnasium_robotics.envs.fetch.push import MujocoFetchPushEnv
 from gymnasium_robotics.envs.fetch.reach import MujocoFetchReachEnv
 
 
-class _FingersOnly:
+class _FingersOnly(MujocoFetchEnv):  # type: ignore[misc]
     """Mixin: after construction only the last two robot joints, the fingers, are read."""
-
-    _model_names: Any
 
     def __init__(self, **options: Any) -> None:
         super().__init__(reward_type="sparse", **options)

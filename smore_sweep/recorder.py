@@ -1,0 +1,50 @@
+"""The one writer of the results folder and of MLflow. It runs as an actor beside the driver
+(:mod:`smore_sweep.trainable`) and so knows neither ray nor torch: it has to be ready before the first worker is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smore_sweep import record as records
+from smore_sweep.record import PARTIAL, Record
+from smore_sweep.tracking import Job, Tracker
+
+
+class Recorder:
+    """The one writer, as an actor. ``keep`` returns when the records are on disk and in MLflow."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._tracker = Tracker(job)
+        self._tracker.interrupt()  # entries that a killed driver left RUNNING
+
+    def load(self, run_ids: Sequence[str]) -> list[Record | None]:
+        """The runs' records as they are on disk."""
+        return [records.load(self._job.results, run_id) for run_id in run_ids]
+
+    def keep(self, kept: Sequence[tuple[str, Record]], titles: Sequence[str]) -> None:
+        """Write records, then show them in MLflow."""
+        paths = [records.save(self._job.results, run_id, record) for run_id, record in kept]
+        for (run_id, record), title, path in zip(kept, titles, paths, strict=True):
+            self._show(run_id, record, title, path)
+
+    def publish(self, hidden: Sequence[tuple[str, str]]) -> None:
+        """Show in MLflow the ended runs (id, title) that are on disk but not yet there."""
+        for run_id, title in hidden:
+            record = records.load(self._job.results, run_id)
+            if record is not None:
+                self._show(run_id, record, title, records.run_folder(self._job.results, run_id) / "done.npz")
+
+    def interrupt(self) -> None:
+        """Nothing trains any more, so no entry may say that it does."""
+        self._tracker.interrupt()
+
+    def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
+        names = ("method", "task", "expert_share", "seed", "scale", "source")
+        tags = {name: str(record.content[name]) for name in names}
+        tags |= {"title": title, "sweep": self._job.sweep, **self._job.tags, **record.facts}
+        ended = record.status != PARTIAL
+        self._tracker.publish(run_id, record, tags, path if ended else None)
+        if ended:
+            records.note_published(self._job.results, run_id, self._job.tracking_uri)

@@ -1,0 +1,362 @@
+"""What every method must hold: a stack is scheduling, and never changes what a member learns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from baselines.gofar import GoFAR
+from smore_sweep.episodes import Episodes
+from smore_sweep.learner import Arrays, Learner
+from smore_sweep.method import Method, Sizes, SpecError, stackable_knobs
+from smore_sweep.replay import Replay, Store
+from smore_sweep.smore import DIVERGENCES, SMORe
+
+METHODS: list[Method] = [
+    SMORe(hidden=16),
+    SMORe(hidden=16, variant="printed"),
+    SMORe(hidden=16, variant="release"),
+    SMORe(hidden=16, variant="release_stable"),
+    SMORe(hidden=16, initial_action="policy"),
+    *(SMORe(hidden=16, divergence=name) for name in DIVERGENCES if name != "pearson"),
+    GoFAR(hidden=16),
+    GoFAR(hidden=16, divergence="kl"),
+    GoFAR(hidden=16, reward="binary"),
+]
+every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
+
+CPU = torch.device("cpu")
+SIZES = Sizes(observation=3, goal=2, action=2)
+EPISODES, HORIZON, BATCH, UPDATES = 8, 5, 12, 30
+SEEDS = (3, 11, 7)
+EXPERTS = (2, 0, 8)
+KNOBS = {
+    "beta": (0.5, 0.2, 0.9),
+    "expectile": (0.8, 0.6, 0.7),
+    "temperature": (3.0, 1.0, 0.0),
+    "her_ratio": (0.8, 0.0, 1.0),
+}
+
+
+def pool(seed: int) -> Episodes:
+    random = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> NDArray[np.float32]:
+        return random.normal(size=shape).astype(np.float32)
+
+    return Episodes(
+        normal(EPISODES, HORIZON + 1, SIZES.observation),
+        np.tanh(normal(EPISODES, HORIZON, SIZES.action)),
+        normal(EPISODES, HORIZON + 1, SIZES.goal),
+        normal(EPISODES, SIZES.goal),
+    )
+
+
+STORE = Store.build(pool(0), pool(1), 0.8)
+
+
+def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
+    """A stack of some of three members, which differ in seed, expert share and every stackable knob."""
+    stackable = stackable_knobs(type(method))
+    methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
+    replay = Replay(
+        STORE,
+        expert_episodes=[EXPERTS[m] for m in members],
+        episodes=EPISODES,
+        threshold=0.8,
+        normalize=method.normalize_inputs,
+        device=CPU,
+    )
+    seeds = [SEEDS[m] for m in members]
+    return Learner(methods, seeds, SIZES, replay, batch_size=batch, updates=UPDATES, device=CPU)
+
+
+def trained(learner: Learner, updates: int) -> Learner:
+    for _ in range(updates):
+        learner.update()
+    return learner
+
+
+def saved(learner: Learner) -> list[Arrays]:
+    return [{name: array.copy() for name, array in member.items()} for member in learner.state()]
+
+
+def assert_equal(first: Arrays, second: Arrays) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        assert np.array_equal(first[name], second[name]), f"{name}: {np.abs(first[name] - second[name]).max()}"
+
+
+def leaves(learner: Learner) -> dict[str, torch.Tensor]:
+    """Every parameter leaf, ``[M, copies, ...]``."""
+    return {
+        f"{name}/{leaf}": net.by_member(values).clone()
+        for name, net in learner.nets.items()
+        for leaf, values in net.leaves(net.flat.detach()).items()
+    }
+
+
+@every_method
+@pytest.mark.parametrize("batch", [12, 16])
+def test_a_stack_of_three_equals_three_stacks_of_one(method: Method, batch: int) -> None:
+    """Two sizes, because vector kernels leave different remainders."""
+    together = trained(stack(method, batch=batch), 4)
+    states, metrics = together.state(), together.metrics()
+    for member in range(3):
+        alone = trained(stack(method, [member], batch), 4)
+        assert_equal(states[member], alone.state()[0])
+        assert {name: value[member] for name, value in metrics.items()} == {
+            name: value[0] for name, value in alone.metrics().items()
+        }
+
+
+@every_method
+def test_members_differ(method: Method) -> None:
+    """Otherwise the tests of this file could not notice that members were mixed up."""
+    states = trained(stack(method), 2).state()
+    for name in states[0]:
+        if "/w" in name and not name.endswith("/square"):
+            assert not np.allclose(states[0][name], states[1][name])
+            assert not np.allclose(states[1][name], states[2][name])
+
+
+@every_method
+def test_permuting_the_members_permutes_the_results(method: Method) -> None:
+    straight, permuted = trained(stack(method), 4).state(), trained(stack(method, [2, 0, 1]), 4).state()
+    for slot, member in enumerate([2, 0, 1]):
+        assert_equal(permuted[slot], straight[member])
+
+
+@every_method
+def test_a_member_that_turns_nan_is_noticed_and_leaves_the_others_alone(method: Method) -> None:
+    before, healthy = saved(trained(stack(method), 2)), trained(stack(method), 4).state()
+    for name in stack(method).nets:
+        sick = stack(method)
+        sick.load(before, 2)
+        assert sick.diverged().tolist() == [False] * 3
+        net = sick.nets[name]
+        net.by_member(net.leaves(net.flat.detach())["w0"])[1, 0, 0, 0] = torch.nan
+        assert sick.diverged().tolist() == [False, True, False]
+        trained(sick, 2)
+        assert sick.diverged().tolist() == [False, True, False]
+        for member in (0, 2):
+            assert_equal(sick.state()[member], healthy[member])
+
+
+@every_method
+def test_an_infinite_parameter_counts_as_diverged(method: Method) -> None:
+    learner = stack(method)
+    for name, net in learner.nets.items():
+        for leaf, values in net.leaves(net.flat.detach()).items():
+            entry = net.by_member(values)[2, -1].flatten()[-1:]
+            before = float(entry)
+            entry.fill_(-torch.inf)
+            assert learner.diverged().tolist() == [False, False, True], f"{name}/{leaf}"
+            entry.fill_(before)
+    assert not learner.diverged().any()
+
+
+@every_method
+def test_a_loaded_state_goes_on_exactly(method: Method) -> None:
+    undisturbed = trained(stack(method), 8)
+    before = saved(trained(stack(method), 4))
+    resumed = stack(method)
+    resumed.load(before, 4)
+    for first, second in zip(before, resumed.state(), strict=True):
+        assert_equal(first, second)
+    trained(resumed, 4)
+    assert int(resumed.step) == 8
+    for first, second in zip(undisturbed.state(), resumed.state(), strict=True):
+        assert_equal(first, second)
+
+
+@every_method
+def test_members_go_on_exactly_in_other_stacks(method: Method) -> None:
+    undisturbed = trained(stack(method), 8).state()
+    before = saved(trained(stack(method), 4))
+    for members in ([2, 0], [1]):
+        regrouped = stack(method, members)
+        regrouped.load([before[m] for m in members], 4)
+        for slot, after in enumerate(trained(regrouped, 4).state()):
+            assert_equal(after, undisturbed[members[slot]])
+
+
+@every_method
+def test_a_learner_takes_up_a_state_in_mid_training(method: Method) -> None:
+    """Nothing of what it did before survives."""
+    undisturbed = saved(trained(stack(method), 5))
+    learner = trained(stack(method), 3)
+    before = saved(learner)
+    trained(learner, 6)
+    learner.load(before, 3)
+    for first, second in zip(undisturbed, trained(learner, 2).state(), strict=True):
+        assert_equal(first, second)
+
+
+@every_method
+def test_a_saved_state_does_not_change_with_further_training(method: Method) -> None:
+    learner = trained(stack(method), 2)
+    state, metrics, copies = learner.state(), learner.metrics(), saved(learner)
+    values = {name: value.copy() for name, value in metrics.items()}
+    trained(learner, 2)
+    for kept, copy in zip(state, copies, strict=True):
+        assert_equal(kept, copy)
+    assert all(np.array_equal(metrics[name], value) for name, value in values.items())
+
+
+@every_method
+def test_every_parameter_moves(method: Method) -> None:
+    learner = stack(method)
+    before = leaves(learner)
+    for name, after in leaves(trained(learner, 4)).items():
+        # In units of an Adam step: one of the 16 units may be dead, a whole leaf may not.
+        moved = (after - before[name]).abs().flatten(2).amax(-1)
+        assert (moved > 1e-5).all(), name
+        assert torch.isfinite(after).all(), name
+
+
+@every_method
+def test_losses_are_finite_and_one_per_member(method: Method) -> None:
+    metrics = trained(stack(method), 4).metrics()
+    assert metrics
+    for name, values in metrics.items():
+        assert values.shape == (3,), name
+        assert np.isfinite(values).all(), name
+        assert len(set(values.tolist())) > 1, name
+
+
+@every_method
+def test_targets_get_no_gradient_and_move_only_as_declared(method: Method) -> None:
+    learner = stack(method)
+    longest = max(net.spec.target_period for net in learner.nets.values())
+    for update in range(1, longest + 3):
+        before = {name: net.target_flat.clone() for name, net in learner.nets.items() if net.target_flat is not None}
+        assert before
+        learner.update()
+        for name, old in before.items():
+            net = learner.nets[name]
+            assert net.target_flat is not None
+            assert net.target_flat.grad is None
+            assert not net.target_flat.requires_grad
+            if update % net.spec.target_period:
+                assert torch.equal(net.target_flat, old)
+            else:
+                moved = old + net.spec.target_rate * (net.flat.detach() - old)
+                for leaf, values in net.leaves(net.target_flat).items():
+                    torch.testing.assert_close(values, net.leaves(moved)[leaf], rtol=1e-5, atol=1e-7)
+                assert not torch.equal(net.target_flat, old)
+
+
+def test_declared_targets() -> None:
+    smore, gofar = SMORe().networks(SIZES), GoFAR().networks(SIZES)
+    assert {name: (net.target_rate, net.target_period) for name, net in smore.items() if net.target_rate} == {
+        "S": (0.005, 1)
+    }
+    assert {name: (net.target_rate, net.target_period) for name, net in gofar.items() if net.target_rate} == {
+        "V": (0.05, 20)
+    }
+
+
+@pytest.mark.parametrize("method", [SMORe(hidden=16), GoFAR(hidden=16)], ids=["SMORe", "GoFAR"])
+def test_adam_and_the_learning_rates(method: Method) -> None:
+    """Adam's first step is the learning rate, whatever the gradient's size; the cosine decay ends the policy's at 0."""
+    for update in (1, UPDATES // 2 + 1, UPDATES):
+        learner = stack(method)
+        fresh = [
+            {name: np.zeros_like(a) if name.endswith(("/mean", "/square")) else a for name, a in member.items()}
+            for member in saved(trained(stack(method), 1))
+        ]
+        learner.load(fresh, update - 1)
+        before = leaves(learner)
+        after = leaves(trained(learner, 1))
+        for name, net in learner.nets.items():
+            spec, bias = net.spec, f"{name}/b0"  # still small, so that float32 resolves its smallest steps
+            decay = 0.5 * (1 + np.cos(np.pi * (update - 1) / UPDATES)) if spec.cosine_decay else 1.0
+            # mean / sqrt(square) of one gradient g: (0.1 g / (1 - 0.9^u)) / sqrt(0.001 g^2 / (1 - 0.999^u))
+            ratio = (0.1 / (1 - 0.9**update)) / np.sqrt(0.001 / (1 - 0.999**update))
+            step = float((after[bias] - before[bias]).abs().max())
+            assert step == pytest.approx(spec.learning_rate * decay * ratio, rel=0.01), name
+
+
+@every_method
+def test_act_is_deterministic_and_bounded(method: Method) -> None:
+    learner = trained(stack(method), 3)
+    random = np.random.default_rng(5)
+    observations = (100 * random.normal(size=(3, 8, SIZES.observation))).astype(np.float32)
+    goals = random.normal(size=(3, 8, SIZES.goal)).astype(np.float32)
+    actions = learner.act(observations, goals)
+    assert actions.shape == (3, 8, SIZES.action)
+    assert actions.dtype == np.float32
+    assert np.abs(actions).max() <= 1.0
+    assert np.array_equal(actions, learner.act(observations, goals))
+    assert not np.allclose(actions[:, 0], actions[:, 1])
+    alone = trained(stack(method, [1]), 3)
+    assert np.array_equal(alone.act(observations[1:2], goals[1:2])[0], actions[1])
+
+
+def test_the_policy_step_takes_fresh_noise() -> None:
+    """``initial_action="policy"`` changes the score's gradient, "dataset" draws no noise at all."""
+    by_policy, by_data = SMORe(hidden=16, initial_action="policy"), SMORe(hidden=16)
+    first, second = (trained(stack(method), 1).state()[0]["S/w0/mean"] for method in (by_policy, by_data))
+    assert not np.allclose(first, second)
+
+
+BAD: list[tuple[type[Method], str, Any, str]] = [
+    (SMORe, "variant", "papper", "one of paper, printed, release, release_stable"),
+    (SMORe, "divergence", "chi", "one of pearson, kl, hellinger, total_variation, jensen_shannon"),
+    (SMORe, "beta", 0.0, "in (0, 1]"),
+    (SMORe, "beta", 1.01, "in (0, 1]"),
+    (SMORe, "beta", "0.5", "in (0, 1]"),
+    (SMORe, "beta", True, "in (0, 1]"),
+    (SMORe, "expectile", 1.0, "in (0, 0.999]"),
+    (SMORe, "temperature", -1.0, "in [0, inf)"),
+    (SMORe, "temperature", float("inf"), "in [0, inf)"),
+    (SMORe, "her_ratio", float("nan"), "in [0, 1]"),
+    (SMORe, "her_ratio", None, "in [0, 1]"),
+    (SMORe, "discount", 1.0, "in [0, 0.9999]"),
+    (SMORe, "hidden", 0, "a whole number in [1, inf)"),
+    (SMORe, "hidden", 16.0, "a whole number in [1, inf)"),
+    (SMORe, "hidden", True, "a whole number in [1, inf)"),
+    (SMORe, "normalize_inputs", 1, "true or false"),
+    (GoFAR, "divergence", "pearson", "one of chi_square, kl"),
+    (GoFAR, "reward", "dense", "one of discriminator, binary"),
+    (GoFAR, "target_period", 0, "a whole number in [1, inf)"),
+    (GoFAR, "learning_rate", 0.0, "in (0, inf)"),
+]
+
+
+@pytest.mark.parametrize(("method", "field", "value", "valid"), BAD)
+def test_bad_values_are_refused(method: type[Method], field: str, value: Any, valid: str) -> None:
+    with pytest.raises(SpecError) as error:
+        method(**{field: value})
+    assert str(error.value) == f"{method.name}: {field} = {value!r} is not valid; it must be {valid}"
+
+
+@pytest.mark.parametrize(("method", "field"), [(SMORe, "bata"), (GoFAR, "her_ratio"), (GoFAR, "beta")])
+def test_a_field_that_a_method_does_not_have_is_refused_with_the_list_of_its_fields(
+    method: type[Method], field: str
+) -> None:
+    with pytest.raises(SpecError) as error:
+        method(**{field: 0.5})
+    names = sorted(item.name for item in dataclasses.fields(method))  # type: ignore[arg-type]
+    assert str(error.value) == f"{method.name} has no field {field!r}; it has: {', '.join(names)}"
+
+
+def test_other_divergences_need_the_papers_variant() -> None:
+    with pytest.raises(SpecError, match="divergence = 'kl' needs variant = 'paper', not 'release'"):
+        SMORe(divergence="kl", variant="release")
+
+
+@every_method
+def test_a_configuration_is_frozen_and_knows_what_changed(method: Method) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.hidden = 8
+    assert method.changed()["hidden"] == 16
+    assert type(method)(**method.fields()) == method
+    assert type(method)(**method.changed()) == method

@@ -1,0 +1,437 @@
+"""SMORe's losses against NumPy implementations written from the paper's equations, in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from smore_sweep.losses import expectile_loss, exponential_weights, gaussian_log_prob, log_mean_exp
+from smore_sweep.method import Sizes
+from smore_sweep.nn import Network
+from smore_sweep.replay import Batch
+from smore_sweep.smore import DIVERGENCES, SMORe, conjugate, paper_loss, release_loss, release_stable_loss
+from tests.conftest import Array, numeric_gradient
+from tests.unit.test_nn import plain
+
+ALL = (*DIVERGENCES, "printed")
+CLOSE = 1e-5
+
+# Where the density ratio f*'(y) is 100, and f* there:
+#   KL              exp(y - 1) = 100        y = 1 + log 100      f* = 100
+#   Hellinger       1 / (1 - y)^2 = 100     y = 0.9              f* = 0.9 / 0.1 = 9
+#   Jensen-Shannon  e^y / (2 - e^y) = 100   e^y = 200 / 101      f* = -log(2 - 200 / 101) = -log(2 / 101) = log 50.5
+EDGES = {
+    "kl": (1 + math.log(100), 100.0),
+    "hellinger": (0.9, 9.0),
+    "jensen_shannon": (math.log(200 / 101), math.log(50.5)),
+}
+
+
+def f(divergence: str, x: Array) -> Array:
+    """The generators of Table 3."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        xlogx = np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0)
+    if divergence == "pearson":
+        values = (x - 1) ** 2
+    elif divergence == "kl":
+        values = xlogx
+    elif divergence == "hellinger":
+        values = (np.sqrt(x) - 1) ** 2
+    elif divergence == "total_variation":
+        values = 0.5 * np.abs(x - 1)
+    else:
+        values = -(x + 1) * np.log((x + 1) / 2) + xlogx
+    return np.asarray(values)
+
+
+def f_star(divergence: str, y: Any) -> Array:
+    """The conjugates of Table 3, with the declared continuations outside their domains."""
+    y = np.asarray(y, np.float64)
+    if divergence == "pearson":
+        return np.asarray(y + y**2 / 4)
+    if divergence == "printed":
+        return np.asarray(y + y**2)
+    if divergence == "total_variation":
+        return np.asarray(y + np.where(y > 0.5, (y - 0.5) ** 2, np.where(y < -0.5, (y + 0.5) ** 2, 0.0)))
+    edge, value = EDGES[divergence]
+    inside = np.minimum(y, edge)
+    if divergence == "kl":
+        values = np.exp(inside - 1)
+    elif divergence == "hellinger":
+        values = inside / (1 - inside)
+    else:
+        values = -np.log(2 - np.exp(inside))
+    return np.asarray(np.where(y > edge, value + 100 * (y - edge), values))
+
+
+def eq10(initial: Array, rho: Array, q: Array, *, beta: float, discount: float, divergence: str) -> float:
+    """Eq. 10 in its general form: beta (1-gamma) E_rho[S] + beta E_q[f*(y)] + (1-beta) E_rho[f*(y) - y]."""
+    start = beta * (1 - discount) * np.mean(initial)
+    on_q = beta * np.mean(f_star(divergence, q))
+    on_rho = (1 - beta) * np.mean(f_star(divergence, rho) - rho)
+    return float(start + on_q + on_rho)
+
+
+def torch_gradient(function: Callable[[torch.Tensor], torch.Tensor], at: Array) -> Array:
+    leaf = torch.tensor(at, requires_grad=True)
+    (gradient,) = torch.autograd.grad(function(leaf), leaf)
+    return np.asarray(gradient.numpy())
+
+
+def points() -> Array:
+    """On both sides of every edge, none within a finite difference of one."""
+    return np.random.default_rng(0).uniform(-4.0, 7.0, 400)
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_conjugate_values_and_slopes(divergence: str) -> None:
+    y = points()
+    np.testing.assert_allclose(conjugate(divergence, torch.tensor(y)).numpy(), f_star(divergence, y), rtol=CLOSE)
+    slopes = torch_gradient(lambda leaf: conjugate(divergence, leaf).sum(), y)
+    expected = (f_star(divergence, y + 1e-6) - f_star(divergence, y - 1e-6)) / 2e-6
+    np.testing.assert_allclose(slopes, expected, rtol=CLOSE, atol=1e-8)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_conjugate_is_the_supremum_inside_its_domain(divergence: str) -> None:
+    low, high = (
+        (-0.5, 0.5) if divergence == "total_variation" else (-3.0, min(EDGES.get(divergence, (3.0, 0.0))[0], 3.0))
+    )
+    # Ratios x are not negative; Pearson's conjugate in Table 3 is the unconstrained one, so there x runs over all
+    # reals.
+    x = np.linspace(-5.0 if divergence == "pearson" else 0.0, 105.0, 550_001 if divergence == "pearson" else 525_001)
+    values = f(divergence, x)
+    for y in np.linspace(low, high, 25):
+        assert float(conjugate(divergence, torch.tensor(y))) == pytest.approx(np.max(x * y - values), abs=2e-6)
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_conjugate_is_convex_and_continuous(divergence: str) -> None:
+    y = torch.linspace(-6, 8, 140_001, dtype=torch.float64)
+    values = conjugate(divergence, y)
+    steepest = 110.0  # f*' is at most 100 beyond the edges
+    assert values.diff().abs().max() < steepest * 1e-4
+    assert values.diff().diff().min() > -1e-11
+
+
+@pytest.mark.parametrize("divergence", sorted(EDGES))
+def test_conjugate_and_its_slope_meet_at_the_edge(divergence: str) -> None:
+    edge, value = EDGES[divergence]
+    near = np.array([edge - 1e-9, edge + 1e-9])
+    np.testing.assert_allclose(conjugate(divergence, torch.tensor(near)).numpy(), value, rtol=1e-6)
+    np.testing.assert_allclose(torch_gradient(lambda y: conjugate(divergence, y).sum(), near), 100.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("divergence", "y", "expected"),
+    [
+        ("pearson", 2.0, 3.0),  # 2 + 4/4
+        ("pearson", -4.0, 0.0),  # -4 + 16/4
+        ("printed", 2.0, 6.0),  # 2 + 4
+        ("kl", 1.0, 1.0),  # exp(1 - 1)
+        ("kl", 2.0 + math.log(100), 200.0),  # one beyond the edge: 100 + 100
+        ("hellinger", 0.5, 1.0),  # 0.5 / 0.5
+        ("hellinger", -1.0, -0.5),  # -1 / 2
+        ("hellinger", 1.9, 109.0),  # one beyond the edge: 9 + 100
+        ("jensen_shannon", 0.0, 0.0),  # -log(2 - 1)
+        ("jensen_shannon", math.log(1.5), math.log(2)),  # -log(2 - 1.5)
+        ("jensen_shannon", math.log(200 / 101) + 1, math.log(50.5) + 100),  # one beyond the edge
+        ("total_variation", 0.25, 0.25),
+        ("total_variation", 1.5, 2.5),  # 1.5 + (1.5 - 0.5)^2
+        ("total_variation", -1.5, -0.5),  # -1.5 + (1.5 - 0.5)^2
+    ],
+)
+def test_conjugate_by_hand(divergence: str, y: float, expected: float) -> None:
+    assert float(conjugate(divergence, torch.tensor(y, dtype=torch.float64))) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_conjugate_of_extreme_values_is_finite_in_float32(divergence: str) -> None:
+    y = torch.tensor([-1e4, -100.0, 0.0, 0.9, 1.0, 100.0, 1e4], requires_grad=True)
+    values = conjugate(divergence, y)
+    values.sum().backward()  # type: ignore[no-untyped-call]
+    assert y.grad is not None
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(y.grad).all()
+    np.testing.assert_allclose(values.detach().numpy(), f_star(divergence, y.detach().numpy()), rtol=1e-4, atol=1e-6)
+
+
+def batch(members: int = 3, copies: int = 2, rows: int = 8) -> tuple[Array, Array, Array]:
+    random = np.random.default_rng(1)
+    initial, rho, q = random.normal(0.0, 1.5, (3, copies, members, rows))
+    return initial, rho, q
+
+
+BETA = (0.2, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("divergence", ALL)
+def test_paper_loss_and_its_gradients(divergence: str) -> None:
+    arrays = batch()
+    beta = torch.tensor(BETA, dtype=torch.float64)
+
+    def loss(*inputs: torch.Tensor) -> torch.Tensor:
+        return paper_loss(*inputs, beta=beta, discount=0.97, divergence=divergence)
+
+    got = loss(*map(torch.tensor, arrays))
+    assert got.shape == (2, 3)
+    for copy, member in np.ndindex(2, 3):
+        own = [array[copy, member] for array in arrays]
+        settings: dict[str, Any] = {"beta": BETA[member], "discount": 0.97, "divergence": divergence}
+        assert float(got[copy, member]) == pytest.approx(eq10(*own, **settings), rel=CLOSE)
+        for place in range(3):
+
+            def varied(
+                x: Array, own: list[Array] = own, place: int = place, settings: dict[str, Any] = settings
+            ) -> float:
+                return eq10(*(x if i == place else array for i, array in enumerate(own)), **settings)
+
+            leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+            (gradient,) = torch.autograd.grad(loss(*leaves).sum(), leaves[place])
+            expected = numeric_gradient(varied, own[place])
+            np.testing.assert_allclose(gradient[copy, member].numpy(), expected, rtol=CLOSE, atol=1e-8)
+
+
+def test_pearson_loss_is_equation_8() -> None:
+    """beta (1-gamma) E_rho[S] + beta gamma E_q[M'] - beta E_q[S] + 0.25 E_Mix[(gamma M' - S)^2], M' for S(s', pi)."""
+    random = np.random.default_rng(2)
+    s_initial, s_rho, s_q, m_rho, m_q = random.normal(0.0, 2.0, (5, 64))
+    beta, gamma = 0.3, 0.95
+    mix = beta * np.mean((gamma * m_q - s_q) ** 2) + (1 - beta) * np.mean((gamma * m_rho - s_rho) ** 2)
+    start = beta * (1 - gamma) * np.mean(s_initial)
+    equation_8 = start + beta * gamma * np.mean(m_q) - beta * np.mean(s_q)
+    rows = [torch.tensor(array)[None] for array in (s_initial, gamma * m_rho - s_rho, gamma * m_q - s_q)]
+    beta_tensor = torch.tensor([beta], dtype=torch.float64)
+    for divergence, coefficient in (("pearson", 0.25), ("printed", 1.0)):
+        got = float(paper_loss(*rows, beta=beta_tensor, discount=gamma, divergence=divergence))
+        assert got == pytest.approx(equation_8 + coefficient * mix, rel=1e-9)
+
+
+def test_paper_loss_by_hand() -> None:
+    # beta 0.5, discount 0.9: 0.5 * 0.1 * (1 + 3)/2 = 0.1; on q: 0.5 * (2 + 1) = 1.5; on rho: 0.5 * (4^2 / 4) = 2.
+    initial, rho, q = torch.tensor([[1.0, 3.0]]), torch.tensor([[4.0]]), torch.tensor([[2.0]])
+    got = paper_loss(initial, rho, q, beta=torch.tensor([0.5]), discount=0.9, divergence="pearson")
+    assert float(got) == pytest.approx(0.1 + 1.5 + 2.0, rel=1e-6)
+
+
+def release(s_rho: Array, s_q: Array, y_rho: Array) -> float:
+    return float(-np.mean(s_q) + 1e-4 * np.mean(s_rho) + 0.5 * np.mean(y_rho**2))
+
+
+def release_stable(s_rho: Array, s_q: Array, y_rho: Array, *, gamma: float) -> float:
+    """``y = gamma M' - S``, so ``S - (-2 + gamma M') = 2 - y``."""
+    return float(np.mean((s_q - 2 / (1 - gamma)) ** 2) + 1e-6 * np.mean(s_rho**2) + 0.5 * np.mean((2 - y_rho) ** 2))
+
+
+@pytest.mark.parametrize("stable", [False, True])
+def test_released_losses_and_their_gradients(stable: bool) -> None:
+    s_rho, s_q, y_rho = (100 * array[0, 0] for array in batch())
+    arrays = [s_rho, s_q, y_rho]
+    gamma = 0.99
+
+    def loss(*inputs: torch.Tensor) -> torch.Tensor:
+        return release_stable_loss(*inputs, discount=gamma) if stable else release_loss(*inputs)
+
+    def expected(*inputs: Array) -> float:
+        return release_stable(*inputs, gamma=gamma) if stable else release(*inputs)
+
+    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+    value = loss(*leaves)
+    assert float(value.detach()) == pytest.approx(expected(*arrays), rel=CLOSE)
+    for place, gradient in enumerate(torch.autograd.grad(value, leaves)):
+
+        def varied(x: Array, place: int = place) -> float:
+            return expected(*(x if i == place else array for i, array in enumerate(arrays)))
+
+        # The loss is a polynomial of degree 2, for which central differences are exact at any step.
+        np.testing.assert_allclose(
+            gradient.numpy(), numeric_gradient(varied, arrays[place], 1.0), rtol=CLOSE, atol=1e-9
+        )
+
+
+def test_released_losses_by_hand() -> None:
+    s_rho, s_q, y_rho = torch.tensor([10.0, 20.0]), torch.tensor([5.0, 7.0]), torch.tensor([1.0, -3.0])
+    # -(5+7)/2 + 1e-4 * 15 + 0.5 * (1+9)/2 = -6 + 0.0015 + 2.5
+    assert float(release_loss(s_rho, s_q, y_rho)) == pytest.approx(-3.4985, rel=1e-6)
+    # 2 / (1-0.99) = 200: (195^2 + 193^2)/2 = 37637; 1e-6 * (100+400)/2 = 2.5e-4; 0.5 * (1 + 25)/2 = 6.5
+    assert float(release_stable_loss(s_rho, s_q, y_rho, discount=0.99)) == pytest.approx(37643.50025, rel=1e-5)
+
+
+@pytest.mark.parametrize("expectile", [0.1, 0.5, 0.8])
+def test_expectile_loss(expectile: float) -> None:
+    u = np.random.default_rng(3).normal(size=50)
+
+    def expected(x: Array) -> Array:
+        return np.asarray(np.abs(expectile - (x < 0)) * x**2)
+
+    level = torch.tensor(expectile, dtype=torch.float64)
+    np.testing.assert_allclose(expectile_loss(torch.tensor(u), level).numpy(), expected(u), rtol=CLOSE)
+    gradient = torch_gradient(lambda leaf: expectile_loss(leaf, level).sum(), u)
+    np.testing.assert_allclose(gradient, numeric_gradient(lambda x: expected(x).sum(), u), rtol=CLOSE, atol=1e-9)
+
+
+def test_expectile_minimiser_is_the_upper_expectile() -> None:
+    # Targets 0 and 1, expectile 0.8: 0.8 (1 - v) = 0.2 v, so v = 0.8. (The lower expectile would be 0.2.)
+    grid = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    targets = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    loss = expectile_loss(targets - grid[:, None], torch.tensor(0.8, dtype=torch.float64)).mean(-1)
+    assert float(grid[loss.argmin()]) == pytest.approx(0.8)
+
+
+def test_expectile_is_one_per_member() -> None:
+    # Rows: residuals (-1, 2) at 0.8 give 0.2 * 1 and 0.8 * 4; at 0.5 they give 0.5 * 1 and 0.5 * 4.
+    loss = expectile_loss(torch.tensor([[-1.0, 2.0], [-1.0, 2.0]]), torch.tensor([[0.8], [0.5]]))
+    torch.testing.assert_close(loss, torch.tensor([[0.2, 3.2], [0.5, 2.0]]))
+
+
+def test_exponential_weights() -> None:
+    advantages = np.random.default_rng(4).normal(0.0, 2.0, (2, 40))
+    temperature = np.array([[3.0], [0.5]])
+    got = exponential_weights(torch.tensor(advantages), torch.tensor(temperature))
+    np.testing.assert_allclose(got.numpy(), np.minimum(np.exp(temperature * advantages), 100.0), rtol=CLOSE)
+
+
+def test_exponential_weights_never_overflow() -> None:
+    extreme = torch.tensor([-1e6, 0.0, 1e6, 3e38])
+    assert exponential_weights(extreme, torch.tensor(3.0)).tolist() == pytest.approx([0.0, 1.0, 100.0, 100.0], rel=1e-5)
+
+
+def test_gaussian_log_prob_and_its_gradients() -> None:
+    random = np.random.default_rng(5)
+    actions, means = random.normal(size=(2, 3, 4, 2))
+    log_std = random.normal(0.0, 0.7, (3, 1, 2))
+
+    def expected(actions: Array, means: Array, log_std: Array) -> Array:
+        std = np.exp(log_std)
+        density = np.exp(-0.5 * ((actions - means) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+        return np.asarray(np.log(np.prod(density, axis=-1)))
+
+    arrays = [actions, means, log_std]
+    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+    value = gaussian_log_prob(*leaves)
+    np.testing.assert_allclose(value.detach().numpy(), expected(*arrays), rtol=CLOSE)
+    for place, gradient in enumerate(torch.autograd.grad(value.sum(), leaves)):
+
+        def varied(x: Array, place: int = place) -> Array:
+            return np.asarray(expected(*(x if i == place else array for i, array in enumerate(arrays))).sum())
+
+        np.testing.assert_allclose(gradient.numpy(), numeric_gradient(varied, arrays[place]), rtol=CLOSE, atol=1e-8)
+
+
+def test_gaussian_log_prob_by_hand() -> None:
+    # One dimension at the mean, std 1: -0.5 log(2 pi) = -0.918939. Another one std (of e) away: -0.5 - 1 - 0.918939.
+    actions, means = torch.tensor([[0.3, math.e]]), torch.tensor([[0.3, 0.0]])
+    got = gaussian_log_prob(actions, means, torch.tensor([[0.0, 1.0]]))
+    assert got.tolist() == pytest.approx([-1.5 - 2 * 0.918939], rel=1e-5)
+
+
+def test_log_mean_exp_and_its_gradient() -> None:
+    values = np.random.default_rng(6).normal(0.0, 3.0, (2, 9))
+
+    def expected(x: Array) -> Array:
+        return np.asarray(np.log(np.mean(np.exp(x), axis=-1)))
+
+    np.testing.assert_allclose(log_mean_exp(torch.tensor(values)).numpy(), expected(values), rtol=CLOSE)
+    gradient = torch_gradient(lambda leaf: log_mean_exp(leaf).sum(), values)
+    numeric = numeric_gradient(lambda x: expected(x).sum(), values)
+    np.testing.assert_allclose(gradient, numeric, rtol=CLOSE, atol=1e-8)
+
+
+def test_log_mean_exp_never_overflows() -> None:
+    # log((e^1e6 + e^1e6 + ~0 + ~0) / 4) = 1e6 + log(1/2)
+    got = log_mean_exp(torch.tensor([1e6, 1e6, 0.0, -1e6], dtype=torch.float64))
+    assert float(got) == pytest.approx(1e6 - math.log(2), abs=1e-6)
+    assert torch.isfinite(log_mean_exp(torch.tensor([1e6, -1e6])))
+
+
+WIRED = [
+    SMORe(hidden=12),
+    SMORe(hidden=12, variant="printed", beta=0.3),
+    SMORe(hidden=12, variant="release"),
+    SMORe(hidden=12, variant="release_stable", discount=0.9),
+    SMORe(hidden=12, initial_action="policy", discount=0.9),
+]
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Networks in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("method", WIRED, ids=[method.label for method in WIRED])
+def test_the_networks_minimise_the_equations(method: SMORe) -> None:
+    """``SMORe.losses`` on real networks: which network, which half of the batch, and where no gradient may flow."""
+    members, rows = 2, 6
+    normal = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    nets = {
+        name: Network(spec, name, range(members), torch.device("cpu"))
+        for name, spec in method.networks(Sizes(observation=4, goal=2, action=3)).items()
+    }
+    with torch.no_grad():
+        for net in nets.values():
+            net.flat += 0.3 * normal(net.flat.shape)
+    states, next_states, goals = (normal(members, 2 * rows, width) for width in (4, 4, 2))
+    actions = torch.tanh(normal(members, 2 * rows, 3))
+    noise = normal(members, rows, 3) if method.initial_action == "policy" else None
+    batch = Batch(states, actions, next_states, goals, goals + 1, -torch.ones(members, 2 * rows), noise=noise)
+    expectile, temperature, beta = torch.tensor([[0.8], [0.6]]), torch.tensor([[3.0], [0.5]]), torch.tensor([0.5, 0.2])
+    knobs = {"beta": beta[:, None], "expectile": expectile, "temperature": temperature, "her_ratio": beta[:, None]}
+    got, _ = method.losses(nets, batch, knobs)
+
+    def forward(name: str, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+        return plain(nets[name], flat, *inputs)
+
+    flat = {name: net.flat.detach().clone().requires_grad_() for name, net in nets.items()}
+    rho, q = slice(0, rows), slice(rows, None)
+    score = forward("S", flat["S"], states, goals, actions)[..., 0]
+    bootstrap = forward("M", flat["M"].detach(), next_states, goals)[..., 0]
+    y = method.discount * bootstrap - score
+    means = torch.tanh(forward("pi", flat["pi"], states[:, rho], goals[:, rho]))
+    log_std = nets["pi"].leaves(flat["pi"])["log_std"].clamp(-5.0, 2.0)
+    if method.variant in ("paper", "printed"):
+        initial = score[..., rho]
+        if noise is not None:
+            taken = (means + log_std.exp() * noise).clamp(-1, 1).detach()
+            initial = forward("S", flat["S"], states[:, rho], goals[:, rho], taken)[..., 0]
+        coefficient = 0.25 if method.variant == "paper" else 1.0
+        on_q = (y[..., q] + coefficient * y[..., q] ** 2).mean(-1)
+        on_rho = (coefficient * y[..., rho] ** 2).mean(-1)
+        loss = beta * (1 - method.discount) * initial.mean(-1) + beta * on_q + (1 - beta) * on_rho
+    elif method.variant == "release":
+        loss = -score[..., q].mean(-1) + 1e-4 * score[..., rho].mean(-1) + 0.5 * (y[..., rho] ** 2).mean(-1)
+    else:
+        best = 2 / (1 - method.discount)
+        regression = 0.5 * ((score - (-2 + method.discount * bootstrap))[..., rho] ** 2).mean(-1)
+        loss = ((score[..., q] - best) ** 2).mean(-1) + 1e-6 * (score[..., rho] ** 2).mean(-1) + regression
+    assert nets["S"].target_flat is not None
+    target = forward("S", nets["S"].target_flat, states[:, rho], goals[:, rho], actions[:, rho])[..., 0].min(0).values
+    value = forward("M", flat["M"], states[:, rho], goals[:, rho])[..., 0]
+    u = target - value
+    weights = torch.exp(temperature * u).clamp(max=100.0).detach()
+    normal_density = torch.exp(-0.5 * ((actions[:, rho] - means) / log_std.exp()) ** 2) / (
+        log_std.exp() * (2 * math.pi) ** 0.5
+    )
+    expected = {
+        "score": loss.sum(0),
+        "value": (torch.where(u > 0, expectile, 1 - expectile) * u**2).mean(-1),
+        "policy": -(weights * normal_density.log().sum(-1)).mean(-1),
+    }
+    assert got.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(got[name], values, rtol=1e-9, atol=1e-12)
+    gradients = torch.autograd.grad(sum(got.values(), torch.zeros(members)).sum(), [net.flat for net in nets.values()])
+    plainly = torch.autograd.grad(sum(expected.values(), torch.zeros(members)).sum(), list(flat.values()))
+    for net, mine, gradient in zip(nets.values(), gradients, plainly, strict=True):
+        for leaf, values in net.leaves(gradient).items():
+            torch.testing.assert_close(net.leaves(mine)[leaf], values, rtol=1e-8, atol=1e-10)
+            assert values.abs().max() > 0

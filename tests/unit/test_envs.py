@@ -1,0 +1,158 @@
+"""The environments: Gymnasium's own checker, the layout of Reacher's observation, the sparse reward, the resets."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+
+import smore_sweep.envs
+from smore_sweep.tasks import TASKS
+
+THRESHOLD = 0.05
+
+
+@pytest.fixture
+def reacher() -> Iterator[gymnasium.Env[Any, Any]]:
+    env = TASKS["Reacher"].make()
+    yield env
+    env.close()
+
+
+def test_importing_twice_registers_once() -> None:
+    before = set(gymnasium.registry)
+    importlib.reload(smore_sweep.envs)  # a warning would be an error here
+    assert set(gymnasium.registry) == before
+    assert "smore/Reacher-v0" in before
+
+
+@pytest.mark.filterwarnings("ignore:.*infinity:UserWarning")  # unbounded observations are meant
+def test_reacher_passes_the_api_checker() -> None:
+    env = gymnasium.make("smore/Reacher-v0")
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_environment_agrees_with_the_task_table(name: str) -> None:
+    task = TASKS[name]
+    env = task.make()
+    observation, _ = env.reset(seed=0)
+    spaces = env.observation_space
+    assert isinstance(spaces, gymnasium.spaces.Dict)
+    assert observation["observation"].shape == (task.sizes.observation,)
+    assert observation["achieved_goal"].shape == observation["desired_goal"].shape == (task.sizes.goal,)
+    assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (task.sizes.action,), np.float32)
+
+    goal = np.zeros(task.sizes.goal)
+    at, inside, outside = goal.copy(), goal.copy(), goal.copy()
+    at[0], inside[0], outside[0] = task.threshold, task.threshold - 1e-9, task.threshold + 1e-9
+    reached = np.stack([at, inside, outside])
+    goals = np.broadcast_to(goal, reached.shape)
+    base: Any = env.unwrapped
+    assert base.compute_reward(reached, goals, {}).tolist() == [0.0, 0.0, -1.0]
+    assert [bool(s) for s in base._is_success(reached, goals)] == [False, True, False]
+
+    for step in range(1, task.horizon + 1):
+        _, _, terminated, truncated, info = env.step(env.action_space.sample())
+        assert not terminated
+        assert truncated == (step == task.horizon)
+        assert info["is_success"] in (0.0, 1.0)
+    env.close()
+
+
+def test_reacher_observation_layout(reacher: gymnasium.Env[Any, Any]) -> None:
+    reacher.action_space.seed(0)
+    observation, _ = reacher.reset(seed=0)
+    target = observation["desired_goal"]
+    data = reacher.unwrapped.data  # type: ignore[attr-defined]
+    for _ in range(20):
+        state = observation["observation"]
+        angles = np.arctan2(state[2:4], state[0:2])
+        np.testing.assert_allclose(np.hypot(state[0:2], state[2:4]), 1.0, rtol=1e-12)
+        np.testing.assert_allclose(np.cos(angles), np.cos(data.qpos[:2]), atol=1e-12)
+        np.testing.assert_allclose(np.sin(angles), np.sin(data.qpos[:2]), atol=1e-12)
+        np.testing.assert_array_equal(state[4:6], observation["desired_goal"])
+        np.testing.assert_array_equal(observation["desired_goal"], target)  # the target does not move
+        np.testing.assert_array_equal(state[6:8], data.qvel[:2])
+        np.testing.assert_array_equal(state[8:10], observation["achieved_goal"])
+        assert state[10] == 0.0
+        upper, both = angles[0], angles.sum()  # links of 0.10 m and 0.11 m
+        tip = 0.10 * np.array([np.cos(upper), np.sin(upper)]) + 0.11 * np.array([np.cos(both), np.sin(both)])
+        np.testing.assert_allclose(observation["achieved_goal"], tip, atol=1e-4)
+        observation, *_ = reacher.step(reacher.action_space.sample())
+
+
+def test_reacher_reward_of_a_batch_equals_that_of_its_members(reacher: gymnasium.Env[Any, Any]) -> None:
+    env: Any = reacher.unwrapped
+    rng = np.random.default_rng(0)
+    achieved, desired = rng.uniform(-0.1, 0.1, (2, 4, 50, 2))
+    rewards = env.compute_reward(achieved, desired, {})
+    assert rewards.shape == (4, 50)
+    assert set(np.unique(rewards)) == {-1.0, 0.0}
+    for index in np.ndindex(4, 50):
+        single = env.compute_reward(achieved[index], desired[index], {})
+        assert np.isscalar(single)
+        assert single == rewards[index]
+
+
+def test_reacher_step_agrees_with_its_compute_functions(reacher: gymnasium.Env[Any, Any]) -> None:
+    expert = TASKS["Reacher"].expert_policy()
+    env: Any = reacher.unwrapped
+    observation, _ = reacher.reset(seed=3)
+    seen = set()
+    for _ in range(50):
+        observation, reward, terminated, truncated, info = reacher.step(expert(observation))
+        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+        distance = float(np.linalg.norm(achieved - desired))
+        assert reward == env.compute_reward(achieved, desired, info) == (-1.0 if distance > THRESHOLD else 0.0)
+        assert info["is_success"] == float(distance < THRESHOLD)
+        assert not terminated
+        assert not env.compute_terminated(achieved, desired, info)
+        assert not env.compute_truncated(achieved, desired, info)
+        seen.add(reward)
+    assert truncated
+    assert seen == {-1.0, 0.0}
+
+
+def test_reacher_reset_is_reproducible_and_within_its_ranges(reacher: gymnasium.Env[Any, Any]) -> None:
+    targets = []
+    for seed in range(50):
+        first, _ = reacher.reset(seed=seed)
+        again, _ = reacher.reset(seed=seed)
+        for key, value in first.items():
+            np.testing.assert_array_equal(value, again[key])
+        state = first["observation"]
+        assert np.all(np.abs(np.arctan2(state[2:4], state[0:2])) <= 0.1)
+        assert np.all(np.abs(state[6:8]) <= 0.005)
+        assert np.linalg.norm(first["desired_goal"]) < 0.2
+        targets.append(first["desired_goal"])
+    assert len(np.unique(targets, axis=0)) == 50
+    assert np.any(np.min(targets, axis=0) < -0.1)
+    assert np.any(np.max(targets, axis=0) > 0.1)
+
+
+def test_reacher_clips_actions(reacher: gymnasium.Env[Any, Any]) -> None:
+    ends = []
+    for scale in (1.0, 3.0):
+        reacher.reset(seed=0)
+        for _ in range(5):
+            observation, *_ = reacher.step(np.array([scale, -scale], np.float32))
+        ends.append(observation["observation"])
+    np.testing.assert_array_equal(ends[0], ends[1])
+
+
+def test_reacher_can_be_copied_and_pickled(reacher: gymnasium.Env[Any, Any]) -> None:
+    expected, _ = reacher.reset(seed=5)
+    for other in (copy.deepcopy(reacher.unwrapped), pickle.loads(pickle.dumps(reacher.unwrapped))):
+        observation, _ = other.reset(seed=5)
+        np.testing.assert_array_equal(observation["observation"], expected["observation"])
+        assert other.observation_space == reacher.observation_space

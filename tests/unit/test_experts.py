@@ -1,0 +1,85 @@
+"""The scripted experts: pure functions of the observation that solve their tasks, also when their actions are noisy."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+
+from smore_sweep.tasks import TASKS, Task
+
+EPISODES = 20
+DISCOUNT = 0.99
+
+
+def rollouts(task: Task, noise: float) -> tuple[float, float]:
+    """The share of successful episodes and the mean discounted return of ``EPISODES`` episodes of the expert."""
+    env, expert = task.make(), task.expert_policy()
+    successes, returns = [], []
+    for seed in range(EPISODES):
+        rng = np.random.default_rng(seed)
+        observation: Any
+        observation, _ = env.reset(seed=seed)
+        total = 0.0
+        for step in range(task.horizon):
+            action = expert(observation)
+            action = np.clip(action + noise * rng.standard_normal(action.shape), -1.0, 1.0).astype(np.float32)
+            observation, reward, _, _, info = env.step(action)
+            total += DISCOUNT**step * (float(reward) + 1.0)
+        successes.append(info["is_success"])
+        returns.append(total)
+    env.close()
+    return float(np.mean(successes)), float(np.mean(returns))
+
+
+@pytest.mark.parametrize(
+    ("name", "noise", "floor"),
+    [
+        ("FetchReach", 0.0, 37.5),
+        ("FetchReach", 0.2, 37.0),
+        ("Reacher", 0.0, 33.0),
+        ("Reacher", 0.2, 32.5),
+        ("FetchPush", 0.0, 28.0),
+        ("FetchPush", 0.2, 25.0),
+    ],
+)
+def test_expert_solves_its_task(name: str, noise: float, floor: float) -> None:
+    success, mean_return = rollouts(TASKS[name], noise)
+    assert success >= 0.9
+    assert mean_return >= floor
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_expert_is_a_pure_function(name: str) -> None:
+    task = TASKS[name]
+    env, expert = task.make(), task.expert_policy()
+    for seed in range(5):
+        observation: Any
+        observation, _ = env.reset(seed=seed)
+        before = copy.deepcopy(observation)
+        first, second = expert(observation), expert(observation)
+        assert first.dtype == np.float32
+        assert first.shape == (task.sizes.action,)
+        np.testing.assert_array_equal(first, second)
+        for key, value in observation.items():
+            np.testing.assert_array_equal(value, before[key])
+    env.close()
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_expert_is_finite_and_bounded_everywhere(name: str) -> None:
+    sizes, expert = TASKS[name].sizes, TASKS[name].expert_policy()
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 1e-9, 1e-2, 1.0, 1e3):  # scale 0 puts gripper, block and goal (or base and target) in one place
+        for _ in range(20):
+            observation = {
+                "observation": scale * rng.standard_normal(sizes.observation),
+                "achieved_goal": scale * rng.standard_normal(sizes.goal),
+                "desired_goal": scale * rng.standard_normal(sizes.goal),
+            }
+            action = expert(observation)
+            assert np.all(np.abs(action) <= 1.0)  # false for NaN

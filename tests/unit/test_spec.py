@@ -1,0 +1,334 @@
+"""Declare, expand, hash and group."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from baselines.gofar import GoFAR
+from smore_sweep.method import Method, SpecError, knobs, stackable_knobs
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import IMBALANCE, Budget, Grid, RunSpec, Scale, Stack, Sweep, grid, labels, makespan, stacks
+
+BUDGET = {
+    "episodes": 200,
+    "updates": 1000,
+    "batch_size": 64,
+    "evaluate_every": 250,
+    "evaluation_episodes": 5,
+    "final_episodes": 20,
+}
+
+
+def run(**changed: Any) -> RunSpec:
+    fields: dict[str, Any] = {
+        "method": SMORe(),
+        "task": "FetchReach",
+        "expert_share": 0.1,
+        "seed": 0,
+        "scale": "laptop",
+        "budget": Budget(**BUDGET),
+    }
+    return RunSpec(**{**fields, **changed})
+
+
+def other_values(method: type[Method]) -> list[Method]:
+    """For each knob, the method with that knob (alone) at another valid value."""
+    made = []
+    for name, field in knobs(method).items():
+        knob, default = field.metadata["knob"], getattr(method(), name)
+        if knob.choices:
+            value: Any = next(choice for choice in knob.choices if choice != default)
+        elif isinstance(default, bool):
+            value = not default
+        else:
+            value = default + 1 if isinstance(default, int) else default * 0.5
+        made.append(method(**{name: value}))
+    return made
+
+
+def changes() -> list[dict[str, Any]]:
+    """Every way to change one field of a run."""
+    budgets: list[dict[str, Any]] = [
+        {"budget": Budget(**{**BUDGET, name: value + 10})} for name, value in BUDGET.items()
+    ]
+    methods: list[dict[str, Any]] = [{"method": method} for method in [*other_values(SMORe), GoFAR()]]
+    plain: list[dict[str, Any]] = [
+        {"task": "FetchPush"},
+        {"expert_share": 0.05},
+        {"seed": 1},
+        {"scale": "paper"},
+        {"source": "minari"},
+    ]
+    return [*plain, *budgets, *methods]
+
+
+def test_changes_cover_every_field() -> None:
+    assert {name for change in changes() for name in change} == {field.name for field in dataclasses.fields(RunSpec)}
+
+
+def test_any_field_changes_the_id() -> None:
+    ids = [run().run_id, *(run(**change).run_id for change in changes())]
+    assert len(set(ids)) == len(ids)
+    assert all(len(name) == 16 and int(name, 16) >= 0 for name in ids)
+
+
+def test_equal_content_has_an_equal_id() -> None:
+    assert run().run_id == run().run_id
+    assert run(method=SMORe(beta=0.5)).run_id == run(method=SMORe()).run_id
+    assert run(source="generated").run_id == run().run_id
+
+
+@pytest.mark.parametrize(
+    ("whole", "fraction"),
+    [
+        (run(method=SMORe(temperature=1)), run(method=SMORe(temperature=1.0))),
+        (run(method=SMORe(her_ratio=0)), run(method=SMORe(her_ratio=0.0))),
+        (run(expert_share=0), run(expert_share=0.0)),
+        (run(expert_share=1), run(expert_share=1.0)),
+    ],
+)
+def test_a_whole_number_means_the_same_as_its_fraction(whole: RunSpec, fraction: RunSpec) -> None:
+    assert whole == fraction
+    assert whole.run_id == fraction.run_id
+    assert whole.title == fraction.title
+
+
+def test_the_id_of_a_known_run_never_changes() -> None:
+    """The hashed text, written out. Whoever changes it orphans all results: then PROTOCOL has to be raised."""
+    text = (
+        '{"budget":{"batch_size":64,"episodes":200,"evaluate_every":250,"evaluation_episodes":5,"final_episodes":20,'
+        '"updates":1000},"expert_share":0.1,"knobs":{"beta":0.5,"discount":0.99,"divergence":"pearson","expectile":0.8,'
+        '"her_ratio":0.8,"hidden":256,"hidden_layers":2,"initial_action":"dataset","learning_rate":0.0003,'
+        '"normalize_inputs":true,"target_rate":0.005,"temperature":3.0,"variant":"paper"},"method":"SMORe","protocol":1,'
+        '"scale":"laptop","seed":0,"source":"generated","task":"FetchReach"}'
+    )
+    assert run().run_id == hashlib.sha256(text.encode()).hexdigest()[:16] == "b119c2b7d9317e95"
+
+
+def test_the_stack_key_ignores_seed_expert_share_and_stackable_knobs_only() -> None:
+    stackable = stackable_knobs(SMORe)
+    assert set(stackable) == {"beta", "expectile", "temperature", "her_ratio"}
+    for change in changes():
+        method = change.get("method")
+        ignored = set(change) <= {"seed", "expert_share"} or (
+            isinstance(method, SMORe) and set(method.changed()) <= set(stackable)
+        )
+        assert (run(**change).stack_key == run().stack_key) is ignored, change
+    assert stackable_knobs(GoFAR) == ()
+
+
+@pytest.mark.parametrize(
+    ("episodes", "counts"),
+    [
+        (2_000, {0.0: 0, 0.01: 20, 0.025: 50, 0.05: 100, 0.1: 200, 1.0: 2_000}),
+        (40_000, {0.0: 0, 0.01: 400, 0.025: 1_000, 0.05: 2_000, 0.1: 4_000, 1.0: 40_000}),
+    ],
+)
+def test_expert_episodes_follow_the_released_rule(episodes: int, counts: dict[float, int]) -> None:
+    budget = Budget(**{**BUDGET, "episodes": episodes})
+    assert {share: run(expert_share=share, budget=budget).expert_episodes for share in counts} == counts
+
+
+def test_expert_episodes_are_rounded_down_but_not_by_floating_point() -> None:
+    def count(episodes: int, share: float) -> int:
+        return run(expert_share=share, budget=Budget(**{**BUDGET, "episodes": episodes})).expert_episodes
+
+    assert count(200, 0.0299) == 5
+    # 0.29 * 100 is 28.999999999999996 in floating point.
+    assert count(100, 0.29) == 29
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"expert_share": 1.5}, "expert_share = 1.5 is not valid; it must be in [0, 1]"),
+        ({"expert_share": -0.1}, "expert_share = -0.1 is not valid"),
+        ({"expert_share": float("nan")}, "expert_share = nan is not valid"),
+        ({"expert_share": "5%"}, "expert_share = '5%' is not valid"),
+        ({"expert_share": 0.001}, "0.001 of 200 episodes is less than one expert episode"),
+        ({"seed": -1}, "seed = -1 is not valid; it must be a whole number of at least 0"),
+        ({"seed": 1.0}, "seed = 1.0 is not valid"),
+        ({"seed": True}, "seed = True is not valid"),
+    ],
+)
+def test_bad_runs_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        run(**change)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", BUDGET)
+@pytest.mark.parametrize("value", [0, -5, 2.5, True, "10"])
+def test_bad_budgets_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(SpecError) as error:
+        Budget(**{**BUDGET, name: value})
+    assert str(error.value) == f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
+
+
+def sweep(**changed: Any) -> Sweep:
+    fields: dict[str, Any] = {
+        "name": "example",
+        "description": "two methods on two tasks",
+        "grids": [Grid(methods=[SMORe(), GoFAR()], tasks=["FetchReach", "Reacher"], expert_share=[0.1, 0.05])],
+        "scales": {
+            "laptop": Scale(
+                tasks=["FetchReach", "Reacher"],
+                seeds=2,
+                budget=Budget(**BUDGET),
+                per_task={"Reacher": {"seeds": 1}},
+            ),
+            "paper": Scale(
+                tasks=["Reacher"],
+                seeds=3,
+                budget=Budget(**BUDGET),
+                per_task={"Reacher": {"updates": 9000, "episodes": 2000}},
+            ),
+        },
+    }
+    return Sweep(**{**fields, **changed})
+
+
+def short(runs: Sequence[RunSpec]) -> list[tuple[str, str, float, int]]:
+    return [(item.task, item.method.name, item.expert_share, item.seed) for item in runs]
+
+
+def test_expand_goes_by_task_method_share_and_seed() -> None:
+    assert short(sweep().expand()) == [
+        ("FetchReach", "SMORe", 0.1, 0), ("FetchReach", "SMORe", 0.1, 1),
+        ("FetchReach", "SMORe", 0.05, 0), ("FetchReach", "SMORe", 0.05, 1),
+        ("FetchReach", "GoFAR", 0.1, 0), ("FetchReach", "GoFAR", 0.1, 1),
+        ("FetchReach", "GoFAR", 0.05, 0), ("FetchReach", "GoFAR", 0.05, 1),
+        ("Reacher", "SMORe", 0.1, 0), ("Reacher", "SMORe", 0.05, 0),
+        ("Reacher", "GoFAR", 0.1, 0), ("Reacher", "GoFAR", 0.05, 0),
+    ]  # fmt: skip
+
+
+def test_a_scale_chooses_tasks_seeds_and_budget() -> None:
+    runs = sweep().expand("paper")
+    assert {(item.task, item.scale) for item in runs} == {("Reacher", "paper")}
+    assert [item.seed for item in runs] == [0, 1, 2] * 4
+    assert runs[0].budget == Budget(**{**BUDGET, "updates": 9000, "episodes": 2000})
+    assert sweep().expand("laptop") == sweep().expand()
+
+
+def test_seeds_and_tasks_replace_the_scales_own() -> None:
+    runs = sweep().expand(seeds=3, tasks=["Reacher"])
+    assert {item.task for item in runs} == {"Reacher"}
+    assert [item.seed for item in runs] == [0, 1, 2] * 4
+    assert {item.task for item in sweep().expand("paper", tasks=["FetchReach"])} == {"FetchReach"}
+
+
+def test_more_seeds_keep_the_runs_there_are() -> None:
+    few, many = (sweep().expand(seeds=count) for count in (2, 5))
+    assert {item.run_id for item in few} < {item.run_id for item in many}
+    assert len(many) == 2.5 * len(few)
+
+
+@pytest.mark.parametrize(
+    ("changed", "arguments", "message"),
+    [
+        ({}, {"scale": "huge"}, "sweep example has no scale 'huge'; its scales are: laptop, paper"),
+        ({}, {"tasks": ["Chess"]}, "sweep example has no task 'Chess'; its tasks are: FetchReach, Reacher"),
+        ({}, {"seeds": 0}, "seeds = 0 is not valid; it must be a whole number of at least 1"),
+        ({"name": "My sweep"}, {}, "sweep name 'My sweep' is not valid"),
+        ({"name": "../up"}, {}, "sweep name '../up' is not valid"),
+        ({"grids": []}, {}, "is empty"),
+        ({"grids": [Grid(methods=[], tasks=["Reacher"], expert_share=[0.1])]}, {}, "is empty"),
+        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[])]}, {}, "is empty"),
+        ({"grids": [Grid(methods=[SMORe(), SMORe()], tasks=["Reacher"], expert_share=[0.1])]}, {}, "twice"),
+        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[0.1, 0.1])]}, {}, "twice"),
+        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[2.0])]}, {}, "expert_share = 2.0"),
+    ],
+)
+def test_bad_sweeps_are_refused(changed: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        sweep(**changed).expand(**arguments)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": 3}, "Reacher: the budget has no field 'epochs'; it has: "),
+        ({"updates": 0}, "budget: updates = 0 is not valid"),
+    ],
+)
+def test_a_bad_budget_of_one_task_is_refused(changed: dict[str, int], message: str) -> None:
+    size = Scale(tasks=["Reacher"], seeds=1, budget=Budget(**BUDGET), per_task={"Reacher": changed})
+    with pytest.raises(SpecError, match=message):
+        sweep(scales={"laptop": size}).expand()
+
+
+def test_grid_makes_every_combination() -> None:
+    made = grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8, variant=("paper", "release"))
+    assert made == [SMORe(beta=b, variant=v) for b in (0.5, 0.7) for v in ("paper", "release")]
+    assert grid(GoFAR) == [GoFAR()]
+
+
+def test_grid_refuses_what_the_method_refuses() -> None:
+    with pytest.raises(SpecError, match="GoFAR has no field 'beta'; it has: "):
+        grid(GoFAR, beta=[0.5])
+    with pytest.raises(SpecError, match="SMORe: beta = 2 is not valid"):
+        grid(SMORe, beta=[0.5, 2])
+
+
+def test_labels_name_what_differs() -> None:
+    methods = [SMORe(hidden=16), SMORe(hidden=16, beta=0.7), GoFAR(hidden=16)]
+    assert labels([run(method=method, seed=seed) for method in methods for seed in (0, 1)]) == dict(
+        zip(methods, ["SMORe", "SMORe beta=0.7", "GoFAR"], strict=True)
+    )
+
+
+def random_pending(seed: int) -> list[tuple[RunSpec, int]]:
+    source = random.Random(seed)
+    pending = []
+    for method in (SMORe(), SMORe(hidden=32), GoFAR()):
+        for task in ("FetchReach", "Reacher"):
+            for number in range(source.randint(0, 12)):
+                share = source.choice([0.05, 0.1])
+                start = source.choice([0, 0, 250])
+                pending.append((run(method=method, task=task, seed=number, expert_share=share), start))
+    return pending
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("slots", "largest"), [(1, 100), (2, 8), (4, 3), (7, 1), (100, 10)])
+def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest: int) -> None:
+    pending = random_pending(seed)
+    made = stacks(pending, slots=slots, largest=largest)
+    packed = [(item.run_id, stack.start) for stack in made for item in stack.runs]
+    assert sorted(packed) == sorted((item.run_id, start) for item, start in pending)
+    for stack in made:
+        assert 1 <= len(stack.runs) <= largest
+        assert len({item.stack_key for item in stack.runs}) == 1
+    lengths = [stack.member_updates for stack in made]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len({stack.name for stack in made}) == len(made)
+
+
+@pytest.mark.parametrize(("members", "slots"), [(8, 1), (8, 2), (8, 4), (8, 8), (9, 3), (100, 7)])
+def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
+    pending = [(run(seed=seed), 0) for seed in range(members)]
+    made = stacks(pending, slots=slots, largest=1000)
+    assert makespan(made, slots) <= IMBALANCE * members * 1000 / slots
+    if members % slots == 0:
+        assert [len(stack.runs) for stack in made] == [members // slots] * slots
+
+
+def test_few_runs_are_not_split_below_one() -> None:
+    made = stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
+    assert [len(stack.runs) for stack in made] == [1, 1, 1]
+    assert stacks([], slots=2, largest=8) == []
+
+
+def test_makespan_by_hand() -> None:
+    # Two workers, stacks of 3, 2 and 2 members: 3 | 2, then the second is free first: 2 + 2.
+    made = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]
+    assert makespan(made, 2) == 4_000
+    assert Stack(made[0].runs, start=400).member_updates == 3 * 600
