@@ -6,11 +6,9 @@ Every format is a function of one frame, with one row per expected run (:mod:`an
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import math
 import os
-import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +32,7 @@ from analysis.cells import METRICS, Cell, cells
 from analysis.layout import layout
 from analysis.wording import number, percent, probability
 from smore_sweep.method import SpecError
+from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
@@ -93,12 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     results = Path(options.results)
     made = [(sweep, scale, frame) for sweep, scale in chosen if (frame := _finished(sweep, scale, results)) is not None]
-    for name in options.sweep or ():
-        if name not in {sweep.name for sweep, _, _ in made}:
-            print(f"no finished run of {name} in {results}; run: make sweep SWEEP={name}", file=sys.stderr)
     if not made:
-        if not options.sweep:
-            print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
+        sweep = options.sweep[0] if options.sweep else "quickstart"
+        print(f"no finished run in {results}; run: make sweep SWEEP={sweep}", file=sys.stderr)
         return 1
     if options.format == "latex":
         _write_latex(made, options.metric, Path(options.output))
@@ -129,10 +125,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Sweep, str]]:
     """The sweeps and scales to look at, or a :class:`SpecError` that lists the valid values."""
     _check("format", options.format, FORMATS)
     _check("metric", options.metric, METRICS)
-    names = _sweep_names()
-    for name in options.sweep or ():
-        _check("sweep", name, names)
-    sweeps = [_sweep(name) for name in dict.fromkeys(options.sweep or names)]
+    sweeps = [load_sweep(name) for name in dict.fromkeys(options.sweep or sweep_names())]
     if options.scale is None:
         return [(sweep, scale) for sweep in sweeps for scale in sweep.scales]
     if options.sweep:
@@ -144,16 +137,6 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Sweep, str]]:
 def _check(what: str, value: str, valid: Iterable[str]) -> None:
     if value not in (names := list(valid)):
         raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
-
-
-def _sweep_names() -> list[str]:
-    package = importlib.import_module("sweeps")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
-
-
-def _sweep(name: str) -> Sweep:
-    found: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
-    return found
 
 
 def _finished(sweep: Sweep, scale: str, results: Path) -> pd.DataFrame | None:

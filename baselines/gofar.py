@@ -127,8 +127,8 @@ def discriminator_loss(
 ) -> torch.Tensor:
     """Logits ``[..., B]`` at (g, g) and (ag, g), input gradients ``[..., B, 2g]`` in between; gives ``[...]``."""
     excess = torch.linalg.vector_norm(slope, dim=-1) - 1.0
-    zero = torch.zeros_like(on_goals)  # log(1 + exp x), the cross-entropy of a logit, is logaddexp(0, x)
-    cross_entropy = torch.logaddexp(zero, -on_goals) + torch.logaddexp(zero, on_achieved)
+    log_sigmoid = torch.nn.functional.logsigmoid
+    cross_entropy = -log_sigmoid(on_goals) - log_sigmoid(-on_achieved)
     loss: torch.Tensor = cross_entropy.mean(-1) + penalty * excess.square().mean(-1)
     return loss
 

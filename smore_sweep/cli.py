@@ -45,7 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "show how far a sweep, or every sweep, is"),
     ):
         command = add(name, help)
-        command.add_argument("sweep", nargs="?" if name == "status" else None, help="a file of sweeps/, without .py")
+        command.add_argument(
+            "sweep",
+            nargs="?" if name == "status" else None,
+            help="a file of sweeps/, without .py, or a path to a .py file",
+        )
         command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
         command.add_argument("--seeds", type=int, help="number of seeds (default: the scale's)")
         command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")

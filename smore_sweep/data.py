@@ -60,7 +60,7 @@ def ensure(name: str, policy: str, count: int, progress: Callable[[int], None]) 
         return
     fresh = rollouts(name, policy, have, count - have, progress)
     everything = concatenate([load(name, policy, have), fresh]) if have else fresh
-    _write(name, policy, everything)
+    store(name, policy, everything)
 
 
 def load(name: str, policy: str, count: int) -> Episodes:
@@ -99,7 +99,7 @@ def _damaged(name: str, policy: str, why: str) -> DatasetError:
     return DatasetError(f"dataset {dataset_id(name, policy)} is damaged: {why}; remove {path} to have it made again")
 
 
-def _write(name: str, policy: str, episodes: Episodes) -> None:
+def store(name: str, policy: str, episodes: Episodes) -> None:
     """Write a pool with Minari into a folder of its own, then move it into place."""
     root().mkdir(parents=True, exist_ok=True)
     place = root() / dataset_id(name, policy)
@@ -120,6 +120,8 @@ def _create(name: str, policy: str, episodes: Episodes, folder: Path) -> None:
     import gymnasium
     import minari
     from minari.data_collector import EpisodeBuffer
+
+    import smore_sweep.envs  # noqa: F401  registers the ids
 
     row = task(name)
     horizon = episodes.actions.shape[1]
@@ -152,6 +154,8 @@ def _create(name: str, policy: str, episodes: Episodes, folder: Path) -> None:
         dataset = minari.create_dataset_from_buffers(
             dataset_id(name, policy),
             buffers,
+            env=gymnasium.spec(row.env_id),
+            eval_env=gymnasium.spec(row.env_id),
             observation_space=gymnasium.spaces.Dict(
                 {
                     "observation": box(row.sizes.observation),

@@ -66,6 +66,8 @@ class Learner:
         )
         self._metrics: dict[str, torch.Tensor] = {}
 
+        self._reset_optimizer(0)
+
     def update(self) -> None:
         """One gradient step of every network of every member."""
         self.step += 1
@@ -105,21 +107,25 @@ class Learner:
         members: list[Arrays] = [{} for _ in range(self.members)]
         for name, tensor, net in self._tensors():
             for member, piece in enumerate(net.by_member(tensor).cpu().numpy()):
-                members[member][name] = piece
+                members[member][name] = piece.copy()
         return members
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
         """Take up the members' states (see :meth:`state`) as they were after ``step`` updates."""
         self.step.fill_(step)
+        self._reset_optimizer(step)
+        for name, tensor, net in self._tensors():
+            saved = torch.from_numpy(np.stack([member[name] for member in members]))
+            net.by_member(tensor).copy_(saved)
+
+    def _reset_optimizer(self, step: int) -> None:
+        """Moments of zero after ``step`` updates."""
         for net in self.nets.values():
             self._optimizer.state[net.flat] = {
                 "step": torch.tensor(float(step), device=self.device),
                 "exp_avg": torch.zeros_like(net.flat),
                 "exp_avg_sq": torch.zeros_like(net.flat),
             }
-        for name, tensor, net in self._tensors():
-            saved = torch.from_numpy(np.stack([member[name] for member in members]))
-            net.by_member(tensor).copy_(saved)
 
     def _tensors(self) -> list[tuple[str, torch.Tensor, Network]]:
         """Everything that is trained: name, tensor shaped as its leaf, and the network it belongs to."""

@@ -210,7 +210,10 @@ def method(cls: M) -> M:
                 raise SpecError(f"{made.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
         initialise(self, **fields)
         for name, field in declared.items():
-            field.metadata["knob"].check(made.name, name, getattr(self, name), field.default)
+            value = getattr(self, name)
+            field.metadata["knob"].check(made.name, name, value, field.default)
+            if isinstance(field.default, float):
+                object.__setattr__(self, name, float(value))  # 1 and 1.0 are one run
 
     made.__init__ = checked  # type: ignore[method-assign]
     return made  # type: ignore[return-value]

@@ -20,6 +20,10 @@ from smore_sweep.seeding import key
 
 LAYER_NORM_EPS = 1e-5
 
+LANES = 32
+"""Flat buffers are padded to a multiple of this, so that element-wise CPU kernels have no scalar tail: tail and vector
+code round differently, and which member lies in the tail would depend on the stack."""
+
 Leaves = list[dict[str, torch.Tensor]]
 """Parameters by block, then by leaf name."""
 
@@ -33,7 +37,9 @@ class Network:
         self.stack = spec.copies * self.members
         self._layout = {leaf: torch.Size((self.stack, *shape)) for leaf, shape in spec.shapes().items()}
         initial = [_initial(spec, leaf, shape[1:], name, seeds).flatten() for leaf, shape in self._layout.items()]
-        self.flat = torch.cat(initial).to(device)
+        size = sum(piece.numel() for piece in initial)
+        self.flat = torch.cat([*initial, torch.zeros(-size % LANES)]).to(device)
+        self._padding = slice(size, None)
         self.target_flat = self.flat.clone() if spec.target_rate else None
         self.blocks = [slice(e, e + 1) for e in range(self.stack)] if device.type == "cpu" else [slice(None)]
         """Members that are computed together: one by one on a CPU, all at once on a GPU."""
@@ -158,6 +164,7 @@ class _Pass(torch.autograd.Function):
         net: Network = ctx.net
         spec, last = net.spec, len(net.spec.hidden)
         flat_gradient = torch.empty_like(net.flat)
+        flat_gradient[net._padding] = 0.0
         if spec.log_std:
             net.leaves(flat_gradient)["log_std"].zero_()
         x_gradient = torch.empty_like(ctx.x) if ctx.needs_input_grad[1] else None

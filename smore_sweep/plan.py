@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from smore_sweep import record
 from smore_sweep.method import SpecError
@@ -66,11 +68,29 @@ def sweep_names() -> list[str]:
 
 
 def load_sweep(name: str) -> Sweep:
-    """The sweep of that name, or a :class:`SpecError` that lists the valid names."""
-    if name not in sweep_names():
-        raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}")
-    sweep: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`SpecError` otherwise, which lists
+    the valid names."""
+    if name.endswith(".py"):
+        module = _load_file(Path(name))
+    elif name in sweep_names():
+        module = importlib.import_module(f"sweeps.{name}")
+    else:
+        raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file")
+    sweep = getattr(module, "SWEEP", None)
+    if not isinstance(sweep, Sweep):
+        raise SpecError(f"sweep {name} declares no SWEEP = Sweep(...)")
     return sweep
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise SpecError(f"there is no sweep file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def make_plan(

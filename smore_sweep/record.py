@@ -9,9 +9,11 @@ archives without pickled objects, so reading them executes nothing.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.outcomes import Outcomes
+
+BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and its parts raise for an archive that is cut short or damaged."""
 
 DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 
@@ -53,9 +67,10 @@ def run_folder(results: Path, run_id: str) -> Path:
 def state(results: Path, run_id: str) -> str:
     """``done``, ``partial`` or ``missing``, by which files are there. (A diverged run is done: it has its outcome.)"""
     folder = run_folder(results, run_id)
-    if (folder / "done.npz").exists():
-        return DONE
-    return PARTIAL if (folder / "partial.npz").exists() else MISSING
+    for name, found in (("done.npz", DONE), ("partial.npz", PARTIAL)):
+        if zipfile.is_zipfile(folder / name):  # false for a file that is cut short
+            return found
+    return MISSING
 
 
 def save(results: Path, run_id: str, record: Record) -> Path:
@@ -64,6 +79,8 @@ def save(results: Path, run_id: str, record: Record) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     ended = record.status != PARTIAL
     path = folder / ("done.npz" if ended else "partial.npz")
+    for left_behind in folder.glob(".*.npz.*"):
+        left_behind.unlink(missing_ok=True)  # by a writer that was killed; there is one writer at a time
     temporary = folder / f".{path.name}.{os.getpid()}"
     header = {
         "content": record.content,
@@ -96,24 +113,25 @@ def save(results: Path, run_id: str, record: Record) -> Path:
 
 
 def load(results: Path, run_id: str) -> Record | None:
-    """A run's record, or None if it has no file that can be read: a broken file counts as missing, and is removed."""
+    """A run's record, or None if it has no file that is whole: a broken one is removed, and the run made again."""
     folder = run_folder(results, run_id)
     for path in (folder / "done.npz", folder / "partial.npz"):
         if path.exists():
+            archive = path.read_bytes()
             try:
-                return _read(path)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                return _parse(archive)
+            except BROKEN:
                 path.unlink(missing_ok=True)
     return None
 
 
-def _read(path: Path) -> Record:
-    with np.load(path, allow_pickle=False) as archive:
+def _parse(data: bytes) -> Record:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         header = json.loads(str(archive["header"]))
         record = Record(
-            header["content"], header["status"], header["update"], header["seconds"], header["facts"],
-            {int(update): values for update, values in header["metrics"].items()},
-        )  # fmt: skip
+            **{name: header[name] for name in ("content", "status", "update", "seconds", "facts")},
+            metrics={int(update): values for update, values in header["metrics"].items()},
+        )
         evaluations: dict[int, dict[str, Any]] = {}
         for name in archive.files:
             kind, _, rest = name.partition("/")

@@ -91,6 +91,9 @@ class SMORe(Method):
     normalize_inputs: bool = knob("normalise by dataset statistics (release: false)", default=True)
 
     def __post_init__(self) -> None:
+        for name in ("beta", "initial_action"):
+            if self.variant in ("release", "release_stable") and name in self.changed():
+                raise SpecError(f"SMORe: variant {self.variant!r} has no {name}; only 'paper' and 'printed' have")
         if self.divergence != "pearson" and self.variant != "paper":
             raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
 
@@ -165,7 +168,7 @@ class SMORe(Method):
             "value": expectile_loss(target - values, knobs["expectile"]).mean(-1),
             "policy": -(weights * gaussian_log_prob(rho_actions, means, log_std)).mean(-1),
         }
-        info = {"score_mean": scores.detach().mean((0, -1)), "weight_mean": weights.mean(-1)}
+        info = {"score_mean": scores.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
         return losses, info
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:

@@ -58,8 +58,10 @@ class RunSpec:
     source: str = GENERATED
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.expert_share <= 1.0:
+        share: object = self.expert_share
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
             raise SpecError(f"{self.task}: expert_share = {self.expert_share!r} is not valid; it must be in [0, 1]")
+        object.__setattr__(self, "expert_share", float(share))  # 1 and 1.0 are one run
         if self.expert_share > 0 and self.expert_episodes == 0:
             raise SpecError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from smore_sweep import data, record, view
+from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.lock import hold
 from smore_sweep.method import SpecError
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
@@ -116,7 +117,9 @@ def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
     from smore_sweep import trainable
 
-    lacking = missing_episodes(plan)
+    pools, lacking = plan.pools(), missing_episodes(plan)
+    # What is there is checked first: a damaged dataset is refused before a cluster is asked for.
+    episodes = {pool: data.load(*pool, count) for pool, count in pools.items() if pool not in lacking}
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
         trainable.recording(job, _hidden(plan, job)) as recorder,
@@ -124,31 +127,31 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         out.print(view.estimate_line(estimate(plan, lacking, cluster.cpus)))
         for (name, policy), count in lacking.items():
             with view.counting(out, f"making {name} {policy} episodes", count) as advance:
-                data.ensure(name, policy, plan.pools()[name, policy], advance)
+                data.ensure(name, policy, pools[name, policy], advance)
+            episodes[name, policy] = data.load(name, policy, pools[name, policy])
         made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
         if not made:
             return []
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
+        stores = _stores(plan, episodes)
         with view.TrainingView(out, made) as live:
-            return trainable.train_stacks(
-                made, _stores(plan), recorder, results=job.results, cluster=cluster, listen=live.listen
-            )
+            return trainable.train_stacks(made, stores, recorder, cluster=cluster, listen=live.listen)
 
 
-def _stores(plan: Plan) -> dict[str, tuple[Store, dict[float, str]]]:
+def _stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:
     """Each pending task's episodes, and the fingerprint of the dataset at each expert share."""
-    from smore_sweep.episodes import concatenate
     from smore_sweep.replay import Store
 
-    pools, made = plan.pools(), {}
+    made = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, random = (data.load(name, policy, pools[name, policy]) for policy in ("expert", "random"))
+        expert, random = episodes[name, "expert"], episodes[name, "random"]
+        shares = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         prints = {
-            run.expert_share: concatenate(
+            share: concatenate(
                 [expert.first(run.expert_episodes), random.first(run.budget.episodes - run.expert_episodes)]
             ).fingerprint()
-            for run in {run.expert_share: run for run, _ in plan.pending if run.task == name}.values()
+            for share, run in shares.items()
         }
         made[name] = (Store.build(expert, random, task(name).threshold), prints)
     return made

@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -123,7 +123,6 @@ def train_stacks(
     stores: dict[str, tuple[Store, dict[float, str]]],
     recorder: Any,
     *,
-    results: Path,
     cluster: Cluster,
     listen: Callable[[Progress], None],
 ) -> list[str]:
@@ -135,23 +134,24 @@ def train_stacks(
     trainable = tune.with_resources(
         tune.with_parameters(_train_stack, stacks=list(stacks), shared=shared, recorder=recorder), resources
     )
-    tuner = Tuner(
-        trainable,
-        param_space={"stack": tune.grid_search(list(range(len(stacks))))},
-        tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
-        run_config=RunConfig(
-            name="tune",
-            storage_path=str((results / "ray").resolve()),
-            verbose=0,
-            failure_config=FailureConfig(max_failures=TRIES - 1),
-            callbacks=[_Listener(listen)],
-        ),
-    )
-    return [
-        f"{stacks[result.config['stack']].name}: {str(result.error).strip().splitlines()[-1]}"
-        for result in tuner.fit()
-        if result.error is not None
-    ]
+    with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
+        tuner = Tuner(
+            trainable,
+            param_space={"stack": tune.grid_search(list(range(len(stacks))))},
+            tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
+            run_config=RunConfig(
+                name="tune",
+                storage_path=scratch,  # Tune's own state, which nobody reads
+                verbose=0,
+                failure_config=FailureConfig(max_failures=TRIES - 1),
+                callbacks=[_Listener(listen)],
+            ),
+        )
+        return [
+            f"{stacks[result.config['stack']].name}: {str(result.error).strip().splitlines()[-1]}"
+            for result in tuner.fit()
+            if result.error is not None
+        ]
 
 
 class _Listener(Callback):  # type: ignore[misc]

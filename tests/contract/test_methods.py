@@ -62,8 +62,9 @@ STORE = Store.build(pool(0), pool(1), 0.8)
 
 
 def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
-    """A stack of some of three members, which differ in seed, expert share and every stackable knob."""
-    stackable = stackable_knobs(type(method))
+    """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
+    released = str(getattr(method, "variant", "")).startswith("release")  # these losses have no beta
+    stackable = [name for name in stackable_knobs(type(method)) if not (released and name == "beta")]
     methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
     replay = Replay(
         STORE,

@@ -20,7 +20,7 @@ from analysis import latex, tables
 from analysis.cells import Cell, averages, cells, common_tasks, drops
 from analysis.published import beside, cell, published
 from smore_sweep.method import Method, method
-from smore_sweep.spec import Grid, RunSpec, Scale, Sweep
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
 
 HERE = Path(__file__).parent
 TITLE = "Made-up numbers: 100% synthetic & of no meaning"
@@ -226,8 +226,10 @@ class Nothing(Method):
     name = "SMORe"
 
 
-BUDGET = ("episodes", "updates", "batch_size", "evaluate_every", "evaluation_episodes", "final_episodes")
-SCALES = {"laptop": Scale(tasks=["Reacher"], seeds=1, budget=dict.fromkeys(BUDGET, 100))}
+BUDGET = Budget(
+    episodes=100, updates=100, batch_size=100, evaluate_every=100, evaluation_episodes=100, final_episodes=100
+)
+SCALES = {"laptop": Scale(tasks=["Reacher"], seeds=1, budget=BUDGET)}
 
 
 @pytest.fixture
@@ -247,8 +249,8 @@ def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     results = ModuleType("analysis.results")
     results.load = load  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "analysis.results", results)
-    monkeypatch.setattr(tables, "_sweep_names", lambda: ["made_up"])
-    monkeypatch.setattr(tables, "_sweep", sweep)
+    monkeypatch.setattr(tables, "sweep_names", lambda: ["made_up"])
+    monkeypatch.setattr(tables, "load_sweep", sweep)
     (tmp_path / "finished").touch()
     return tmp_path
 
@@ -271,7 +273,6 @@ def test_other_formats_are_printed(sweeps: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("request_", "line"),
     [
-        (["--sweep", "typo"], "there is no sweep 'typo'; the valid ones are: made_up\n"),
         (
             ["--metric", "return"],
             "there is no metric 'return'; the valid ones are: return99, return98, success, final_",

@@ -266,8 +266,8 @@ def test_a_bad_budget_of_one_task_is_refused(changed: dict[str, int], message: s
 
 
 def test_grid_makes_every_combination() -> None:
-    made = grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8, variant=("paper", "release"))
-    assert made == [SMORe(beta=b, variant=v) for b in (0.5, 0.7) for v in ("paper", "release")]
+    made = grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8, variant=("paper", "printed"))
+    assert made == [SMORe(beta=b, variant=v) for b in (0.5, 0.7) for v in ("paper", "printed")]
     assert grid(GoFAR) == [GoFAR()]
 
 

@@ -1,0 +1,30 @@
+"""One undisturbed sweep, against which the disturbed ones are held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sweeping import run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Minari's folder, and a clean environment, for every process of these tests."""
+    before = {name: os.environ.pop(name, None) for name in ("MINARI_DATASETS_PATH", "MLFLOW_TRACKING_URI")}
+    os.environ["MINARI_DATASETS_PATH"] = str(tmp_path_factory.mktemp("datasets"))
+    yield
+    del os.environ["MINARI_DATASETS_PATH"]
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Results folder and output of a sweep that nobody disturbed. It also made the data."""
+    results = tmp_path_factory.mktemp("undisturbed")
+    code, output = run(results)
+    assert code == 0, output
+    return results, output

@@ -1,0 +1,141 @@
+"""Sweeps as real processes, for the tests: start them, watch them, kill them, and read what they left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep import record
+from smore_sweep.plan import load_sweep
+
+SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
+RUNS = load_sweep(str(SWEEP_FILE)).expand()
+PATIENCE = 200.0
+"""Seconds after which something that should have happened has not."""
+
+
+def command(results: Path, *options: str) -> list[str]:
+    """The command that a person gives."""
+    return [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results), *options]
+
+
+@contextmanager
+def driver(results: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A sweep's driver, whose output can be read; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        command(results, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and output of a driver that runs to its end."""
+    output, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, output
+
+
+def run(results: Path, *options: str) -> tuple[int, str]:
+    """Run a sweep undisturbed."""
+    with driver(results, *options) as process:
+        return finish(process)
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is so, while the driver runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert process.poll() is None, f"the sweep ended early: {finish(process)[1]}"
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def partial_runs(results: Path) -> dict[str, int]:
+    """Updates behind each run that is under way."""
+    found = {}
+    for planned in RUNS:
+        if record.state(results, planned.run_id) == record.PARTIAL:
+            loaded = record.load(results, planned.run_id)
+            if loaded is not None and loaded.status == record.PARTIAL:
+                found[planned.run_id] = loaded.update
+    return found
+
+
+def training_workers(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the driver's Ray workers that train a stack now."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+
+    def descends(pid: int) -> bool:
+        while pid in parents:
+            if pid == process.pid:
+                return True
+            pid = parents[pid]
+        return False
+
+    return [int(pid) for pid, _, *args in rows if args and "_train_stack" in args[0] and descends(int(pid))]
+
+
+def outcomes(results: Path) -> dict[str, NDArray[Any]]:
+    """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
+    arrays = {}
+    for planned in RUNS:
+        found = record.load(results, planned.run_id)
+        assert found is not None, f"{planned.title} is missing"
+        assert found.status == record.DONE
+        for update, evaluation in found.evaluations.items():
+            for name, array in vars(evaluation).items():
+                arrays[f"{planned.title}/{update}/{name}"] = array
+    return arrays
+
+
+def assert_same_outcomes(first: Path, second: Path) -> None:
+    """The two results folders hold the same runs with bitwise the same outcomes."""
+    one, other = outcomes(first), outcomes(second)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def mlflow_runs(results: Path) -> list[tuple[str, str]]:
+    """(run id, status) of every entry of the sweep's experiment."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{results / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    return [(run.data.tags["run_id"], run.info.status) for run in client.search_runs([experiment.experiment_id])]
+
+
+def assert_each_once_in_mlflow(results: Path) -> None:
+    """Every planned run has one entry, and it is finished."""
+    assert sorted(mlflow_runs(results)) == sorted((planned.run_id, "FINISHED") for planned in RUNS)
+
+
+def table(results: Path) -> str:
+    """The sweep's table as CSV, from the documented command."""
+    script = Path(__file__).parents[2] / "analysis" / "tables.py"
+    made = subprocess.run(
+        [sys.executable, str(script), "--sweep", str(SWEEP_FILE), "--results", str(results), "--format", "csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return made.stdout

@@ -1,0 +1,34 @@
+"""A sweep on an existing cluster of two nodes (simulated on this machine), of which the driver's trains nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.sweeping import assert_same_outcomes, command
+
+# In a process of its own: Ray's test cluster leaves threads and warnings behind.
+CLUSTER = """
+import subprocess, sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+cluster.add_node(num_cpus=1)
+cluster.wait_for_nodes()
+codes = [subprocess.run([*line.split("\\t"), "--address", cluster.address]).returncode for line in sys.argv[1:]]
+cluster.shutdown()
+sys.exit(codes.index(0) if codes == [2, 0] else 99)
+"""
+
+
+def test_a_cluster_of_two_nodes_gives_the_same_results(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
+    too_much = command(tmp_path / "refused", "--gpus-per-stack", "1")
+    commands = ["\t".join(line) for line in (too_much, command(tmp_path / "results"))]
+    made = subprocess.run(
+        [sys.executable, "-c", CLUSTER, *commands], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert made.returncode == 1, made.stdout + made.stderr
+    assert "gpus per stack = 1 is more than the cluster has (0); give 0 to use CPUs" in made.stderr
+    assert "on 2 CPU cores" in made.stdout
+    assert_same_outcomes(undisturbed[0], tmp_path / "results")

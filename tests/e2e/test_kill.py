@@ -1,0 +1,74 @@
+"""Kill it: workers, drivers, Ctrl-C, two at once. After each, the same command; in the end, the undisturbed results."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from smore_sweep import record
+from tests.e2e.sweeping import (
+    RUNS,
+    assert_each_once_in_mlflow,
+    assert_same_outcomes,
+    driver,
+    finish,
+    mlflow_runs,
+    partial_runs,
+    run,
+    table,
+    training_workers,
+    wait_for,
+)
+
+
+def under_way(results: Path) -> bool:
+    """Some run has evaluations behind it and updates before it."""
+    return any(100 <= update < 700 for update in partial_runs(results).values())
+
+
+@pytest.mark.timeout(600)
+def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
+    undisturbed: tuple[Path, str], tmp_path: Path
+) -> None:
+    # kill -9 of a training worker: its stack is started again, from its last evaluation.
+    with driver(tmp_path) as process:
+        wait_for(lambda: under_way(tmp_path) and bool(training_workers(process)), process)
+        os.kill(training_workers(process)[0], signal.SIGKILL)
+
+        # A second driver on the same results refuses, and says who has them.
+        code, output = run(tmp_path)
+        assert code == 2
+        assert "is in use by make sweep SWEEP=" in output
+        assert str(process.pid) in output
+        assert "Traceback" not in output
+
+        # kill -9 of the driver.
+        before = partial_runs(tmp_path)
+        wait_for(lambda: bool(partial_runs(tmp_path)) and partial_runs(tmp_path) != before, process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    done_before = {planned.run_id for planned in RUNS if record.state(tmp_path, planned.run_id) == record.DONE}
+    assert len(done_before) < len(RUNS)
+    times = {run_id: (tmp_path / "runs" / run_id / "done.npz").stat().st_mtime_ns for run_id in done_before}
+    behind = partial_runs(tmp_path)
+
+    # The same command again goes on; Ctrl-C ends it with a clean message.
+    with driver(tmp_path) as process:
+        wait_for(lambda: partial_runs(tmp_path) != behind, process)
+        os.killpg(process.pid, signal.SIGINT)
+        code, output = finish(process)
+    assert code == 130, output
+    assert "Interrupted" in output
+    assert "Traceback" not in output
+    assert "RUNNING" not in {status for _, status in mlflow_runs(tmp_path)}
+
+    code, output = run(tmp_path)
+    assert code == 0, output
+    assert_same_outcomes(undisturbed[0], tmp_path)
+    assert table(tmp_path) == table(undisturbed[0])
+    assert_each_once_in_mlflow(tmp_path)
+    for run_id, time in times.items():  # what was finished was not trained again
+        assert (tmp_path / "runs" / run_id / "done.npz").stat().st_mtime_ns == time
