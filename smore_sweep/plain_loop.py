@@ -1,8 +1,8 @@
 """SMORe as released baselines are usually written: one seed, one module and one optimiser a network, a NumPy replay
 buffer. It is what :mod:`smore_sweep.bench` compares with; nothing else uses it.
 
-The objective is the default one of :mod:`smore_sweep.smore`. Each update takes three steps in the released order, ``M``,
-``pi``, ``S``, then moves the targets.
+The objective is the default one of :mod:`smore_sweep.smore`. Each update takes three steps in the released order
+(``M``, ``pi``, ``S``), then moves the targets.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Buffer:
 def _normalize(
     values: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    return np.clip((values - mean) / deviation, -5.0, 5.0)
+    normalised: NDArray[np.float32] = np.clip((values - mean) / deviation, -5.0, 5.0)
+    return normalised
 
 
 class PlainLoop:
@@ -136,14 +137,16 @@ class PlainLoop:
         """Eq. 9: the expectile regression of the value."""
         residual = self._advantages(rho)
         weight = torch.where(residual > 0, self._method.expectile, 1.0 - self._method.expectile)
-        return (weight * residual**2).mean()
+        loss: torch.Tensor = (weight * residual**2).mean()
+        return loss
 
     def policy_loss(self, rho: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Eq. 11: weighted regression of the data's actions."""
         with torch.no_grad():
             weights = (self._method.temperature * self._advantages(rho)).clamp(max=math.log(100.0)).exp()
         log_prob = self.policy(_state(rho)).log_prob(rho["actions"]).sum(-1)
-        return -(weights * log_prob).mean()
+        loss: torch.Tensor = -(weights * log_prob).mean()
+        return loss
 
     def score_loss(self, rho: Mapping[str, torch.Tensor], q: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Eq. 10 with the Pearson chi-square divergence, summed over the two scores."""
@@ -152,7 +155,7 @@ class PlainLoop:
             next_rho, next_q = (
                 discount * self.value(torch.cat([batch["next_observations"], batch["goals"]], -1)) for batch in (rho, q)
             )
-        losses = []
+        losses: list[torch.Tensor] = []
         for net in self.scores:
             on_rho, on_q = net(_state_action(rho)), net(_state_action(q))
             residual_rho, residual_q = next_rho - on_rho, next_q - on_q

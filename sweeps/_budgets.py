@@ -6,7 +6,7 @@ SMOKE = Budget(
     episodes=100, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=2
 )  # fmt: skip
 LAPTOP = Budget(
-    episodes=500, updates=2_500, batch_size=256, evaluate_every=1_250, evaluation_episodes=5, final_episodes=20
+    episodes=500, updates=3_000, batch_size=256, evaluate_every=1_000, evaluation_episodes=5, final_episodes=20
 )  # fmt: skip
 PAPER = Budget(
     episodes=2_000, updates=1_000_000, batch_size=512, evaluate_every=20_000, evaluation_episodes=10, final_episodes=100
@@ -24,7 +24,7 @@ def scales(*tasks: str) -> dict[str, Scale]:
     updates, most of a day."""
     quick = [task for task in tasks if task != "FetchPush"]
     return {
-        "smoke": Scale(tasks=quick, seeds=2, budget=SMOKE),
+        "smoke": Scale(tasks=tasks, seeds=2, budget=SMOKE),
         "laptop": Scale(tasks=quick, seeds=5, budget=LAPTOP, per_task=LAPTOP_TASKS),
         "paper": Scale(tasks=tasks, seeds=10, budget=PAPER, per_task=PAPER_TASKS),
     }

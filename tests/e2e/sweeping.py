@@ -90,7 +90,7 @@ def training_workers(process: subprocess.Popen[str]) -> list[int]:
             pid = parents[pid]
         return False
 
-    return [int(pid) for pid, _, *args in rows if args and "_train_stack" in args[0] and descends(int(pid))]
+    return [int(pid) for pid, _, *args in rows if args and "ray::ImplicitFunc" in args[0] and descends(int(pid))]
 
 
 def outcomes(results: Path) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,144 @@
+"""The benchmark compares like with like: the plain loop minimises what our learner minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from smore_sweep import bench, train
+from smore_sweep.learner import Learner
+from smore_sweep.method import SpecError
+from smore_sweep.plain_loop import Buffer, PlainLoop
+from smore_sweep.replay import Batch
+from smore_sweep.smore import SMORe
+from smore_sweep.tasks import task
+
+CPU = torch.device("cpu")
+SIZES = task(bench.TASK).sizes
+Side = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def plain() -> PlainLoop:
+    torch.manual_seed(0)
+    buffer = Buffer(bench.make_episodes(20, seed=0), task(bench.TASK).threshold, seed=0)
+    return PlainLoop(SMORe(), SIZES, buffer, batch_size=8, updates=100, device=CPU)
+
+
+def _learner(stack: int = 1) -> Learner:
+    budget = bench._budget(batch_size=8)
+    return train.build(bench.make_runs(SMORe(), range(stack), budget), bench.make_store(bench.EPISODES, seed=0), CPU)
+
+
+def _copy(modules: Sequence[torch.nn.Module], leaves: dict[str, torch.Tensor]) -> None:
+    """The modules' parameters, one module a copy, into a stacked network's buffer."""
+    for copy, module in enumerate(modules):
+        linear = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)]
+        norms = [layer for layer in module.modules() if isinstance(layer, torch.nn.LayerNorm)]
+        for i, layer in enumerate(linear):
+            leaves[f"w{i}"][copy] = layer.weight.T
+            leaves[f"b{i}"][copy] = layer.bias
+        for i, norm in enumerate(norms):
+            leaves[f"scale{i}"][copy] = norm.weight
+            leaves[f"shift{i}"][copy] = norm.bias
+
+
+def _batch() -> tuple[Side, Side, Batch]:
+    """The same 16 transitions of rho and 16 of q for the plain loop and for a stack of one."""
+    generator = torch.Generator().manual_seed(1)
+
+    def side() -> Side:
+        widths = {"observations": 10, "next_observations": 10, "goals": 3, "actions": 4}
+        return {name: torch.randn(16, width, generator=generator) for name, width in widths.items()}
+
+    rho, q = side(), side()
+    both = {name: torch.cat([rho[name], q[name]])[None] for name in rho}
+    return rho, q, Batch(**both, achieved_goals=both["goals"], rewards=torch.zeros(1, 32))
+
+
+def test_plain_loop_has_the_same_losses_and_gradients(plain: PlainLoop) -> None:
+    learner, (rho, q, batch) = _learner(), _batch()
+    modules: dict[str, Sequence[torch.nn.Module]] = {"S": plain.scores, "M": [plain.value], "pi": [plain.policy]}
+    with torch.no_grad():
+        for parameter in (p for target in plain.targets for p in target.parameters()):
+            parameter.mul_(1.1)
+        for name, net in learner.nets.items():
+            _copy(modules[name], net.leaves(net.flat))
+        target = learner.nets["S"].target_flat
+        assert target is not None
+        _copy(plain.targets, learner.nets["S"].leaves(target))
+    knobs = {name: torch.tensor([[getattr(SMORe(), name)]]) for name in ("beta", "expectile", "temperature")}
+    ours, _ = learner.method.losses(learner.nets, batch, knobs)
+    theirs = {"value": plain.value_loss(rho), "policy": plain.policy_loss(rho), "score": plain.score_loss(rho, q)}
+    for name, loss in theirs.items():
+        torch.testing.assert_close(ours[name][0], loss, atol=1e-5, rtol=1e-4)
+
+    torch.stack(list(ours.values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(theirs.values())).sum().backward()  # type: ignore[no-untyped-call]
+    for name, networks in modules.items():
+        flat = learner.nets[name].flat.grad
+        assert flat is not None
+        for copy, module in enumerate(networks):
+            first = next(layer for layer in module.modules() if isinstance(layer, torch.nn.Linear))
+            assert first.weight.grad is not None
+            torch.testing.assert_close(
+                learner.nets[name].leaves(flat)["w0"][copy], first.weight.grad.T, atol=1e-5, rtol=1e-4
+            )
+
+
+def test_plain_loop_learns(plain: PlainLoop) -> None:
+    rho, q, _ = _batch()
+    nets = [plain.value, plain.policy, *plain.scores, *plain.targets]
+    before = [parameter.detach().clone() for net in nets for parameter in net.parameters()]
+    losses = [plain.step(rho, q) for _ in range(30)]
+    after = [parameter for net in nets for parameter in net.parameters()]
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert losses[-1]["score"] < losses[0]["score"]
+    assert losses[-1]["policy"] < losses[0]["policy"]
+
+
+def test_goal_transitions_enter_their_goal() -> None:
+    episodes = bench.make_episodes(20, seed=0)
+    buffer = Buffer(episodes, task(bench.TASK).threshold, seed=0)
+    mean, deviation = buffer._observations
+    _, q = buffer.sample(200, her_ratio=0.8)
+    goal_mean, goal_deviation = buffer._goals
+    hand = q["next_observations"][:, :3] * deviation[:3] + mean[:3]
+    inside = (abs(q["next_observations"][:, :3]) < 5).all(-1) & (abs(q["goals"]) < 5).all(-1)
+    torch.testing.assert_close(
+        torch.tensor(hand[inside]), torch.tensor((q["goals"] * goal_deviation + goal_mean)[inside]), atol=1e-5, rtol=0.0
+    )
+
+
+def test_rates_are_positive() -> None:
+    multiply, operations = bench.product(1, CPU)
+    assert bench.rate(multiply, 3, CPU) * operations > 1e8
+    assert bench.rate(bench.plain_update(8, CPU), 2, CPU) > 0
+    assert bench.rate(_learner(2).update, 2, CPU) > 0
+
+
+def test_a_round_gives_consistent_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench.STACKS, "cpu", (1,))
+    measured = bench.measure_speed(bench.make_store(bench.EPISODES, seed=0), 8, CPU, rounds=2)
+    assert [(row.method, row.stack) for row in measured] == [("SMORe", 1), ("GoFAR", 1)]
+    for row in measured:
+        assert len(row.rate.values) == 2
+        flops = row.rate.values[0] * _flops(row.method) / row.products.values[0] / 1e9
+        assert row.share.values[0] == pytest.approx(flops)
+
+
+def _flops(name: str) -> int:
+    return next(method for method in bench._methods() if method.name == name).flops(SIZES, 8)
+
+
+def test_overhead_adds_up() -> None:
+    found = bench.Overhead(slots=2, stacks=4, wall=50.0, start_up=5.0, training=70.0, evaluation=10.0)
+    assert found.total_share == pytest.approx(0.2)
+    assert found.start_up_share == pytest.approx(0.1)
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(SpecError, match="batch size = 0"):
+        bench.bench(0)
