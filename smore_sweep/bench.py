@@ -389,14 +389,13 @@ def _print_targets(out: Console, measured: Sequence[Speed], device: torch.device
 def _overhead_lines(found: Overhead) -> str:
     rest = found.total_share - found.start_up_share
     return (
-        f"\nOverhead of a sweep of {found.stacks} stacks of {SWEEP_SEEDS} on {found.slots} slots, "
-        f"{view.duration(found.wall)} from start to end:\n"
-        f"  {found.total_share:.1%} of the slots' time is neither training nor evaluation: "
-        f"{found.start_up_share:.1%} start-up ({found.start_up:.1f} s, the same for a longer sweep), "
-        f"{rest:.1%} the rest\n"
-        f"  training took {found.training:.0f} s and evaluation {found.evaluation:.0f} s, added up over the slots\n"
-        f"  the rest: changing stacks, saving, the ends of slots that wait for the last stack, ending Ray; "
-        f"reports to Tune (one a second) count as training"
+        f"\nOverhead of a sweep: {found.stacks} stacks of {SWEEP_SEEDS} on {found.slots} slots, "
+        f"{view.duration(found.wall)} from start to end\n"
+        f"  {found.total_share:.1%} of the slots' time is neither training nor evaluation:\n"
+        f"  {found.start_up_share:.1%} start-up, {found.start_up:.1f} s, no more for a longer sweep;\n"
+        f"  {rest:.1%} the rest: changing stacks, saving, waiting for the last stack, ending Ray.\n"
+        f"  Training took {found.training:.0f} s (with a report to Tune each second), "
+        f"evaluation {found.evaluation:.0f} s, over all slots."
     )
 
 

@@ -57,8 +57,8 @@ class Network:
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
         """The leaves of a buffer, cut into :attr:`blocks`."""
-        leaves = self.leaves(flat)
-        return [{name: leaf[block] for name, leaf in leaves.items()} for block in self.blocks]
+        cut = {name: leaf.split(self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
+        return [dict(zip(cut, leaves, strict=True)) for leaves in zip(*cut.values(), strict=True)]
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass of the trained parameters: inputs ``[M, B, .]`` are concatenated; gives
@@ -135,7 +135,7 @@ def _forward(
     for block, leaves in zip(net.blocks, parameters, strict=True):
         h, layers = x[block], []
         for i, width in enumerate(spec.hidden):
-            z = torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"])
+            z = torch.bmm(h, leaves[f"w{i}"]).add_(leaves[f"b{i}"])
             layer = _Layer(z)
             if spec.layer_norm:
                 layer.normalised, _, layer.rstd = torch.native_layer_norm(
@@ -174,11 +174,15 @@ class _Pass(torch.autograd.Function):
             d = gradients[0][block]
             for i in reversed(range(last + 1)):
                 before = layers[i - 1].activations if i else ctx.x[block]
-                torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
+                if i == last:  # a product with few columns is slow, its transpose with few rows is not
+                    out[f"w{i}"].copy_(torch.bmm(d.transpose(1, 2), before).transpose(1, 2))
+                else:
+                    torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
                 torch.sum(d, 1, keepdim=True, out=out[f"b{i}"])
                 if i == 0:
                     break
-                d = torch.bmm(d, leaves[f"w{i}"].transpose(1, 2))
+                after = leaves[f"w{i}"].transpose(1, 2)
+                d = d * after if spec.outputs == 1 and i == last else torch.bmm(d, after)
                 if spec.activation == "relu":
                     torch.ops.aten.threshold_backward.grad_input(d, before, 0, grad_input=d)
                 else:
