@@ -1,6 +1,6 @@
 """A first look: SMORe against GoFAR with little expert data, in minutes on two CPU cores.
 
-To fit, the networks are half as wide as elsewhere, and Reacher gets what is left of the time, which is far from enough to
+To fit, the networks are half as wide as elsewhere, and Reacher gets what is left of the time, far from enough to
 learn it: the sweep `coverage_ablation` does without either.
 """
 
