@@ -57,7 +57,7 @@ class Network:
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
         """The leaves of a buffer, cut into :attr:`blocks`."""
-        cut = {name: leaf.split(self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
+        cut = {name: torch.split(leaf, self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
         return [dict(zip(cut, leaves, strict=True)) for leaves in zip(*cut.values(), strict=True)]
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from smore_sweep import record
 from smore_sweep.method import SpecError
-from smore_sweep.spec import RunSpec, Stack, Sweep
+from smore_sweep.spec import RunSpec, Stack, Sweep, labels
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
@@ -43,9 +43,10 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str, float, Counter[str], RunSpec]]:
         """(task, method label, expert share, runs by state, one of the runs) for every cell, in declared order."""
+        names = labels(self.runs)
         cells: dict[tuple[str, str, float], list[RunSpec]] = defaultdict(list)
         for run in self.runs:
-            cells[run.task, run.method.label, run.expert_share].append(run)
+            cells[run.task, names[run.method], run.expert_share].append(run)
         return [(*key, Counter(self.states[run.run_id] for run in runs), runs[0]) for key, runs in cells.items()]
 
     def pools(self) -> dict[tuple[str, str], int]:
@@ -145,17 +146,18 @@ def estimate(plan: Plan, missing_episodes: dict[tuple[str, str], int], cores: in
 
 
 def _product_rate() -> float:
-    """Floating-point operations per second of single-precision products on all cores, measured for about 0.1 s."""
+    """Floating-point operations per second of single-precision products on all cores: the best of some short windows,
+    because a busy moment says nothing about the hours to come."""
     import numpy as np
 
-    left = np.ones((1024, 256), np.float32)
-    right = np.ones((256, 256), np.float32)
-    left @ right
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < 0.1:
+    left, right = np.ones((1024, 256), np.float32), np.ones((256, 256), np.float32)
+    operations = 2 * left.size * right.shape[1]
+    seconds = []
+    for _ in range(40):
+        started = time.perf_counter()
         left @ right
-        count += 1
-    return count * 2 * left.size * right.shape[1] / (time.perf_counter() - started)
+        seconds.append(time.perf_counter() - started)
+    return operations / min(seconds)
 
 
 def describe_stacks(stacks: Sequence[Stack]) -> str:

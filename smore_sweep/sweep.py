@@ -120,11 +120,12 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
     pools, lacking = plan.pools(), missing_episodes(plan)
     # What is there is checked first: a damaged dataset is refused before a cluster is asked for.
     episodes = {pool: data.load(*pool, count) for pool, count in pools.items() if pool not in lacking}
+    if address is None:
+        out.print(view.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
         trainable.recording(job, _hidden(plan, job)) as recorder,
     ):
-        out.print(view.estimate_line(estimate(plan, lacking, cluster.cpus)))
         for (name, policy), count in lacking.items():
             with view.counting(out, f"making {name} {policy} episodes", count) as advance:
                 data.ensure(name, policy, pools[name, policy], advance)
@@ -172,7 +173,7 @@ def _report(out: Console, plan: Plan, results: Path, failures: Sequence[str]) ->
         f"All {len(plan.runs)} runs are done. Where to look next:\n"
         f"  make ui                      every run in the MLflow page\n"
         f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal)\n"
-        f"  {results}/runs/              raw outcomes, one folder a run"
+        f"  {f'{results}/runs/':<28} raw outcomes, one folder a run"
     )
     return 0
 

@@ -4,6 +4,8 @@ To fit, the networks are half as wide as elsewhere, and Reacher gets what is lef
 learn it: the sweep `coverage_ablation` does without either.
 """
 
+from dataclasses import replace
+
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep
@@ -23,8 +25,8 @@ SWEEP = Sweep(
         "laptop": Scale(
             tasks=["FetchReach", "Reacher"],
             seeds=5,
-            budget=LAPTOP,
-            per_task={"Reacher": {"updates": 1_000, "evaluate_every": 500}},
+            budget=replace(LAPTOP, updates=2_000, evaluation_episodes=2, final_episodes=10),
+            per_task={"Reacher": {"updates": 500, "evaluate_every": 250}},
         ),
     },
 )

@@ -5,7 +5,14 @@ The modules of this package load when an environment is made, not before.
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import gymnasium
+
+# Gymnasium-Robotics prints a notice about environments that are not used here, in every process that imports it.
+with contextlib.redirect_stderr(io.StringIO()):
+    import gymnasium_robotics  # noqa: F401
 
 for _name, _entry in {
     "smore/Reacher-v0": "smore_sweep.envs.reacher:ReacherGoalEnv",
