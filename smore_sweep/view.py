@@ -109,7 +109,6 @@ class TrainingView:
             console=out, transient=True, disable=not out.is_terminal,
         )  # fmt: skip
         self._row = self._bar.add_task("training", total=self._total, note="starting the workers")
-        self.busy: dict[int, float] = {}
 
     def __enter__(self) -> TrainingView:
         self._bar.start()
@@ -126,7 +125,6 @@ class TrainingView:
             self._out.print(f"first updates after {duration(now - self._started)}")
         stack = self._stacks[progress.stack]
         self._updates[progress.stack] = max(self._updates[progress.stack], progress.update)
-        self.busy[progress.stack] = progress.training_seconds + progress.evaluation_seconds
         if progress.latest is not None:
             if progress.latest != self._latest.get(progress.stack):
                 first = stack.runs[0]

@@ -25,8 +25,8 @@ SWEEP = Sweep(
         "laptop": Scale(
             tasks=["FetchReach", "Reacher"],
             seeds=5,
-            budget=replace(LAPTOP, updates=2_000, evaluation_episodes=2, final_episodes=10),
-            per_task={"Reacher": {"updates": 500, "evaluate_every": 250}},
+            budget=replace(LAPTOP, updates=2_600, evaluate_every=1_300, evaluation_episodes=2, final_episodes=10),
+            per_task={"Reacher": {"updates": 200, "evaluate_every": 200}},
         ),
     },
 )
