@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.nn import Networks
@@ -61,6 +61,11 @@ class GoFAR(Method):
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers (release: 3)", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (release: running statistics)", default=True)
+
+    def __post_init__(self) -> None:
+        for name in ("gradient_penalty", "discriminator_learning_rate"):
+            if self.reward == "binary" and name in self.changed():
+                raise SpecError(f"GoFAR: reward = 'binary' has no {name}; only 'discriminator' has")
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers

@@ -302,11 +302,11 @@ def measure_overhead(store: Store, batch_size: int, rate: float, seconds: float)
         results = Path(folder)
         job = Job(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "overhead of the platform", {})
         started = time.perf_counter()
-        with trainable.connected(None, None) as whole, trainable.recording(job, []) as recorder:
+        with trainable.connected(None, None) as whole, trainable.recording(job, [], print) as recorder:
             cluster = _part(whole)
             stacks = _stacks(2 * cluster.slots, _budget(batch_size, updates))
             failures = trainable.train_stacks(
-                stacks, {TASK: (store, {EXPERT_SHARE: "bench"})}, recorder, cluster=cluster, listen=listen
+                stacks, {TASK: (store, {EXPERT_SHARE: "bench"})}, recorder, git="", cluster=cluster, listen=listen
             )
         wall = time.perf_counter() - started
     if failures:

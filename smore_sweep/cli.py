@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
         command.add_argument("--seeds", type=int, help="number of seeds (default: the scale's)")
-        command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
+        if name != "status":
+            command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
         _add_results(command)
         if name == "run":
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
@@ -92,6 +94,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     from smore_sweep import view
+    from smore_sweep.machine import LARGEST_STACK
     from smore_sweep.plan import describe_stacks, estimate, load_sweep, make_plan
     from smore_sweep.spec import stacks
     from smore_sweep.sweep import missing_episodes
@@ -106,7 +109,7 @@ def _plan(options: argparse.Namespace) -> int:
     for (name, policy), count in lacking.items():
         out.print(f"to make: {count:,} {name} episodes of the {policy} policy")
     if plan.pending:
-        made = stacks(plan.pending, slots=cores, largest=10)
+        made = stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
         out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(made)} on {cores} CPU cores")
         out.print(view.estimate_line(estimate(plan, lacking, cores)))
     else:
@@ -121,14 +124,15 @@ def _status(options: argparse.Namespace) -> int:
     out = view.console()
     for name in [options.sweep] if options.sweep else sweep_names():
         sweep = load_sweep(name)
-        if options.sweep:
-            out.print(view.plan_table(make_plan(sweep, options.scale, options.results, seeds=options.seeds)))
-            continue
-        for scale in [options.scale] if options.scale else sweep.scales:
-            plan = make_plan(sweep, scale, options.results)
-            counts = ", ".join(
-                f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING)
-            )
+        scales = [sweep.scale(options.scale)] if options.sweep else list(sweep.scales)
+        for scale in scales:
+            if options.scale not in (None, scale):
+                continue
+            plan = make_plan(sweep, scale, options.results, seeds=options.seeds)
+            if options.sweep:
+                out.print(view.plan_table(plan))
+            states = (record.DONE, record.PARTIAL, record.MISSING)
+            counts = ", ".join(f"{plan.count(state)} {state}" for state in states)
             out.print(f"{name} · {scale}: {counts}")
     return 0
 
@@ -156,11 +160,15 @@ def _ui(options: argparse.Namespace) -> int:
 
     uri = default_uri(options.results)
     check_uri(uri)
+    if uri.startswith("http"):
+        print("the tracking store is a server with a page of its own: open its address in a browser")
+        return 0
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # not an option: a URI may hold a password
     os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     print(f"MLflow page of {options.results}: http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
-    command = ["mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
+    command = ["mlflow", "ui", "--host", "127.0.0.1"]
     command += ["--port", str(options.port), "--workers", "1"]
-    os.execv(sys.executable, [sys.executable, "-m", *command])
+    return subprocess.run([sys.executable, "-m", *command], check=False).returncode
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.method import SpecError
-from smore_sweep.rollout import EXPERT_NOISE, rollouts
+from smore_sweep.rollout import EXPERT_NOISE, rollout, rollouts
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import PROTOCOL
 from smore_sweep.tasks import task
@@ -54,7 +54,7 @@ def available(name: str, policy: str) -> int:
 def ensure(name: str, policy: str, count: int, progress: Callable[[int], None]) -> None:
     """Make the pool hold at least ``count`` episodes, by rolling out those that are missing.
 
-    The new pool is written beside the old one and takes its place by renaming: a kill leaves the old one or the new."""
+    The new pool is written beside the old one and takes its place by renaming: a kill never leaves half a pool."""
     have = available(name, policy)
     if have >= count:
         return
@@ -67,6 +67,8 @@ def load(name: str, policy: str, count: int) -> Episodes:
     """The first ``count`` episodes of a pool. Raises :class:`DatasetError` if the pool is damaged or too small."""
     import h5py
 
+    if count == 0:  # all expert, or all random: the other pool need not exist
+        return rollout(name, policy, 0, 0)
     path = _data_path(name, policy)
     metadata = json.loads((path / "metadata.json").read_text())
     if metadata.get("task") != name or metadata.get("policy") != policy or "fingerprint" not in metadata:

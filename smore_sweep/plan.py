@@ -90,7 +90,10 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError, TypeError, NameError) as error:
+        raise SpecError(f"sweep file {path} cannot be read: {error}") from None
     return module
 
 
@@ -98,11 +101,9 @@ def make_plan(
     sweep: Sweep, scale: str | None, results: Path, *, seeds: int | None = None, tasks: Sequence[str] | None = None
 ) -> Plan:
     """Expand a sweep and look up what is there. Raises :class:`SpecError` for anything wrong in the declaration."""
-    for name in tasks or ():
+    for name in (*(tasks or ()), *(name for grid in sweep.grids for name in grid.tasks)):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks)
-    for run in runs:
-        task(run.task)
     states = {run.run_id: record.state(results, run.run_id) for run in runs}
     behind = {}
     for run_id, state in states.items():

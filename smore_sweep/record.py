@@ -9,6 +9,7 @@ archives without pickled objects, so reading them executes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -113,15 +114,18 @@ def save(results: Path, run_id: str, record: Record) -> Path:
 
 
 def load(results: Path, run_id: str) -> Record | None:
-    """A run's record, or None if it has no file that is whole: a broken one is removed, and the run made again."""
+    """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again."""
     folder = run_folder(results, run_id)
-    for path in (folder / "done.npz", folder / "partial.npz"):
-        if path.exists():
+    for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
+        path = folder / name
+        try:
             archive = path.read_bytes()
-            try:
-                return _parse(archive)
-            except BROKEN:
-                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+        try:
+            return _parse(archive)
+        except BROKEN:
+            path.replace(path.with_name(f"{name}.broken"))
     return None
 
 
@@ -146,10 +150,15 @@ def _parse(data: bytes) -> Record:
 
 def note_published(results: Path, run_id: str, tracking_uri: str) -> None:
     """Remember that an ended run is shown in the tracking store at that address."""
-    (run_folder(results, run_id) / "published").write_text(tracking_uri)
+    (run_folder(results, run_id) / "published").write_text(_address(tracking_uri))
 
 
 def is_published(results: Path, run_id: str, tracking_uri: str) -> bool:
     """Whether an ended run is shown there."""
     path = run_folder(results, run_id) / "published"
-    return path.exists() and path.read_text() == tracking_uri
+    return path.exists() and path.read_text() == _address(tracking_uri)
+
+
+def _address(tracking_uri: str) -> str:
+    """A URI may hold a password, so its hash is noted."""
+    return hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]

@@ -1,5 +1,8 @@
-"""The one writer of the results folder and of MLflow. It runs as an actor beside the driver
-(:mod:`smore_sweep.trainable`) and so knows neither ray nor torch: it has to be ready before the first worker is."""
+"""The one writer of the results folder and of MLflow.
+
+It runs as an actor beside the driver (:mod:`smore_sweep.trainable`) and so knows neither ray nor torch: it has to be
+ready before the first worker is.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ from pathlib import Path
 
 from smore_sweep import record as records
 from smore_sweep.record import PARTIAL, Record
-from smore_sweep.tracking import Job, Tracker
+from smore_sweep.tracking import Job, Tracker, TrackingError
 
 
 class Recorder:
-    """The one writer, as an actor. ``keep`` returns when the records are on disk and in MLflow."""
+    """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._tracker = Tracker(job)
         self._tracker.interrupt()  # entries that a killed driver left RUNNING
+        self._trouble = ""
+        self._closed = False
 
     def load(self, run_ids: Sequence[str]) -> list[Record | None]:
         """The runs' records as they are on disk."""
@@ -36,15 +41,25 @@ class Recorder:
             if record is not None:
                 self._show(run_id, record, title, records.run_folder(self._job.results, run_id) / "done.npz")
 
-    def interrupt(self) -> None:
-        """Nothing trains any more, so no entry may say that it does."""
-        self._tracker.interrupt()
+    def close(self) -> str:
+        """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns what went
+        wrong with MLflow, if something did."""
+        self._closed = True
+        try:
+            self._tracker.interrupt()
+        except TrackingError as error:
+            self._trouble = str(error)
+        return self._trouble
 
     def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
-        names = ("method", "task", "expert_share", "seed", "scale", "source")
-        tags = {name: str(record.content[name]) for name in names}
-        tags |= {"title": title, "sweep": self._job.sweep, **self._job.tags, **record.facts}
+        if self._closed:
+            return
+        tags = {"title": title, **self._job.tags, **record.facts}
         ended = record.status != PARTIAL
-        self._tracker.publish(run_id, record, tags, path if ended else None)
+        try:
+            self._tracker.publish(run_id, record, tags, path if ended else None)
+        except TrackingError as error:
+            self._trouble = str(error)
+            return
         if ended:
             records.note_published(self._job.results, run_id, self._job.tracking_uri)

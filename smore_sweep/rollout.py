@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
@@ -34,7 +35,7 @@ def environment(name: str) -> gymnasium.Env[Any, Any]:
 def rollout(name: str, policy: str, first: int, count: int) -> Episodes:
     """Episodes ``first .. first + count - 1`` of a pool. Each depends on nothing but its task, policy and number."""
     row = task(name)
-    env = environment(name)
+    env = environment(name) if count else None
     expert = row.expert_policy() if policy == "expert" else None
     sizes, horizon = row.sizes, row.horizon
     made = Episodes(
@@ -46,6 +47,7 @@ def rollout(name: str, policy: str, first: int, count: int) -> Episodes:
     for i in range(count):
         seed = episode_seed("data", name, policy, first + i)
         generator = np.random.default_rng(seed)
+        assert env is not None
         observation, _ = env.reset(seed=seed)
         made.desired_goals[i] = observation["desired_goal"]
         for t in range(horizon + 1):
@@ -68,7 +70,9 @@ def rollouts(name: str, policy: str, first: int, count: int, progress: Callable[
     jobs = [(start, min(CHUNK, first + count - start)) for start in range(first, first + count, CHUNK)]
     parts: dict[int, Episodes] = {}
     workers = min(len(jobs), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C is the driver's to answer; the workers end with it.
+    quiet = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, quiet) as pool:
         futures = {pool.submit(rollout, name, policy, start, size): start for start, size in jobs}
         try:
             for future in as_completed(futures):

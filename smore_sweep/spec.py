@@ -170,6 +170,17 @@ class Sweep:
         for task in tasks or ():
             if task not in declared:
                 raise SpecError(f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(declared)}")
+        for grid in self.grids:
+            for field_name, values in vars(grid).items():
+                if not values:
+                    raise SpecError(f"sweep {self.name} has a grid without any {field_name}; give it at least one")
+        for task in (*size.tasks, *size.per_task):
+            if task not in declared:
+                raise SpecError(
+                    f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(declared)}"
+                )
+            if size.seeds_of(task) < 1:
+                raise SpecError(f"scale {chosen}: seeds = {size.seeds_of(task)} is not valid; it must be at least 1")
         wanted = tuple(tasks) if tasks else tuple(size.tasks)
         if seeds is not None and seeds < 1:
             raise SpecError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")

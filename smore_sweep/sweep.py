@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def run(
         except KeyboardInterrupt:
             out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
             return INTERRUPTED
-        return _report(out, look(), results, failures)
+        return _report(out, look, results, failures)
 
 
 def check_folder(results: Path) -> None:
@@ -124,7 +124,7 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         out.print(view.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
-        trainable.recording(job, _hidden(plan, job)) as recorder,
+        trainable.recording(job, _hidden(plan, job), out.print) as recorder,
     ):
         for (name, policy), count in lacking.items():
             with view.counting(out, f"making {name} {policy} episodes", count) as advance:
@@ -137,7 +137,9 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = _stores(plan, episodes)
         with view.TrainingView(out, made) as live:
-            return trainable.train_stacks(made, stores, recorder, cluster=cluster, listen=live.listen)
+            return trainable.train_stacks(
+                made, stores, recorder, git=job.tags["git"], cluster=cluster, listen=live.listen
+            )
 
 
 def _stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:
@@ -158,11 +160,12 @@ def _stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, 
     return made
 
 
-def _report(out: Console, plan: Plan, results: Path, failures: Sequence[str]) -> int:
+def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Sequence[str]) -> int:
     from analysis import tables
     from analysis.results import load
 
-    frame = load(plan.runs, results)
+    frame = load(look().runs, results)
+    plan = look()  # again: reading the outcomes may have found a broken one
     out.print(tables.terminal(frame, "return99", plan.sweep.description))
     for failure in failures:
         out.print(f"failed: {failure}")

@@ -10,6 +10,8 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+SHOWN = ("method", "task", "expert_share", "seed", "scale", "source")
+"""What of a run's content people look for: shown both as tags and as parameters."""
 PAGE = 50_000
 BATCH = 1000
 """Most metrics that MLflow takes in one call."""
@@ -31,7 +35,10 @@ PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 
 def default_uri(results: Path) -> str:
     """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').resolve()}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').resolve()}"
+    if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"  # workers have other working directories
+    return uri
 
 
 def check_uri(uri: str) -> None:
@@ -39,8 +46,9 @@ def check_uri(uri: str) -> None:
     parts = urlsplit(uri)
     scheme = parts.scheme.split("+")[0]
     if scheme not in PORTS and scheme != "sqlite":
-        raise SpecError(
-            f"tracking URI {uri!r} is not supported; use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
+        raise SpecError(  # only the scheme is named: a URI may hold a password
+            f"tracking URI of kind {scheme or 'path'!r} is not supported; "
+            "use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
         )
     try:
         if scheme == "sqlite":
@@ -51,8 +59,11 @@ def check_uri(uri: str) -> None:
             place = (parts.hostname or "", parts.port or PORTS[scheme])
             socket.create_connection(place, timeout=REACH_SECONDS).close()
     except (OSError, ValueError) as error:
-        # A URI may hold a password: name the place, not the URI.
-        raise SpecError(f"tracking store {parts.hostname or uri} cannot be reached: {error}") from None
+        raise SpecError(f"tracking store {parts.hostname or scheme} cannot be reached: {error}") from None
+
+
+class TrackingError(Exception):
+    """MLflow could not be used just now. The results are safe; they can be shown later."""
 
 
 @dataclass(frozen=True)
@@ -74,51 +85,55 @@ class Tracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REACH_SECONDS))
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
 
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
-
-        try:
-            self._client: MlflowClient = MlflowClient(job.tracking_uri)
-            found = self._client.get_experiment_by_name(job.sweep)
-            if found is None:
-                place = None if job.tracking_uri.startswith("http") else (job.results / "artifacts").as_uri()
-                self._experiment = self._client.create_experiment(
-                    job.sweep, artifact_location=place, tags={"mlflow.note.content": job.description}
-                )
-            elif found.lifecycle_stage != "active":
-                raise SpecError(f"MLflow experiment {job.sweep!r} was deleted; restore it in the MLflow page")
-            else:
-                self._experiment = found.experiment_id
-        except SpecError:
-            raise
-        except Exception as error:
-            if isinstance(error, MlflowException) or type(error).__module__.startswith(("sqlalchemy", "requests")):
-                first_line = str(error).splitlines()[0]
-                raise SpecError(f"the tracking store cannot be used: {first_line}") from None
-            raise
+        self._job = job
+        self._owner = f"{socket.gethostname()}:{job.results}"
         self._known: dict[str, Run] = {}
+        try:
+            with _reporting():
+                self._client: MlflowClient = MlflowClient(job.tracking_uri)
+                self._experiment = self._find_experiment()
+        except TrackingError as error:
+            raise SpecError(f"the tracking store cannot be used: {error}") from None
 
     def publish(self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None) -> None:
         """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
-        attached and the entry is closed, as FINISHED or, for a diverged run, FAILED."""
+        attached and the entry is closed, as FINISHED or, for a diverged run, FAILED.
+
+        Raises :class:`TrackingError` if MLflow is away."""
+        with _reporting():
+            run = self._known.get(run_id) or self._find(run_id)
+            if run is None:
+                named = {name: str(record.content[name]) for name in SHOWN}
+                own = {"run_id": run_id, "sweep": self._job.sweep, "results": self._owner}
+                run = self._client.create_run(self._experiment, tags={**named, **tags, **own}, run_name=tags["title"])
+            elif run.data.tags.get("state") in (DONE, DIVERGED) and run.info.status in ("FINISHED", "FAILED"):
+                return
+            elif run.info.status != "RUNNING":
+                self._client.update_run(run.info.run_id, status="RUNNING")
+            self._known[run_id] = run
+            self._log(run.info.run_id, record)
+            if outcomes is not None:
+                self._client.log_artifact(run.info.run_id, str(outcomes))
+                self._client.set_terminated(run.info.run_id, "FINISHED" if record.status == DONE else "FAILED")
+                del self._known[run_id]
+
+    def interrupt(self) -> None:
+        """Mark every entry of this results folder that still says RUNNING as KILLED: nothing trains any more. A later
+        sweep reopens it. Raises :class:`TrackingError` if MLflow is away."""
+        mine = f"attributes.status = 'RUNNING' and tags.results = '{self._owner}'"
+        with _reporting():
+            for run in self._client.search_runs(self._everywhere(), mine, max_results=PAGE):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def _log(self, entry: str, record: Record) -> None:
+        """Parameters, and the metrics of those evaluations that the entry lacks; saying something twice is harmless."""
         from mlflow.entities import Metric, Param, RunTag
 
-        run = self._known.get(run_id) or self._find(run_id)
-        if run is None:
-            content = record.content
-            names = ("method", "task", "expert_share", "seed", "scale", "source")
-            params = {**content["knobs"], **content["budget"], **{name: content[name] for name in names}}
-            run = self._client.create_run(self._experiment, tags={**tags, "run_id": run_id}, run_name=tags["title"])
-            self._client.log_batch(run.info.run_id, params=[Param(name, str(value)) for name, value in params.items()])
-        elif run.data.tags.get("state") in (DONE, DIVERGED) and run.info.status in ("FINISHED", "FAILED"):
-            return
-        elif run.info.status != "RUNNING":
-            self._client.update_run(run.info.run_id, status="RUNNING")
-        self._known[run_id] = run
-
-        entry = run.info.run_id
+        content = record.content
+        params = {**content["knobs"], **content["budget"], **{name: content[name] for name in SHOWN}}
         logged = {metric.step for metric in self._client.get_metric_history(entry, "train/seconds")}
         now = int(time.time() * 1000)
         metrics = []
@@ -126,22 +141,46 @@ class Tracker:
             evaluated = record.evaluations[update].summary() if update in record.evaluations else {}
             metrics += [Metric(f"eval/{name}", value, now, update) for name, value in evaluated.items()]
             metrics += [Metric(f"train/{name}", value, now, update) for name, value in record.metrics[update].items()]
+        self._client.log_batch(
+            entry,
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=[RunTag("state", record.status)],
+        )
         for start in range(0, len(metrics), BATCH):
             self._client.log_batch(entry, metrics=metrics[start : start + BATCH])
-        self._client.log_batch(entry, tags=[RunTag("state", record.status)])
-        if outcomes is not None:
-            self._client.log_artifact(entry, str(outcomes))
-            self._client.set_terminated(entry, "FINISHED" if record.status == DONE else "FAILED")
-            del self._known[run_id]
-
-    def interrupt(self) -> None:
-        """Mark every entry of the experiment that still says RUNNING as KILLED: nothing trains any more. A later sweep
-        reopens it."""
-        for run in self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'", max_results=PAGE):
-            self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _find(self, run_id: str) -> Run | None:
-        """The run's entry, in whichever experiment it was first trained."""
-        everywhere = [experiment.experiment_id for experiment in self._client.search_experiments()]
-        found = self._client.search_runs(everywhere, f"tags.run_id = '{run_id}'", max_results=1)
+        """The run's entry from this results folder, in whichever experiment it was first trained."""
+        mine = f"tags.run_id = '{run_id}' and tags.results = '{self._owner}'"
+        found = self._client.search_runs(self._everywhere(), mine, max_results=1)
         return found[0] if found else None
+
+    def _everywhere(self) -> list[str]:
+        return [experiment.experiment_id for experiment in self._client.search_experiments()]
+
+    def _find_experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self._job.sweep)
+        if found is None:
+            local = not self._job.tracking_uri.startswith("http")
+            return self._client.create_experiment(
+                self._job.sweep,
+                artifact_location=(self._job.results / "artifacts").as_uri() if local else None,
+                tags={"mlflow.note.content": self._job.description},
+            )
+        if found.lifecycle_stage != "active":
+            raise SpecError(f"MLflow experiment {self._job.sweep!r} was deleted; restore it in the MLflow page")
+        return str(found.experiment_id)
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Turn whatever MLflow and the libraries below it raise into a :class:`TrackingError` of one line."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, MlflowException) or type(error).__module__.startswith(("sqlalchemy", "requests"))
+        if not known:
+            raise
+        raise TrackingError(str(error).splitlines()[0]) from None

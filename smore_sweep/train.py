@@ -24,11 +24,9 @@ REPORT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Tick:
-    """A sign of life: updates done by the stack's runs, member-updates a second since the last tick, and where time
-    went so far, in seconds."""
+    """A sign of life: updates done by the stack's runs, and where time went so far, in seconds."""
 
     update: int
-    rate: float
     training_seconds: float
     evaluation_seconds: float
 
@@ -78,21 +76,21 @@ def train(
 
     ``keep`` receives (run id, record) of every run at each evaluation, and of a diverged run once; ``tick`` is called
     about once a second. The learner must be at the records' number of updates."""
+    assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
-    update = records[0].update
+    first = update = records[0].update
     training = evaluating = 0.0
     alive = list(range(len(runs)))
     while update < budget.updates and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
         started = said = time.perf_counter()
-        since = update
         while update < goal:
             learner.update()
             update += 1
             now = time.perf_counter()
-            if now - said >= REPORT_SECONDS or update == records[0].update + 1:
-                tick(Tick(update, len(alive) * (update - since) / (now - said), training + now - started, evaluating))
-                said, since = now, update
+            if now - said >= REPORT_SECONDS or update == first + 1:
+                tick(Tick(update, training + now - started, evaluating))
+                said = now
         metrics = learner.metrics()
         diverged = learner.diverged()
         trained = time.perf_counter()
@@ -123,4 +121,4 @@ def train(
             kept.append((runs[member].run_id, record))
         alive = healthy
         keep(kept)
-        tick(Tick(update, 0.0, training, evaluating))
+        tick(Tick(update, training, evaluating))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from smore_sweep.replay import Store
 
 TRIES = 3
-"""How often a stack is started again from its last evaluation after its worker was lost or failed."""
+"""How often a stack is tried, the last times from its last evaluation, if its worker is lost or fails."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Cluster:
     @property
     def slots(self) -> int:
         """Stacks that train at the same time."""
-        return int(self.gpus / self.gpus_per_stack) if self.gpus_per_stack else self.cpus
+        return int(self.gpus / self.gpus_per_stack + 1e-9) if self.gpus_per_stack else self.cpus
 
     @property
     def largest_stack(self) -> int:
@@ -61,7 +61,6 @@ class Progress:
 
     stack: int
     update: int
-    rate: float
     training_seconds: float
     evaluation_seconds: float
     latest: float | None
@@ -87,6 +86,8 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
         resources = ray.cluster_resources()
         cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
         wanted = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
+        if not (0 <= wanted <= 1 or (float(wanted).is_integer() and wanted > 0)):
+            raise SpecError(f"gpus per stack = {wanted:g} is not valid; it must be in [0, 1] or a whole number")
         if wanted > gpus:
             raise SpecError(f"gpus per stack = {wanted:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs")
         if cpus < 1:
@@ -97,7 +98,7 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
 
 
 @contextlib.contextmanager
-def recording(job: Job, hidden: Sequence[tuple[str, str]]) -> Iterator[Any]:
+def recording(job: Job, hidden: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
     """The recorder, as an actor on the driver's node. It shows ``hidden`` runs (id, title), which ended while MLflow
     was away, and on the way out sees to it that no entry says that it still runs.
 
@@ -110,12 +111,15 @@ def recording(job: Job, hidden: Sequence[tuple[str, str]]) -> Iterator[Any]:
         yield recorder
     finally:
         try:
-            ray.get([shown, recorder.interrupt.remote()])
+            ray.get(shown)
+            trouble = ray.get(recorder.close.remote())
         except ray.exceptions.ActorDiedError as error:
             _, refused, reason = str(error).rpartition("SpecError: ")
             if refused:
                 raise SpecError(reason.splitlines()[0]) from None
             raise
+        if trouble:
+            warn(f"MLflow was away ({trouble}); the results are safe, and the next `make sweep` will show them there")
 
 
 def train_stacks(
@@ -123,6 +127,7 @@ def train_stacks(
     stores: dict[str, tuple[Store, dict[float, str]]],
     recorder: Any,
     *,
+    git: str,
     cluster: Cluster,
     listen: Callable[[Progress], None],
 ) -> list[str]:
@@ -132,7 +137,7 @@ def train_stacks(
 
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
     trainable = tune.with_resources(
-        tune.with_parameters(_train_stack, stacks=list(stacks), shared=shared, recorder=recorder), resources
+        tune.with_parameters(_train_stack, stacks=list(stacks), shared=shared, recorder=recorder, git=git), resources
     )
     with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
         tuner = Tuner(
@@ -147,11 +152,8 @@ def train_stacks(
                 callbacks=[_Listener(listen)],
             ),
         )
-        return [
-            f"{stacks[result.config['stack']].name}: {str(result.error).strip().splitlines()[-1]}"
-            for result in tuner.fit()
-            if result.error is not None
-        ]
+        failed = [(stacks[result.config["stack"]].name, result.error) for result in tuner.fit() if result.error]
+    return [f"{name}: {(str(error).strip() or repr(error)).splitlines()[-1]}" for name, error in failed]
 
 
 class _Listener(Callback):  # type: ignore[misc]
@@ -172,6 +174,7 @@ def _train_stack(
     stacks: list[Stack],
     shared: dict[str, tuple[Any, dict[float, str]]],
     recorder: Any,
+    git: str,
 ) -> None:
     """One trial: train a stack from where its runs' records stand, which is further on after a restart."""
     from smore_sweep.machine import choose_device, prepare
@@ -186,13 +189,11 @@ def _train_stack(
     current: list[Record] = []
     for run, record in zip(stack.runs, found, strict=True):
         if record is None:
-            record = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": stack.name})
+            facts = {"dataset": prints[run.expert_share], "stack": stack.name, "git": git}
+            record = Record(run.content(), facts=facts)
         if record.status == PARTIAL:
             runs.append(run)
             current.append(record)
-    if not runs:
-        return
-
     titles = {run.run_id: run.title for run in runs}
     writing: list[Any] = []
     latest: list[float] = []
@@ -207,12 +208,17 @@ def _train_stack(
 
     def tick(now: Tick) -> None:
         progress = Progress(
-            config["stack"], now.update, now.rate, now.training_seconds, now.evaluation_seconds,
+            config["stack"], now.update, now.training_seconds, now.evaluation_seconds,
             latest[0] if latest else None,
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    learner = build(runs, ray.get(reference), device)
-    join(learner, current)
-    train(runs, learner, current, keep=keep, tick=tick)
+    store = ray.get(reference)
+    # The runs of a stack stand at the same update, unless its last records could not all be written.
+    for update in sorted({record.update for record in current}, reverse=True):
+        members = [member for member, record in enumerate(current) if record.update == update]
+        part, standing = [runs[member] for member in members], [current[member] for member in members]
+        learner = build(part, store, device)
+        join(learner, standing)
+        train(part, learner, standing, keep=keep, tick=tick)
     ray.get(writing)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress is printed this often."""
-RATE_MEMORY = 0.9
 
 
 def console() -> Console:

@@ -44,7 +44,9 @@ def written(folder: Path, method: str = "SMORe()", task: str = "'Reacher'", shar
         ({"method": "SMORe(variant='new')"}, "variant = 'new' is not valid; it must be one of paper, printed, release"),
         ({"share": "1.2"}, "Reacher: expert_share = 1.2 is not valid; it must be in [0, 1]"),
         ({"share": "0.01"}, "Reacher: 0.01 of 40 episodes is less than one expert episode"),
-        ({"share": ""}, "sweep mine at scale laptop is empty"),
+        ({"share": ""}, "sweep mine has a grid without any expert_share"),
+        ({"method": "GoFAR(reward='binary', gradient_penalty=1.0)"}, "reward = 'binary' has no gradient_penalty"),
+        ({"method": "Nothing()"}, "cannot be read: name 'Nothing' is not defined"),
         ({"share": "0.1, 0.1"}, "sweep mine declares the run 'SMORe · Reacher · 10% · s0' twice"),
     ],
 )
@@ -89,8 +91,8 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("file:///tmp/mlruns", "tracking URI 'file:///tmp/mlruns' is not supported; use sqlite:///FILE"),
-        ("./mlruns", "tracking URI './mlruns' is not supported; use sqlite:///FILE"),
+        ("file:///tmp/mlruns", "tracking URI of kind 'file' is not supported; use sqlite:///FILE"),
+        ("./mlruns", "tracking URI of kind 'path' is not supported; use sqlite:///FILE"),
         ("http://127.0.0.1:9", "tracking store 127.0.0.1 cannot be reached: "),
         (
             "sqlite:////no/such/folder/mlflow.db",

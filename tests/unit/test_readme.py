@@ -17,7 +17,7 @@ def test_the_sweep_shown_is_the_real_file() -> None:
 def test_every_file_and_make_target_named_exists() -> None:
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z]+)", readme)):
+    for target in set(re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE)):
         assert f"\n{target}:" in makefile, target
     for path in set(re.findall(r"[(`]((?:docs|smore_sweep|baselines|sweeps|analysis|tests)/[\w/.]+)[)`]", readme)):
         assert (ROOT / path).exists(), path

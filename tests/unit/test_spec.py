@@ -238,12 +238,24 @@ def test_more_seeds_keep_the_runs_there_are() -> None:
         ({}, {"seeds": 0}, "seeds = 0 is not valid; it must be a whole number of at least 1"),
         ({"name": "My sweep"}, {}, "sweep name 'My sweep' is not valid"),
         ({"name": "../up"}, {}, "sweep name '../up' is not valid"),
-        ({"grids": []}, {}, "is empty"),
-        ({"grids": [Grid(methods=[], tasks=["Reacher"], expert_share=[0.1])]}, {}, "is empty"),
-        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[])]}, {}, "is empty"),
-        ({"grids": [Grid(methods=[SMORe(), SMORe()], tasks=["Reacher"], expert_share=[0.1])]}, {}, "twice"),
-        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[0.1, 0.1])]}, {}, "twice"),
-        ({"grids": [Grid(methods=[SMORe()], tasks=["Reacher"], expert_share=[2.0])]}, {}, "expert_share = 2.0"),
+        ({"grids": []}, {}, "names the task 'FetchReach', which no grid has"),
+        ({"grids": [Grid(methods=[], tasks=["FetchReach", "Reacher"], expert_share=[0.1])]}, {}, "any methods"),
+        (
+            {"grids": [Grid(methods=[SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[])]},
+            {},
+            "any expert_share",
+        ),
+        (
+            {"grids": [Grid(methods=[SMORe(), SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[0.1])]},
+            {},
+            "twice",
+        ),
+        ({"grids": [Grid(methods=[SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[0.1, 0.1])]}, {}, "twice"),
+        (
+            {"grids": [Grid(methods=[SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[2.0])]},
+            {},
+            "expert_share = 2.0",
+        ),
     ],
 )
 def test_bad_sweeps_are_refused(changed: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
