@@ -60,7 +60,7 @@ def bench(batch_size: int) -> int:
 
 def main(batch_size: int) -> int:
     """Measure and print, in this process."""
-    out, device = view.console(), machine.choose_device()
+    out, device = view.console(), machine.choose_device(torch.cuda.is_available())
     machine.prepare(device)
     store = make_store(EPISODES, seed=0)
     out.print(_machine(device))

@@ -20,9 +20,13 @@ LARGEST_STACK = {"cpu": 10, "cuda": 100}
 """Members of a stack at most. On a CPU more gain nothing and cost memory; a GPU saturates at some dozens."""
 
 
-def choose_device() -> torch.device:
-    """The GPU that this process may see, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def choose_device(gpu: bool) -> torch.device:
+    """The GPU that this process was given, or the CPU. Raises RuntimeError if a GPU is wanted and cannot be used."""
+    if gpu and not torch.cuda.is_available():
+        raise RuntimeError(
+            "this worker was given a GPU that its PyTorch cannot use; install a CUDA build, or ask for 0"
+        )
+    return torch.device("cuda" if gpu else "cpu")
 
 
 def prepare(device: torch.device) -> None:

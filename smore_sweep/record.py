@@ -42,9 +42,8 @@ DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 @dataclass
 class Record:
     """``content`` is the run's (:meth:`RunSpec.content`). ``evaluations`` maps the number of updates to the outcomes
-    then;
-    ``metrics`` maps it to losses and diagnostics. ``learner`` holds the member's parameters while the run is
-    partial."""
+    then, ``metrics`` to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial.
+    ``facts`` say how it came about: dataset, stack, git revision."""
 
     content: dict[str, Any]
     status: str = PARTIAL

@@ -15,9 +15,8 @@ The paper and its released code differ, so each reading is a variant:
 ``paper``           the equations above. Default, because it is what the paper derives and argues for.
 ``printed``         Eq. 10 with the Bellman coefficient 1 that is printed there; Eq. 8 derives 1/4. Pearson only.
 ``release``         the released ``smore`` loss: ``-E_q[S] + 1e-4 E_rho[S] + 0.5 E_rho[y^2]``.
-``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, all data
-get
-                    reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
+``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, and all
+                    data get reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
 
 Deviations, for all variants:
 

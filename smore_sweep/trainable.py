@@ -137,7 +137,10 @@ def train_stacks(
 
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
     trainable = tune.with_resources(
-        tune.with_parameters(_train_stack, stacks=list(stacks), shared=shared, recorder=recorder, git=git), resources
+        tune.with_parameters(
+            _train_stack, stacks=list(stacks), shared=shared, recorder=recorder, git=git, gpu=cluster.gpus_per_stack > 0
+        ),
+        resources,
     )
     with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
         tuner = Tuner(
@@ -175,12 +178,13 @@ def _train_stack(
     shared: dict[str, tuple[Any, dict[float, str]]],
     recorder: Any,
     git: str,
+    gpu: bool,
 ) -> None:
     """One trial: train a stack from where its runs' records stand, which is further on after a restart."""
     from smore_sweep.machine import choose_device, prepare
     from smore_sweep.train import Tick, build, join, train
 
-    device = choose_device()
+    device = choose_device(gpu)
     prepare(device)
     stack = stacks[config["stack"]]
     found = ray.get(recorder.load.remote([run.run_id for run in stack.runs]))
