@@ -162,7 +162,7 @@ def _cell(runs: pd.DataFrame, metric: str) -> Cell:
         diverged=int(counts.get("diverged", 0)),
         partial=int(counts.get("partial", 0)),
         missing=int(counts.get("missing", 0)),
-        published=beside(metric, task, label, share),  # a label with changed knobs is no cell of the paper
+        published=beside(metric, task, label, share),  # a label that names knobs finds no cell there
     )
 
 

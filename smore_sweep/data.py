@@ -1,8 +1,8 @@
 """The store of episodes: Minari datasets, one pool a task and policy, ``smore/<Task>/<policy>-v<version>``.
 
 Pools grow: the first episodes of a larger pool are those of a smaller one. They lie where Minari keeps its datasets
-(``MINARI_DATASETS_PATH``, or ``~/.minari/datasets``), so ``minari list local`` shows them. Every load checks the pool's
-fingerprint.
+(``MINARI_DATASETS_PATH``, or ``~/.minari/datasets``), so ``minari list local`` shows them. Every load checks the
+pool's fingerprint.
 """
 
 from __future__ import annotations

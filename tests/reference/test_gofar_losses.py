@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -154,14 +153,6 @@ def test_gradient_penalty_equals_double_backward() -> None:
 
 
 WIRED = [GoFAR(hidden=12), GoFAR(hidden=12, divergence="kl", discount=0.9), GoFAR(hidden=12, reward="binary")]
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Networks in float64."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.usefixtures("double")

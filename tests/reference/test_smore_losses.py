@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -357,14 +357,6 @@ WIRED = [
     SMORe(hidden=12, variant="release_stable", discount=0.9),
     SMORe(hidden=12, initial_action="policy", discount=0.9),
 ]
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Networks in float64."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.usefixtures("double")
