@@ -139,14 +139,13 @@ def _status(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> int:
     from smore_sweep import data, view
-    from smore_sweep.rollout import POLICIES
     from smore_sweep.tasks import task
 
-    task(options.task)
+    row = task(options.task)
     if options.episodes < 1:
         raise SpecError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
     out = view.console()
-    for policy in POLICIES:
+    for policy in row.pools:
         lacking = options.episodes - data.available(options.task, policy)
         if lacking > 0:
             with view.counting(out, f"making {options.task} {policy} episodes", lacking) as advance:

@@ -20,7 +20,7 @@ import numpy as np
 
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.method import SpecError
-from smore_sweep.rollout import EXPERT_NOISE, rollout, rollouts
+from smore_sweep.rollout import rollout, rollouts
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import PROTOCOL
 from smore_sweep.tasks import task
@@ -184,7 +184,7 @@ def _create(name: str, policy: str, episodes: Episodes, folder: Path) -> None:
     facts: dict[str, Any] = {
         "task": name,
         "policy": policy,
-        "noise": EXPERT_NOISE if policy == "expert" else 0.0,
+        "noise": row.expert_noise if policy == "expert" else 0.0,
         "fingerprint": episodes.fingerprint(),
         "smore_sweep_version": version("smore_sweep"),
         "mujoco_version": version("mujoco"),

@@ -72,14 +72,17 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
         observation, _ = env.reset(seed=episode_seed("evaluation", task.name, episode))
         observations[member, episode % ROWS] = observation["observation"]
         goals[member, episode % ROWS] = observation["desired_goal"]
+    ended = [False] * len(wave)
     for t in range(task.horizon):
         actions = actor.act(observations, goals)
-        for env, (member, episode) in zip(envs, wave, strict=False):
-            row = episode % ROWS
-            observation, *_ = env.step(actions[member, row])
+        for i, (member, episode) in enumerate(wave):
+            row, kept = episode % ROWS, outcomes[member]
+            if ended[i]:  # of itself, and nothing is reached any more
+                kept.distances[episode, t] = kept.distances[episode, t - 1]
+                continue
+            observation, _, ended[i], _, _ = envs[i].step(actions[member, row])
             observations[member, row] = observation["observation"]
             distance = float(np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"]))
-            kept = outcomes[member]
             kept.distances[episode, t] = distance
             kept.reached[episode, t] = distance <= task.threshold
             kept.succeeded[episode, t] = distance < task.success_tolerance

@@ -55,7 +55,7 @@ class Plan:
         for run, _ in self.pending:
             for policy, count in (
                 ("expert", run.expert_episodes),
-                ("random", run.budget.episodes - run.expert_episodes),
+                (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
             ):
                 needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
         return needed

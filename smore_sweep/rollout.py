@@ -1,4 +1,4 @@
-"""Making episodes: roll-outs of the uniform-random policy and of a task's noisy expert, in MuJoCo."""
+"""Making episodes: roll-outs of a task's policies, in MuJoCo."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ from smore_sweep.tasks import task
 if TYPE_CHECKING:
     import gymnasium
 
-POLICIES = ("random", "expert")
-EXPERT_NOISE = 0.2
-"""Standard deviation of the Gaussian noise on the expert's actions, for diversity (the WGCSL data are noisy too)."""
 CHUNK = 20
 """Episodes a job: about a second of MuJoCo."""
 
@@ -36,7 +33,8 @@ def rollout(name: str, policy: str, first: int, count: int) -> Episodes:
     """Episodes ``first .. first + count - 1`` of a pool. Each depends on nothing but its task, policy and number."""
     row = task(name)
     env = environment(name) if count else None
-    expert = row.expert_policy() if policy == "expert" else None
+    chosen = row.policy(policy)
+    noise = row.expert_noise if policy == "expert" else 0.0
     sizes, horizon = row.sizes, row.horizon
     made = Episodes(
         np.empty((count, horizon + 1, sizes.observation), np.float32),
@@ -50,18 +48,20 @@ def rollout(name: str, policy: str, first: int, count: int) -> Episodes:
         assert env is not None
         observation, _ = env.reset(seed=seed)
         made.desired_goals[i] = observation["desired_goal"]
+        ended = False
         for t in range(horizon + 1):
             made.observations[i, t] = observation["observation"]
             made.achieved_goals[i, t] = observation["achieved_goal"]
             if t == horizon:
                 break
-            if expert is None:
+            if chosen is None:
                 action = generator.uniform(-1.0, 1.0, sizes.action)
             else:
-                noise = EXPERT_NOISE * generator.standard_normal(sizes.action)
-                action = np.clip(expert(observation) + noise, -1.0, 1.0)
+                disturbance = noise * generator.standard_normal(sizes.action)
+                action = np.clip(chosen(observation) + disturbance, -1.0, 1.0)
             made.actions[i, t] = action
-            observation, *_ = env.step(made.actions[i, t])
+            if not ended:
+                observation, _, ended, _, _ = env.step(made.actions[i, t])
     return made
 
 

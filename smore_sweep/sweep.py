@@ -148,7 +148,7 @@ def _stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, 
 
     made = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, random = episodes[name, "expert"], episodes[name, "random"]
+        expert, random = (episodes[name, pool] for pool in task(name).pools)
         shares = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         prints = {
             share: concatenate(

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 class Task:
     """One goal-conditioned task. The sparse reward is ``-1[|achieved - desired| > threshold]``, success is
     ``|achieved - desired| < success_threshold`` (Euclidean norm, in the goal's units). Episodes last ``horizon``
-    environment steps and never end earlier. ``expert`` names a function of one observation, ``module:function``."""
+    environment steps; one that ends earlier stays in its last state for the rest.
+
+    ``expert`` and ``medium`` name policies, functions of one observation: ``module:function``. The data mix the
+    expert's episodes with those of the medium policy or, if there is none, of the uniform-random one."""
 
     name: str
     env_id: str
@@ -32,11 +35,25 @@ class Task:
     """Roughly what an environment step takes on a core, for estimates only."""
     horizon: int = 50
     success_threshold: float | None = None
+    medium: str = ""
+    expert_noise: float = 0.2
+    """Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the WGCSL data are
+    noisy too)."""
 
     @property
     def success_tolerance(self) -> float:
         """The threshold of success, which is the reward's unless the task says otherwise."""
         return self.threshold if self.success_threshold is None else self.success_threshold
+
+    @property
+    def suboptimal(self) -> str:
+        """The pool that the expert's episodes are mixed with."""
+        return "medium" if self.medium else "random"
+
+    @property
+    def pools(self) -> tuple[str, str]:
+        """The policies whose episodes make up the task's data."""
+        return ("expert", self.suboptimal)
 
     def make(self) -> gymnasium.Env[Any, Any]:
         """The Gymnasium goal environment (needs MuJoCo)."""
@@ -46,11 +63,17 @@ class Task:
 
         return gymnasium.make(self.env_id, max_episode_steps=self.horizon)
 
-    def expert_policy(self) -> Policy:
-        """The scripted expert: a function from one observation to one action, without memory."""
-        module, function = self.expert.split(":")
-        policy: Policy = getattr(importlib.import_module(module), function)
-        return policy
+    def policy(self, name: str) -> Policy | None:
+        """The policy of that name: a function from one observation to one action, without memory. ``None`` is the
+        uniform-random one. Raises :class:`SpecError` for any other name."""
+        paths = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
+        if name not in paths:
+            raise SpecError(f"{self.name} has no policy {name!r}; it has: {', '.join(paths)}")
+        if not paths[name]:
+            return None
+        module, function = paths[name].split(":")
+        found: Policy = getattr(importlib.import_module(module), function)
+        return found
 
 
 TASKS: dict[str, Task] = {

@@ -105,7 +105,8 @@ def test_reacher_reward_of_a_batch_equals_that_of_its_members(reacher: gymnasium
 
 
 def test_reacher_step_agrees_with_its_compute_functions(reacher: gymnasium.Env[Any, Any]) -> None:
-    expert = TASKS["Reacher"].expert_policy()
+    expert = TASKS["Reacher"].policy("expert")
+    assert expert is not None
     env: Any = reacher.unwrapped
     observation, _ = reacher.reset(seed=3)
     seen = set()

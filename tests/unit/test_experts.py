@@ -18,7 +18,8 @@ DISCOUNT = 0.99
 
 def rollouts(task: Task, noise: float) -> tuple[float, float]:
     """The share of successful episodes and the mean discounted return of ``EPISODES`` episodes of the expert."""
-    env, expert = task.make(), task.expert_policy()
+    env, expert = task.make(), task.policy("expert")
+    assert expert is not None
     successes, returns = [], []
     for seed in range(EPISODES):
         rng = np.random.default_rng(seed)
@@ -56,7 +57,8 @@ def test_expert_solves_its_task(name: str, noise: float, floor: float) -> None:
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_expert_is_a_pure_function(name: str) -> None:
     task = TASKS[name]
-    env, expert = task.make(), task.expert_policy()
+    env, expert = task.make(), task.policy("expert")
+    assert expert is not None
     for seed in range(5):
         observation: Any
         observation, _ = env.reset(seed=seed)
@@ -72,7 +74,8 @@ def test_expert_is_a_pure_function(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_expert_is_finite_and_bounded_everywhere(name: str) -> None:
-    sizes, expert = TASKS[name].sizes, TASKS[name].expert_policy()
+    sizes, expert = TASKS[name].sizes, TASKS[name].policy("expert")
+    assert expert is not None
     rng = np.random.default_rng(0)
     for scale in (0.0, 1e-9, 1e-2, 1.0, 1e3):  # scale 0 puts gripper, block and goal (or base and target) in one place
         for _ in range(20):
