@@ -164,6 +164,7 @@ class NetworkSpec:
     inputs: int
     outputs: int
     hidden: tuple[int, ...]
+    learning_rate: float
     copies: int = 1
     layer_norm: bool = False
     activation: str = "relu"
@@ -171,7 +172,6 @@ class NetworkSpec:
     target_rate: float = 0.0
     target_period: int = 1
     log_std: int = 0
-    learning_rate: float = 3e-4
     cosine_decay: bool = False
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -65,6 +65,10 @@ class Network:
         ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy."""
         return self._shape(_Pass.apply(self, self._joined(inputs), self.flat))  # type: ignore[no-untyped-call]
 
+    def through(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Forward pass whose gradient reaches the inputs and not the parameters: a policy learns from a critic."""
+        return self._shape(_Pass.apply(self, self._joined(inputs), self.flat.detach()))  # type: ignore[no-untyped-call]
+
     def frozen(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass of the trained parameters as constants: no gradient reaches them, nor the inputs."""
         with torch.no_grad():
@@ -86,6 +90,14 @@ class Network:
         gradient = leaves[f"w{len(activations)}"].transpose(-1, -2)
         for i in reversed(range(len(activations))):
             gradient = (gradient * (1.0 - activations[i].square())) @ leaves[f"w{i}"].transpose(-1, -2)
+        return gradient
+
+    def zero_gradient(self) -> torch.Tensor:
+        """A buffer for the parameters' gradient, zero where a pass does not write."""
+        gradient = torch.empty_like(self.flat)
+        gradient[self._padding] = 0.0
+        if self.spec.log_std:
+            self.leaves(gradient)["log_std"].zero_()
         return gradient
 
     @property
@@ -163,22 +175,20 @@ class _Pass(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         net: Network = ctx.net
         spec, last = net.spec, len(net.spec.hidden)
-        flat_gradient = torch.empty_like(net.flat)
-        flat_gradient[net._padding] = 0.0
-        if spec.log_std:
-            net.leaves(flat_gradient)["log_std"].zero_()
-        x_gradient = torch.empty_like(ctx.x) if ctx.needs_input_grad[1] else None
-        for block, leaves, out, layers in zip(
-            net.blocks, net.parameters, net.by_block(flat_gradient), ctx.kept, strict=True
-        ):
+        _, to_inputs, to_parameters = ctx.needs_input_grad
+        flat_gradient = net.zero_gradient() if to_parameters else None
+        slots: Leaves = net.by_block(flat_gradient) if flat_gradient is not None else [{} for _ in net.blocks]
+        x_gradient = torch.empty_like(ctx.x) if to_inputs else None
+        for block, leaves, out, layers in zip(net.blocks, net.parameters, slots, ctx.kept, strict=True):
             d = gradients[0][block]
             for i in reversed(range(last + 1)):
                 before = layers[i - 1].activations if i else ctx.x[block]
-                if i == last:  # a product with few columns is slow, its transpose with few rows is not
-                    out[f"w{i}"].copy_(torch.bmm(d.transpose(1, 2), before).transpose(1, 2))
-                else:
-                    torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
-                torch.sum(d, 1, keepdim=True, out=out[f"b{i}"])
+                if to_parameters:
+                    if i == last:  # a product with few columns is slow, its transpose with few rows is not
+                        out[f"w{i}"].copy_(torch.bmm(d.transpose(1, 2), before).transpose(1, 2))
+                    else:
+                        torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
+                    torch.sum(d, 1, keepdim=True, out=out[f"b{i}"])
                 if i == 0:
                     break
                 after = leaves[f"w{i}"].transpose(1, 2)
@@ -189,8 +199,9 @@ class _Pass(torch.autograd.Function):
                     torch.ops.aten.tanh_backward.grad_input(d, before, grad_input=d)
                 normalised, rstd = layers[i - 1].normalised, layers[i - 1].rstd
                 if normalised is not None and rstd is not None:
-                    torch.sum(d * normalised, 1, keepdim=True, out=out[f"scale{i - 1}"])
-                    torch.sum(d, 1, keepdim=True, out=out[f"shift{i - 1}"])
+                    if to_parameters:
+                        torch.sum(d * normalised, 1, keepdim=True, out=out[f"scale{i - 1}"])
+                        torch.sum(d, 1, keepdim=True, out=out[f"shift{i - 1}"])
                     d = _layer_norm_backward(d.mul_(leaves[f"scale{i - 1}"]), normalised, rstd)
             if x_gradient is not None:
                 torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])

@@ -11,6 +11,7 @@ Index arithmetic, with ``T`` actions and ``T + 1`` states an episode: transition
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,8 +49,9 @@ class Transitions:
 @dataclass(frozen=True)
 class Batch:
     """Network inputs, ``[M, B, .]``; observations and goals are normalised if the method says so. ``rewards`` ``[M,
-    B]`` are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode) and ``noise`` (whatever
-    random numbers the losses use) are there if the method's ``sample`` put them."""
+    B]`` are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode), ``offsets`` (steps from the
+    next state to the one whose achieved goal is the goal, 0 for a commanded one), ``noise`` (whatever random numbers
+    the losses use) and ``step`` (the number of this update, 0-d) are there if the method's ``sample`` put them."""
 
     observations: torch.Tensor
     actions: torch.Tensor
@@ -58,7 +60,9 @@ class Batch:
     achieved_goals: torch.Tensor
     rewards: torch.Tensor
     initial_observations: torch.Tensor | None = None
+    offsets: torch.Tensor | None = None
     noise: torch.Tensor | None = None
+    step: torch.Tensor | None = None
 
     def with_noise(self, noise: torch.Tensor) -> Batch:
         """The same batch, with random numbers for the losses."""
@@ -187,14 +191,30 @@ class Replay:
         episode, time = self._uniform_transition(uniform[0], uniform[1])
         return Transitions(episode, time, self._commanded + episode)
 
-    def future_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
-        """``(n, t)`` uniform; with probability ``her_ratio`` the goal is an achieved goal of the same episode, its
-        index uniform over ``t+1 .. T`` inclusive, otherwise the commanded one. Takes ``k = 4`` uniforms."""
+    def future_goals(
+        self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, discount: float | None = None
+    ) -> Transitions:
+        """``(n, t)`` uniform; with probability ``her_ratio`` the goal is an achieved goal of the same episode,
+        otherwise the commanded one. The achieved goal's index is uniform over ``t+1 .. T`` inclusive or, with a ``discount``,
+        geometric: ``P(t + k) ~ discount^k``, cut off at T. Takes ``k = 4`` uniforms."""
         episode, time = self._uniform_transition(uniform[0], uniform[1])
-        future = self._future_index(uniform[2], time)
-        relabelled = episode * (self.horizon + 1) + future
-        goal = torch.where(uniform[3] < her_ratio, relabelled, self._commanded + episode)
-        return Transitions(episode, time, goal)
+        if discount is None:
+            future = self._future_index(uniform[2], time)
+        else:
+            future = time + self._geometric_offset(uniform[2], self.horizon - time, discount)
+        return self._relabelled(uniform[3], her_ratio, episode, time, episode * (self.horizon + 1) + future)
+
+    def next_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """As :meth:`future_goals`, but the achieved goal is always the next one, ``t+1``."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        return self._relabelled(uniform[3], her_ratio, episode, time, episode * (self.horizon + 1) + time + 1)
+
+    def random_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """As :meth:`future_goals`, but the achieved goal is that of a state (``t >= 1``) of any of the member's
+        episodes, uniformly. Takes ``k = 5`` uniforms."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        other, when = self._uniform_transition(uniform[2], uniform[4])
+        return self._relabelled(uniform[3], her_ratio, episode, time, other * (self.horizon + 1) + when + 1)
 
     def goal_transitions(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
         """The goal-transition distribution q(s, a, g) of SMORe (Sec. 3.2): transitions whose *next* achieved goal is g.
@@ -215,7 +235,7 @@ class Replay:
 
     # Reading what was drawn.
 
-    def batch(self, drawn: Transitions, *, initial: bool = False) -> Batch:
+    def batch(self, drawn: Transitions, *, initial: bool = False, offsets: bool = False) -> Batch:
         """Network inputs of the drawn transitions. Rewards are those of the next achieved goal and the relabelled goal,
         both raw: ``-1[|ag' - g| > threshold]``."""
         row = drawn.episode * (self.horizon + 1) + drawn.time
@@ -224,6 +244,8 @@ class Replay:
         goals = _take(self._goals, drawn.goal)
         distance = torch.linalg.vector_norm(next_achieved - goals, dim=-1)
         initial_observations = self._state(row - drawn.time)[0] if initial else None
+        # The goal table starts with one row a state, so a goal of the same episode lies as far off as in time.
+        distance_in_time = torch.where(drawn.goal < self._commanded, drawn.goal - row - 1, 0) if offsets else None
         return Batch(
             observations=self.normalize_observations(observations),
             actions=_take(self._actions, drawn.episode * self.horizon + drawn.time),
@@ -234,6 +256,7 @@ class Replay:
             initial_observations=None
             if initial_observations is None
             else self.normalize_observations(initial_observations),
+            offsets=distance_in_time,
         )
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
@@ -254,6 +277,24 @@ class Replay:
         place = (first * self._episodes).long()
         episode = torch.where(place < self._expert, place, place - self._expert + self._random_start)
         return episode, (second * self.horizon).long()
+
+    def _relabelled(
+        self,
+        uniform: torch.Tensor,
+        her_ratio: torch.Tensor,
+        episode: torch.Tensor,
+        time: torch.Tensor,
+        achieved: torch.Tensor,
+    ) -> Transitions:
+        """With probability ``her_ratio`` the goal of row ``achieved``, otherwise the episode's commanded one."""
+        return Transitions(episode, time, torch.where(uniform < her_ratio, achieved, self._commanded + episode))
+
+    @staticmethod
+    def _geometric_offset(uniform: torch.Tensor, largest: torch.Tensor, discount: float) -> torch.Tensor:
+        """``k`` in ``1 .. largest`` with ``P(k) ~ discount^k``, by inversion."""
+        tail = 1.0 - discount**largest
+        offset = 1 + torch.floor(torch.log1p(-uniform * tail) / math.log(discount)).long()
+        return torch.minimum(offset, largest)
 
     def _future_index(self, uniform: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         return time + 1 + (uniform * (self.horizon - time)).long()

@@ -126,7 +126,7 @@ def test_regression_weights_of_extreme_residuals() -> None:
 
 def test_gradient_penalty_equals_double_backward() -> None:
     """The written-out input gradient, and the penalty's gradient with respect to every parameter."""
-    net = Network(NetworkSpec(6, 1, (16, 16), init="xavier", activation="tanh"), "c", [0, 1], CPU)
+    net = Network(NetworkSpec(6, 1, (16, 16), 1e-3, init="xavier", activation="tanh"), "c", [0, 1], CPU)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         net.flat += 0.3 * torch.randn(net.flat.shape, generator=generator)

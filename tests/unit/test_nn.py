@@ -13,14 +13,15 @@ from smore_sweep.nn import LAYER_NORM_EPS, Network
 
 CPU = torch.device("cpu")
 SEEDS = [4, 0, 9]
+RATE = 1e-3  # nothing is optimised here
 SPECS = {
-    "relu": NetworkSpec(5, 2, (16, 12)),
-    "tanh": NetworkSpec(5, 1, (16, 12), activation="tanh", init="xavier"),
-    "one hidden layer": NetworkSpec(5, 3, (16,)),
-    "layer norm": NetworkSpec(5, 2, (16, 12), layer_norm=True),
-    "layer norm, tanh": NetworkSpec(5, 2, (16, 12), layer_norm=True, activation="tanh"),
-    "twin": NetworkSpec(5, 1, (16, 12), copies=2, target_rate=0.1),
-    "policy": NetworkSpec(5, 2, (16, 12), log_std=2),
+    "relu": NetworkSpec(5, 2, (16, 12), RATE),
+    "tanh": NetworkSpec(5, 1, (16, 12), RATE, activation="tanh", init="xavier"),
+    "one hidden layer": NetworkSpec(5, 3, (16,), RATE),
+    "layer norm": NetworkSpec(5, 2, (16, 12), RATE, layer_norm=True),
+    "layer norm, tanh": NetworkSpec(5, 2, (16, 12), RATE, layer_norm=True, activation="tanh"),
+    "twin": NetworkSpec(5, 1, (16, 12), RATE, copies=2, target_rate=0.1),
+    "policy": NetworkSpec(5, 2, (16, 12), RATE, log_std=2),
 }
 
 
@@ -103,6 +104,23 @@ def test_gradients(kind: str, precision: float) -> None:
         assert_near(mine, plainly, precision)
 
 
+@pytest.mark.parametrize("kind", SPECS)
+def test_gradients_through_a_network(kind: str, precision: float) -> None:
+    """They reach the inputs, to the last bit as in a full pass, and not the parameters."""
+    net, observations = network(SPECS[kind]), normal(3, 7, 3)
+    actions = normal(3, 7, 2).requires_grad_()
+    outputs = net.through(observations, actions)
+    assert torch.equal(outputs, net.frozen(observations, actions))
+    (got,) = torch.autograd.grad(outputs.square().sum(), actions)
+    (expected,) = torch.autograd.grad(net(observations, actions).square().sum(), actions)
+    assert torch.equal(got, expected)
+    assert got.abs().max() > 0
+    loss = net.through(observations, actions).sum() + 0.0 * net.flat.sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert net.flat.grad is not None
+    assert not net.flat.grad.any()
+
+
 def test_gradients_of_two_passes_add_up(precision: float) -> None:
     net, first, second = network(SPECS["relu"]), normal(3, 7, 5), normal(3, 4, 5)
     expected = torch.autograd.grad(
@@ -118,7 +136,7 @@ def test_gradients_equal_finite_differences(kind: str) -> None:
     torch.set_default_dtype(torch.float64)
     try:
         spec = SPECS[kind]
-        small = NetworkSpec(2, 1, (3, 4), layer_norm=spec.layer_norm, activation=spec.activation)
+        small = NetworkSpec(2, 1, (3, 4), RATE, layer_norm=spec.layer_norm, activation=spec.activation)
         net = network(small)
         x = normal(3, 2, 2)
         (gradient,) = torch.autograd.grad(net(x).square().sum(), net.flat)
@@ -164,7 +182,7 @@ def test_a_network_without_target_has_none() -> None:
 
 
 def test_target_moves_at_its_period_and_only_then() -> None:
-    net = network(NetworkSpec(5, 1, (16,), target_rate=0.25, target_period=3))
+    net = network(NetworkSpec(5, 1, (16,), RATE, target_rate=0.25, target_period=3))
     assert net.target_flat is not None
     target = net.target_flat.clone()
     for step in range(1, 8):
@@ -202,7 +220,7 @@ def test_orthogonal_init(kind: str) -> None:
 
 
 def test_xavier_init() -> None:
-    net = Network(NetworkSpec(30, 20, (40,), init="xavier"), "net", SEEDS, CPU)
+    net = Network(NetworkSpec(30, 20, (40,), RATE, init="xavier"), "net", SEEDS, CPU)
     leaves = net.leaves(net.flat.detach())
     for name, (before, after) in {"w0": (30, 40), "w1": (40, 20)}.items():
         bound = math.sqrt(6 / (before + after))
@@ -222,7 +240,7 @@ def test_a_members_init_does_not_depend_on_the_stack(kind: str) -> None:
 
 
 def test_members_copies_layers_and_networks_start_differently() -> None:
-    spec = NetworkSpec(12, 12, (12,), copies=2)
+    spec = NetworkSpec(12, 12, (12,), RATE, copies=2)
     drawn = []
     for name in ("S", "M"):
         net = Network(spec, name, [0, 1], CPU)

@@ -167,6 +167,67 @@ def test_future_goals(her_ratio: float) -> None:
 
 
 @pytest.mark.parametrize("her_ratio", [0.0, 0.75, 1.0])
+def test_geometric_future_goals(her_ratio: float) -> None:
+    """With a discount of 1/2 the steps ahead have odds 4 : 2 : 1, cut off at the episode's end; 42 cells hit every
+    boundary of 1/7 and 1/3."""
+    world = replay()
+    drawn = world.future_goals(grid(3, N, T, 42, 4), torch.full((3, 1), her_ratio), discount=0.5)
+    for member, experts in enumerate(MEMBERS):
+        geometric = added(
+            ((e, t, achieved(*e, t + k)), Fraction(1, N * T) * Fraction(2 ** (T - t - k), 2 ** (T - t) - 1))
+            for e in own_episodes(experts)
+            for t in range(T)
+            for k in range(1, T - t + 1)
+        )
+        share = Fraction(her_ratio)
+        expected = mixture((share, geometric), (1 - share, with_commanded_goals(experts)))
+        assert shares(observed(world, drawn, member)) == expected
+
+
+@pytest.mark.parametrize("her_ratio", [0.0, 0.75, 1.0])
+def test_next_goals(her_ratio: float) -> None:
+    world = replay()
+    drawn = world.next_goals(grid(3, N, T, 1, 4), torch.full((3, 1), her_ratio))
+    for member, experts in enumerate(MEMBERS):
+        following = {(e, t, achieved(*e, t + 1)): Fraction(1, N * T) for e in own_episodes(experts) for t in range(T)}
+        share = Fraction(her_ratio)
+        expected = mixture((share, following), (1 - share, with_commanded_goals(experts)))
+        assert shares(observed(world, drawn, member)) == expected
+
+
+@pytest.mark.parametrize("her_ratio", [0.0, 0.75, 1.0])
+def test_random_goals(her_ratio: float) -> None:
+    world = replay()
+    drawn = world.random_goals(grid(3, N, T, N, 4, T), torch.full((3, 1), her_ratio))
+    for member, experts in enumerate(MEMBERS):
+        episodes = own_episodes(experts)
+        anywhere = added(
+            ((e, t, achieved(*other, when)), Fraction(1, (N * T) ** 2))
+            for e, other in itertools.product(episodes, episodes)
+            for t in range(T)
+            for when in range(1, T + 1)
+        )
+        share = Fraction(her_ratio)
+        expected = mixture((share, anywhere), (1 - share, with_commanded_goals(experts)))
+        assert shares(observed(world, drawn, member)) == expected
+
+
+def test_offsets_count_the_steps_from_the_next_state_to_the_goal() -> None:
+    world = replay()
+    drawn = world.future_goals(grid(3, N, T, 6, 2), torch.full((3, 1), 0.5))
+    offsets = world.batch(drawn, offsets=True).offsets
+    assert offsets is not None
+    for member in range(3):
+        for row, (episode, time, goal) in enumerate(observed(world, drawn, member)):
+            ahead = int(offsets[member, row])
+            if goal == commanded(*episode):
+                assert ahead == 0
+            else:
+                assert goal == achieved(*episode, time + 1 + ahead)
+    assert offsets.max() == T - 1
+
+
+@pytest.mark.parametrize("her_ratio", [0.0, 0.75, 1.0])
 def test_goal_transitions(her_ratio: float) -> None:
     world = replay()
     drawn = world.goal_transitions(grid(3, N, T, 6, 4), torch.full((3, 1), her_ratio))
@@ -219,7 +280,11 @@ def test_extreme_uniforms_stay_inside() -> None:
     world = replay()
     largest = torch.full((4, 3, 1), 1.0 - 2.0**-24)
     ratio = torch.full((3, 1), 1.0)
-    for drawn in (world.future_goals(largest, ratio), world.goal_transitions(largest, ratio)):
+    for drawn in (
+        world.future_goals(largest, ratio),
+        world.future_goals(largest, ratio, discount=0.99),
+        world.goal_transitions(largest, ratio),
+    ):
         for member, experts in enumerate(MEMBERS):
             ((episode, time, goal),) = observed(world, drawn, member)
             assert episode == own_episodes(experts)[-1]
