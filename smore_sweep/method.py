@@ -29,7 +29,8 @@ class SpecError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Knob:
-    """What a field of a configuration may hold. ``low`` and ``high`` are inclusive, ``above`` is exclusive."""
+    """What a field of a configuration may hold. ``low`` and ``high`` are inclusive, ``above`` is exclusive. ``before``
+    is what runs did before the knob existed: at that value it is left out of a run's content, and their ids stay."""
 
     help: str = ""
     low: float = -math.inf
@@ -37,6 +38,7 @@ class Knob:
     above: float = -math.inf
     choices: tuple[str, ...] = ()
     stackable: bool = False
+    before: object = None
 
     def describe(self) -> str:
         """The valid values in words, for help texts and error messages."""
@@ -74,10 +76,11 @@ def knob(
     above: float = -math.inf,
     choices: Sequence[str] = (),
     stackable: bool = False,
+    before: object = None,
 ) -> Any:
     """Declare a configuration field: its only default, what it means, what it may hold, whether runs that differ in it
-    may train in one stack."""
-    info = Knob(help, low, high, above, tuple(choices), stackable)
+    may train in one stack and, if the method had results before it had this field, what they were made with."""
+    info = Knob(help, low, high, above, tuple(choices), stackable, before)
     info.check("default", "value", default, default)
     return dataclasses.field(default=default, metadata={"knob": info})
 
@@ -111,6 +114,11 @@ class Method:
     def fields(self) -> dict[str, Any]:
         """All fields, by name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def content(self) -> dict[str, Any]:
+        """The fields that make up a run's content."""
+        declared = knobs(type(self))
+        return {k: v for k, v in self.fields().items() if v != declared[k].metadata["knob"].before}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         """The networks that are trained, by name. ``sizes`` are the task's dimensions."""

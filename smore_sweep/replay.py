@@ -195,8 +195,8 @@ class Replay:
         self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, discount: float | None = None
     ) -> Transitions:
         """``(n, t)`` uniform; with probability ``her_ratio`` the goal is an achieved goal of the same episode,
-        otherwise the commanded one. The achieved goal's index is uniform over ``t+1 .. T`` inclusive or, with a ``discount``,
-        geometric: ``P(t + k) ~ discount^k``, cut off at T. Takes ``k = 4`` uniforms."""
+        otherwise the commanded one. The achieved goal's index is uniform over ``t+1 .. T`` inclusive or, with a
+        ``discount``, geometric: ``P(t + k) ~ discount^k``, cut off at T. Takes ``k = 4`` uniforms."""
         episode, time = self._uniform_transition(uniform[0], uniform[1])
         if discount is None:
             future = self._future_index(uniform[2], time)

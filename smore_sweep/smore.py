@@ -18,6 +18,13 @@ The paper and its released code differ, so each reading is a variant:
 ``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, and all
                     data get reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
 
+The policy can also be extracted by gradients (``extraction``), which the paper's Table 16 compares with Eq. 11:
+
+``gradient``     ``-E_rho[min S(s, mu(s, g), g)]``, "SMORe (w/o AWR)". The paper gives no formula; this is the
+                 deterministic policy gradient that its caption describes.
+``gradient_bc``  the same, divided by the mean of ``|min S|`` (as a constant), plus ``bc_weight E_rho[(mu - a)^2]``: the
+                 form of TD3+BC (Fujimoto and Gu 2021), whose weight of 2.5 on the value is 0.4 here. Not in the paper.
+
 Deviations, for all variants:
 
 * Eq. 9's printed argument ``M - S`` would give the lower expectile, Eq. 11 lacks its minus sign; both are as in the
@@ -41,7 +48,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.losses import expectile_loss, exponential_weights, gaussian_log_prob
+from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
 from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
 
 if TYPE_CHECKING:
@@ -51,7 +58,7 @@ if TYPE_CHECKING:
 
 DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
 VARIANTS = ("paper", "printed", "release", "release_stable")
-LOG_STD_RANGE = (-5.0, 2.0)
+EXTRACTIONS = ("awr", "gradient", "gradient_bc")
 
 MAX_RATIO = 100.0
 RATIO_EDGE = {
@@ -82,6 +89,10 @@ class SMORe(Method):
     temperature: float = knob("alpha: inverse temperature of the policy weights", default=3.0, low=0.0, stackable=True)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
     initial_action: str = knob("action in the first term of Eq. 10", default="dataset", choices=("dataset", "policy"))
+    extraction: str = knob(
+        "how the policy is extracted from the score", default="awr", choices=EXTRACTIONS, before="awr"
+    )
+    bc_weight: float = knob("weight of cloning in 'gradient_bc'", default=0.4, low=0.0, stackable=True, before=0.4)
     discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
     target_rate: float = knob("step of S's target towards S, each update", default=0.005, above=0.0, high=1.0)
     learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0)
@@ -93,6 +104,9 @@ class SMORe(Method):
         for name in ("beta", "initial_action"):
             if self.variant in ("release", "release_stable") and name in self.changed():
                 raise SpecError(f"SMORe: variant {self.variant!r} has no {name}; only 'paper' and 'printed' have")
+        for name, needed in (("temperature", "awr"), ("bc_weight", "gradient_bc")):
+            if self.extraction != needed and name in self.changed():
+                raise SpecError(f"SMORe: extraction = {self.extraction!r} has no {name}; only {needed!r} has")
         if self.divergence != "pearson" and self.variant != "paper":
             raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
 
@@ -105,14 +119,23 @@ class SMORe(Method):
                 state + sizes.action, 1, hidden, copies=2, target_rate=self.target_rate, learning_rate=rate
             ),
             "M": NetworkSpec(state, 1, hidden, layer_norm=True, learning_rate=rate),
-            "pi": NetworkSpec(state, sizes.action, hidden, log_std=sizes.action, learning_rate=rate, cosine_decay=True),
+            "pi": NetworkSpec(
+                state,
+                sizes.action,
+                hidden,
+                learning_rate=rate,
+                cosine_decay=True,
+                log_std=sizes.action if self.extraction == "awr" else 0,
+            ),
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho and q.
+        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho and q. A policy that climbs S passes
+        # through it forwards and back to the action.
         policy_action = self.initial_action == "policy" and self.variant in ("paper", "printed")
+        by_gradient = self.extraction != "awr"
         return {
-            "S": 3 * 2 * batch_size + batch_size + 3 * batch_size * policy_action,
+            "S": 3 * 2 * batch_size + batch_size + 3 * batch_size * policy_action + 2 * batch_size * by_gradient,
             "M": 3 * batch_size + 2 * batch_size,
             "pi": 3 * batch_size,
         }
@@ -137,11 +160,12 @@ class SMORe(Method):
         next_values = nets["M"].frozen(batch.next_observations, goals)[..., 0]
         bellman = self.discount * next_values - scores
         means = torch.tanh(nets["pi"](rho_state, rho_goals))
-        log_std = nets["pi"].log_std.clamp(*LOG_STD_RANGE)
         if self.variant in ("paper", "printed"):
             initial = scores[..., :half]
             if batch.noise is not None:
-                sampled = (means + torch.exp(log_std) * batch.noise).detach().clamp(-1.0, 1.0)
+                sampled = means.detach()
+                if self.extraction == "awr":
+                    sampled = (sampled + torch.exp(self._log_std(nets).detach()) * batch.noise).clamp(-1.0, 1.0)
                 initial = nets["S"](rho_state, rho_goals, sampled)[..., 0]
             score_loss = paper_loss(
                 initial,
@@ -160,15 +184,25 @@ class SMORe(Method):
 
         target = nets["S"].target(rho_state, rho_goals, rho_actions)[..., 0].amin(0)
         values = nets["M"](rho_state, rho_goals)[..., 0]
-        advantages = (target - values).detach()
-        weights = exponential_weights(advantages, knobs["temperature"])
-        losses = {
-            "score": score_loss.sum(0),
-            "value": expectile_loss(target - values, knobs["expectile"]).mean(-1),
-            "policy": -(weights * gaussian_log_prob(rho_actions, means, log_std)).mean(-1),
-        }
-        info = {"score_mean": scores.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
+        losses = {"score": score_loss.sum(0), "value": expectile_loss(target - values, knobs["expectile"]).mean(-1)}
+        info = {"score_mean": scores.detach().mean(-1).mean(0)}
+        if self.extraction == "awr":
+            weights = exponential_weights((target - values).detach(), knobs["temperature"])
+            log_prob = gaussian_log_prob(rho_actions, means, self._log_std(nets))
+            losses["policy"] = -(weights * log_prob).mean(-1)
+            info["weight_mean"] = weights.mean(-1)
+        else:
+            climbed = nets["S"].through(rho_state, rho_goals, means)[..., 0].amin(0)
+            losses["policy"] = -climbed.mean(-1)
+            if self.extraction == "gradient_bc":
+                cloning = (means - rho_actions).square().mean(-1).mean(-1)
+                size = climbed.detach().abs().mean(-1)
+                losses["policy"] = losses["policy"] / size + knobs["bc_weight"][:, 0] * cloning
         return losses, info
+
+    @staticmethod
+    def _log_std(nets: Networks) -> torch.Tensor:
+        return nets["pi"].log_std.clamp(*LOG_STD_RANGE)
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         return torch.tanh(nets["pi"].frozen(observations, goals))

@@ -79,7 +79,7 @@ class RunSpec:
         return {
             "protocol": PROTOCOL,
             "method": self.method.name,
-            "knobs": self.method.fields(),
+            "knobs": self.method.content(),
             "task": self.task,
             "source": self.source,
             "expert_share": self.expert_share,
@@ -98,7 +98,7 @@ class RunSpec:
         """Equal for runs that may train in one stack."""
         content = self.content()
         for name in stackable_knobs(type(self.method)):
-            del content["knobs"][name]
+            content["knobs"].pop(name, None)
         return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share")})
 
     @property

@@ -356,6 +356,8 @@ WIRED = [
     SMORe(hidden=12, variant="release"),
     SMORe(hidden=12, variant="release_stable", discount=0.9),
     SMORe(hidden=12, initial_action="policy", discount=0.9),
+    SMORe(hidden=12, extraction="gradient", initial_action="policy"),
+    SMORe(hidden=12, extraction="gradient_bc"),
 ]
 
 
@@ -377,7 +379,8 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     noise = normal(members, rows, 3) if method.initial_action == "policy" else None
     batch = Batch(states, actions, next_states, goals, goals + 1, -torch.ones(members, 2 * rows), noise=noise)
     expectile, temperature, beta = torch.tensor([[0.8], [0.6]]), torch.tensor([[3.0], [0.5]]), torch.tensor([0.5, 0.2])
-    knobs = {"beta": beta[:, None], "expectile": expectile, "temperature": temperature, "her_ratio": beta[:, None]}
+    bc_weight = torch.tensor([0.4, 1.5])
+    knobs = {"beta": beta[:, None], "expectile": expectile, "temperature": temperature, "bc_weight": bc_weight[:, None]}
     got, _ = method.losses(nets, batch, knobs)
 
     def forward(name: str, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
@@ -389,7 +392,8 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     bootstrap = forward("M", flat["M"].detach(), next_states, goals)[..., 0]
     y = method.discount * bootstrap - score
     means = torch.tanh(forward("pi", flat["pi"], states[:, rho], goals[:, rho]))
-    log_std = nets["pi"].leaves(flat["pi"])["log_std"].clamp(-5.0, 2.0)
+    stochastic = method.extraction == "awr"
+    log_std = nets["pi"].leaves(flat["pi"])["log_std"].clamp(-5.0, 2.0) if stochastic else torch.tensor(-torch.inf)
     if method.variant in ("paper", "printed"):
         initial = score[..., rho]
         if noise is not None:
@@ -409,15 +413,22 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     target = forward("S", nets["S"].target_flat, states[:, rho], goals[:, rho], actions[:, rho])[..., 0].min(0).values
     value = forward("M", flat["M"], states[:, rho], goals[:, rho])[..., 0]
     u = target - value
-    weights = torch.exp(temperature * u).clamp(max=100.0).detach()
-    normal_density = torch.exp(-0.5 * ((actions[:, rho] - means) / log_std.exp()) ** 2) / (
-        log_std.exp() * (2 * math.pi) ** 0.5
-    )
     expected = {
         "score": loss.sum(0),
         "value": (torch.where(u > 0, expectile, 1 - expectile) * u**2).mean(-1),
-        "policy": -(weights * normal_density.log().sum(-1)).mean(-1),
     }
+    if stochastic:
+        weights = torch.exp(temperature * u).clamp(max=100.0).detach()
+        normal_density = torch.exp(-0.5 * ((actions[:, rho] - means) / log_std.exp()) ** 2) / (
+            log_std.exp() * (2 * math.pi) ** 0.5
+        )
+        expected["policy"] = -(weights * normal_density.log().sum(-1)).mean(-1)
+    else:
+        climbed = forward("S", flat["S"].detach(), states[:, rho], goals[:, rho], means)[..., 0].min(0).values
+        expected["policy"] = -climbed.mean(-1)
+        if method.extraction == "gradient_bc":
+            distance = ((means - actions[:, rho]) ** 2).sum((1, 2)) / (3 * rows)
+            expected["policy"] = -climbed.mean(-1) / climbed.abs().mean(-1).detach() + bc_weight * distance
     assert got.keys() == expected.keys()
     for name, values in expected.items():
         torch.testing.assert_close(got[name], values, rtol=1e-9, atol=1e-12)

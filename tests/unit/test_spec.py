@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from baselines.gofar import GoFAR
-from smore_sweep.method import Method, SpecError, knobs, stackable_knobs
+from smore_sweep.method import Method, SpecError, knob, knobs, method, stackable_knobs
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import IMBALANCE, Budget, Grid, RunSpec, Scale, Stack, Sweep, grid, labels, makespan, stacks
 
@@ -48,7 +48,8 @@ def other_values(method: type[Method]) -> list[Method]:
             value = not default
         else:
             value = default + 1 if isinstance(default, int) else default * 0.5
-        made.append(method(**{name: value}))
+        needed = {"extraction": "gradient_bc"} if name == "bc_weight" else {}
+        made.append(method(**{name: value}, **needed))
     return made
 
 
@@ -76,6 +77,25 @@ def test_any_field_changes_the_id() -> None:
     ids = [run().run_id, *(run(**change).run_id for change in changes())]
     assert len(set(ids)) == len(ids)
     assert all(len(name) == 16 and int(name, 16) >= 0 for name in ids)
+
+
+def test_a_knob_that_came_later_leaves_the_ids_of_earlier_runs_alone() -> None:
+    @method
+    class Early(Method):
+        name: ClassVar[str] = "Method"
+        rate: float = knob("a knob", default=0.5)
+
+    @method
+    class Late(Method):
+        name: ClassVar[str] = "Method"
+        rate: float = knob("a knob", default=0.5)
+        kind: str = knob("it came later", default="new", choices=("old", "new"), before="old")
+        size: float = knob("so did this", default=1.0, stackable=True, before=1.0)
+
+    early, same, other = run(method=Early()), run(method=Late(kind="old")), run(method=Late())
+    assert same.run_id == early.run_id
+    assert other.run_id != early.run_id
+    assert run(method=Late(size=2.0)).stack_key == other.stack_key != same.stack_key
 
 
 def test_equal_content_has_an_equal_id() -> None:
@@ -113,11 +133,11 @@ def test_the_id_of_a_known_run_never_changes() -> None:
 
 def test_the_stack_key_ignores_seed_expert_share_and_stackable_knobs_only() -> None:
     stackable = stackable_knobs(SMORe)
-    assert set(stackable) == {"beta", "expectile", "temperature", "her_ratio"}
+    assert set(stackable) == {"beta", "expectile", "temperature", "her_ratio", "bc_weight"}
     for change in changes():
-        method = change.get("method")
+        configuration = change.get("method")
         ignored = set(change) <= {"seed", "expert_share"} or (
-            isinstance(method, SMORe) and set(method.changed()) <= set(stackable)
+            isinstance(configuration, SMORe) and set(configuration.changed()) <= set(stackable)
         )
         assert (run(**change).stack_key == run().stack_key) is ignored, change
     assert stackable_knobs(GoFAR) == ()
@@ -300,12 +320,12 @@ def test_labels_name_what_differs() -> None:
 def random_pending(seed: int) -> list[tuple[RunSpec, int]]:
     source = random.Random(seed)
     pending = []
-    for method in (SMORe(), SMORe(hidden=32), GoFAR()):
+    for configuration in (SMORe(), SMORe(hidden=32), GoFAR()):
         for task in ("FetchReach", "Reacher"):
             for number in range(source.randint(0, 12)):
                 share = source.choice([0.05, 0.1])
                 start = source.choice([0, 0, 250])
-                pending.append((run(method=method, task=task, seed=number, expert_share=share), start))
+                pending.append((run(method=configuration, task=task, seed=number, expert_share=share), start))
     return pending
 
 

@@ -1,0 +1,114 @@
+"""SMORe without AWR and without the expectile loss: the score's objective with the policy inside (Table 16's last row).
+
+Eq. 8 of the SMORe paper is a saddle point in the score ``S(s, a, g)`` and the policy. Its offline form (Eqs. 9-11)
+avoids actions that the data do not have; this is the form that does not, which the paper keeps as an ablation:
+
+    L(S)  = beta (1-discount) E_rho[S(s, mu(s, g), g)] + beta discount E_q[S(s', mu(s', g), g)] - beta E_q[S(s, a, g)]
+            + 1/4 E_Mix[ (discount min S_target(s', mu(s', g), g) - S(s, a, g))^2 ]
+    L(mu) = -E_rho[ min S(s, mu(s, g), g) ]
+
+The caption says that its values explode: nothing is clipped here, and a run that does explode is recorded as diverged.
+
+Choices where the paper is silent: the squared term bootstraps on the slow target of the twin score, the linear ones
+keep their gradient; the policy is deterministic; both losses are differentiated at the same parameters. Networks,
+inputs and samplers are those of :mod:`smore_sweep.smore`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+
+if TYPE_CHECKING:
+    from smore_sweep.nn import Networks
+    from smore_sweep.replay import Batch, Replay
+    from smore_sweep.rng import Streams
+
+
+@method
+class SMOReActorCritic(Method):
+    """The ablation's configuration; the module's docstring gives the equations."""
+
+    name: ClassVar[str] = "SMORe (w/o AWR and Expectile loss)"
+    paper: ClassVar[str] = "Sikchi et al., Score Models for Offline Goal-Conditioned RL, ICLR 2024, Table 16"
+
+    beta: float = knob("mixture ratio of q and rho", default=0.5, above=0.0, high=1.0, stackable=True)
+    her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
+    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
+    target_rate: float = knob("step of S's target towards S, each update", default=0.005, above=0.0, high=1.0)
+    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0)
+    hidden: int = knob("width of a hidden layer", default=256, low=1)
+    hidden_layers: int = knob("hidden layers", default=2, low=1)
+    normalize_inputs: bool = knob("normalise by dataset statistics", default=True)
+
+    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+        hidden = (self.hidden,) * self.hidden_layers
+        state = sizes.observation + sizes.goal
+        rate = self.learning_rate
+        return {
+            "S": NetworkSpec(state + sizes.action, 1, hidden, rate, copies=2, target_rate=self.target_rate),
+            "pi": NetworkSpec(state, sizes.action, hidden, rate, cosine_decay=True),
+        }
+
+    def rows(self, batch_size: int) -> dict[str, int]:
+        # S learns at (s, a) of rho and q, at (s', mu) of q and at (s, mu) of rho; its target is asked at (s', mu) of
+        # both. The policy learns through S at (s, mu) of rho, and says what to do at s and at both s'.
+        return {"S": 3 * 4 * batch_size + 2 * batch_size + 2 * batch_size, "pi": 3 * batch_size + 2 * batch_size}
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        """``batch_size`` transitions of rho, followed by as many of q."""
+        rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
+        q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        return replay.batch(rho.joined(q))
+
+    def losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        half = batch.actions.shape[1] // 2
+        state, next_state, goals = batch.observations, batch.next_observations, batch.goals
+        means = torch.tanh(nets["pi"](state[:, :half], goals[:, :half]))
+        next_actions = torch.tanh(nets["pi"].frozen(next_state, goals))
+
+        scores = nets["S"](
+            torch.cat([state, next_state[:, half:], state[:, :half]], 1),
+            torch.cat([goals, goals[:, half:], goals[:, :half]], 1),
+            torch.cat([batch.actions, next_actions[:, half:], means.detach()], 1),
+        )[..., 0]
+        on_data, on_goal, after_goal, initial = torch.split(scores, half, -1)
+        bootstrap = self.discount * nets["S"].target(next_state, goals, next_actions)[..., 0].amin(0)
+        score_loss = actor_critic_loss(
+            initial,
+            after_goal,
+            on_goal,
+            bootstrap[:, :half] - on_data,
+            bootstrap[:, half:] - on_goal,
+            beta=knobs["beta"][:, 0],
+            discount=self.discount,
+        )
+        climbed = nets["S"].through(state[:, :half], goals[:, :half], means)[..., 0].amin(0)
+        losses = {"score": score_loss.sum(0), "policy": -climbed.mean(-1)}
+        return losses, {"score_mean": torch.cat([on_data, on_goal], -1).detach().mean(-1).mean(0)}
+
+    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(nets["pi"].frozen(observations, goals))
+
+
+def actor_critic_loss(
+    initial: torch.Tensor,
+    after_goal: torch.Tensor,
+    on_goal: torch.Tensor,
+    bellman_rho: torch.Tensor,
+    bellman_q: torch.Tensor,
+    *,
+    beta: torch.Tensor,
+    discount: float,
+) -> torch.Tensor:
+    """Eq. 8. ``initial`` is S(s, mu) on rho, ``after_goal`` S(s', mu) on q, ``on_goal`` S(s, a) on q, ``bellman`` is
+    ``discount S_target(s', mu) - S(s, a)``. Inputs ``[..., M, B]``, ``beta`` ``[M]``; gives ``[..., M]``."""
+    linear = (1.0 - discount) * initial.mean(-1) + discount * after_goal.mean(-1) - on_goal.mean(-1)
+    squared = beta * bellman_q.square().mean(-1) + (1.0 - beta) * bellman_rho.square().mean(-1)
+    return beta * linear + 0.25 * squared
