@@ -6,12 +6,17 @@ ready before the first worker is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from smore_sweep import record as records
 from smore_sweep.record import PARTIAL, Record
 from smore_sweep.tracking import Job, Tracker, TrackingError
+
+
+PAUSE = 60.0
+"""Seconds for which MLflow is left alone after it could not be used: every try waits for it, and training waits too."""
 
 
 class Recorder:
@@ -22,6 +27,7 @@ class Recorder:
         self._tracker = Tracker(job)
         self._tracker.interrupt()  # entries that a killed driver left RUNNING
         self._trouble = ""
+        self._away_until = 0.0
         self._closed = False
 
     def load(self, run_ids: Sequence[str]) -> list[Record | None]:
@@ -52,7 +58,7 @@ class Recorder:
         return self._trouble
 
     def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
-        if self._closed:
+        if self._closed or time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}
         ended = record.status != PARTIAL
@@ -60,6 +66,7 @@ class Recorder:
             self._tracker.publish(run_id, record, tags, path if ended else None)
         except TrackingError as error:
             self._trouble = str(error)
+            self._away_until = time.monotonic() + PAUSE
             return
         if ended:
             records.note_published(self._job.results, run_id, self._job.tracking_uri)

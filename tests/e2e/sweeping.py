@@ -114,19 +114,19 @@ def assert_same_outcomes(first: Path, second: Path) -> None:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def mlflow_runs(results: Path) -> list[tuple[str, str]]:
-    """(run id, status) of every entry of the sweep's experiment."""
+def mlflow_runs(results: Path, uri: str | None = None) -> list[tuple[str, str]]:
+    """(run id, status) of every entry of the sweep's experiment, in the results folder's own store or at ``uri``."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{results / 'mlflow.db'}")
+    client = MlflowClient(uri or f"sqlite:///{results / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None
     return [(run.data.tags["run_id"], run.info.status) for run in client.search_runs([experiment.experiment_id])]
 
 
-def assert_each_once_in_mlflow(results: Path) -> None:
+def assert_each_once_in_mlflow(results: Path, uri: str | None = None) -> None:
     """Every planned run has one entry, and it is finished."""
-    assert sorted(mlflow_runs(results)) == sorted((planned.run_id, "FINISHED") for planned in RUNS)
+    assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in RUNS)
 
 
 def table(results: Path) -> str:
