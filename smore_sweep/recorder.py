@@ -14,7 +14,6 @@ from smore_sweep import record as records
 from smore_sweep.record import PARTIAL, Record
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
-
 PAUSE = 60.0
 """Seconds for which MLflow is left alone after it could not be used: every try waits for it, and training waits too."""
 

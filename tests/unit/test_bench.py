@@ -7,29 +7,34 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from smore_sweep import bench, train
+from baselines.gofar import GoFAR
+from smore_sweep import train
+from smore_sweep.bench import bench
+from smore_sweep.bench.overhead import Overhead
+from smore_sweep.bench.plain_loop import Buffer, PlainLoop
+from smore_sweep.bench.speed import measure_speed, plain_update, product, rate
+from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episodes, make_runs, make_store
 from smore_sweep.learner import Learner
 from smore_sweep.method import SpecError
-from smore_sweep.plain_loop import Buffer, PlainLoop
 from smore_sweep.replay import Batch
 from smore_sweep.smore import SMORe
 from smore_sweep.tasks import task
 
 CPU = torch.device("cpu")
-SIZES = task(bench.TASK).sizes
+SIZES = task(TASK).sizes
 Side = dict[str, torch.Tensor]
 
 
 @pytest.fixture
 def plain() -> PlainLoop:
     torch.manual_seed(0)
-    buffer = Buffer(bench.make_episodes(20, seed=0), task(bench.TASK).threshold, seed=0)
+    buffer = Buffer(make_episodes(20, seed=0), task(TASK).threshold, seed=0)
     return PlainLoop(SMORe(), SIZES, buffer, batch_size=8, updates=100, device=CPU)
 
 
 def _learner(stack: int = 1) -> Learner:
-    budget = bench._budget(batch_size=8)
-    return train.build(bench.make_runs(SMORe(), range(stack), budget), bench.make_store(bench.EPISODES, seed=0), CPU)
+    budget = make_budget(batch_size=8)
+    return train.build(make_runs(SMORe(), range(stack), budget), make_store(EPISODES, seed=0), CPU)
 
 
 def _copy(modules: Sequence[torch.nn.Module], leaves: dict[str, torch.Tensor]) -> None:
@@ -100,8 +105,8 @@ def test_plain_loop_learns(plain: PlainLoop) -> None:
 
 
 def test_goal_transitions_enter_their_goal() -> None:
-    episodes = bench.make_episodes(20, seed=0)
-    buffer = Buffer(episodes, task(bench.TASK).threshold, seed=0)
+    episodes = make_episodes(20, seed=0)
+    buffer = Buffer(episodes, task(TASK).threshold, seed=0)
     mean, deviation = buffer._observations
     _, q = buffer.sample(200, her_ratio=0.8)
     goal_mean, goal_deviation = buffer._goals
@@ -113,32 +118,30 @@ def test_goal_transitions_enter_their_goal() -> None:
 
 
 def test_rates_are_positive() -> None:
-    multiply, operations = bench.product(1, CPU)
-    assert bench.rate(multiply, 3, CPU) * operations > 1e8
-    assert bench.rate(bench.plain_update(8, CPU), 2, CPU) > 0
-    assert bench.rate(_learner(2).update, 2, CPU) > 0
+    multiply, operations = product(1, CPU)
+    assert rate(multiply, 3, CPU) * operations > 1e8
+    assert rate(plain_update(8, CPU), 2, CPU) > 0
+    assert rate(_learner(2).update, 2, CPU) > 0
 
 
-def test_a_round_gives_consistent_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bench.STACKS, "cpu", (1,))
-    measured = bench.measure_speed(bench.make_store(bench.EPISODES, seed=0), 8, CPU, rounds=2)
+def test_a_round_gives_consistent_ratios() -> None:
+    methods = [SMORe(), GoFAR()]
+    measured = measure_speed(methods, [1], make_store(EPISODES, seed=0), batch_size=8, device=CPU, rounds=2)
     assert [(row.method, row.stack) for row in measured] == [("SMORe", 1), ("GoFAR", 1)]
-    for row in measured:
+    for method, row in zip(methods, measured, strict=True):
         assert len(row.rate.values) == 2
-        flops = row.rate.values[0] * _flops(row.method) / row.products.values[0] / 1e9
+        flops = row.rate.values[0] * method.flops(SIZES, 8) / row.products.values[0] / 1e9
         assert row.share.values[0] == pytest.approx(flops)
 
 
-def _flops(name: str) -> int:
-    return next(method for method in bench._methods() if method.name == name).flops(SIZES, 8)
-
-
 def test_overhead_adds_up() -> None:
-    found = bench.Overhead(slots=2, stacks=4, wall=50.0, start_up=5.0, training=70.0, evaluation=10.0)
+    found = Overhead(slots=2, stacks=4, wall=50.0, start_up=5.0, training=70.0, evaluation=10.0)
     assert found.total_share == pytest.approx(0.2)
     assert found.start_up_share == pytest.approx(0.1)
 
 
-def test_a_batch_of_nothing_is_refused() -> None:
+def test_bad_options_are_refused() -> None:
     with pytest.raises(SpecError, match="batch size = 0"):
-        bench.bench(0)
+        bench(0, None)
+    with pytest.raises(SpecError, match="unknown method 'smort'; the methods are: smore, "):
+        bench(8, "smort")

@@ -1,5 +1,5 @@
 """SMORe as released baselines are usually written: one seed, one module and one optimiser a network, a NumPy replay
-buffer. It is what :mod:`smore_sweep.bench` compares with; nothing else uses it.
+buffer. It is what :mod:`smore_sweep.bench.speed` compares with; nothing else uses it.
 
 The objective is the default one of :mod:`smore_sweep.smore`. Each update takes three steps in the released order
 (``M``, ``pi``, ``S``), then moves the targets.
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from smore_sweep.episodes import Episodes
+from smore_sweep.losses import LOG_STD_RANGE
 from smore_sweep.method import Sizes
-from smore_sweep.smore import LOG_STD_RANGE, SMORe
+from smore_sweep.smore import SMORe
 
 Arrays = dict[str, NDArray[np.float32]]
 

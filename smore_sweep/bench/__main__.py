@@ -1,0 +1,138 @@
+"""What ``make bench`` measures and prints: ``python -m smore_sweep.bench BATCH_SIZE [METHOD]``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from smore_sweep import machine, view
+from smore_sweep.bench.overhead import SWEEP_SEEDS, Overhead, measure_overhead
+from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
+from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
+from smore_sweep.catalogue import find_method, methods
+from smore_sweep.method import Method
+from smore_sweep.tasks import task
+
+STACKS = {"cpu": (1, 4, 10, 50), "cuda": (1, 4, 10, 50, 100)}
+STACK = 10
+"""Of the table of single methods, and of the targets."""
+ROUNDS = 5
+TARGET_RATIO, TARGET_SHARE, TARGET_RATE = 3.0, 0.6, 10_000.0
+"""To reach with SMORe: times the plain loop and share of the product rate on a core; member-updates a second on a
+GPU."""
+
+
+def main(batch_size: int, names: Sequence[str]) -> int:
+    """Measure and print, in this process."""
+    out, device = view.console(), machine.choose_device(torch.cuda.is_available())
+    machine.prepare(device)
+    store = make_store(EPISODES, seed=0)
+    out.print(_machine(device))
+    if names:
+        chosen = [kind() for kind in methods().values()] if "all" in names else [find_method(name)() for name in names]
+        _print_methods(out, chosen, batch_size, device)
+        return 0
+    out.print(
+        "To repeat: make bench [METHOD=name|all]  (or: smore-sweep bench --batch-size N). It takes some minutes.\n"
+    )
+    compared = [find_method("smore")(), find_method("gofar")()]
+    stacks = STACKS[device.type]
+    measured = measure_speed(compared, stacks, store, batch_size=batch_size, device=device, rounds=ROUNDS)
+    out.print(_speed_table(measured, batch_size, device))
+    _print_targets(out, measured, device)
+    rate = next(row for row in measured if row.stack == 4).rate.median
+    out.print(_overhead_lines(measure_overhead(compared, store, batch_size=batch_size, rate=rate)))
+    return 0
+
+
+def _print_methods(out: Console, chosen: Sequence[Method], batch_size: int, device: torch.device) -> None:
+    """The table of methods, one stack size: speed, and what an update computes."""
+    store, sizes = make_store(EPISODES, seed=0), task(TASK).sizes
+    measured = measure_speed(chosen, [STACK], store, batch_size=batch_size, device=device, rounds=ROUNDS)
+    table = Table(title=_title(batch_size, device), title_justify="left", caption_justify="left", caption=(
+        f"Stacks of {STACK}. A forward pass over one batch counts 1, a backward pass 1 for the parameters and 1 for "
+        f"the inputs; operations: matrix products really made, to those that these passes need."
+    ))  # fmt: skip
+    for name in ("method", "member-updates/s", "share of product rate", "passes an update", "operations"):
+        table.add_column(name, justify="left" if name in ("method", "passes an update") else "right")
+    for method, row in zip(chosen, measured, strict=True):
+        passes = ", ".join(f"{net} {rows / batch_size:g}" for net, rows in method.rows(batch_size).items())
+        needed = method.flops(sizes, batch_size)
+        counted = counted_flops(method, store, batch_size) / needed
+        table.add_row(row.method, row.rate.show(",.1f"), row.share.show(".0%"), passes, f"{counted:.2f}")
+    out.print(table)
+
+
+def _machine(device: torch.device) -> str:
+    where = "1 core of " + _processor()
+    if device.type == "cuda":
+        where = f"{torch.cuda.get_device_name(device)}; {_processor()}"
+    return f"{where}; {os.cpu_count()} cores; torch {torch.__version__}; Python {platform.python_version()}"
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _speed_table(measured: Sequence[Speed], batch_size: int, device: torch.device) -> Table:
+    products = Spread(tuple(value for row in measured for value in row.products.values))
+    caption = f"matrix products of a hidden layer's shape: {products.show('.0f')} GFLOP/s"
+    table = Table(title=_title(batch_size, device), caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("method")
+    for name in ("stack", "member-updates/s", "x plain loop", "share of product rate"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in measured:
+        table.add_row(
+            row.method, str(row.stack), row.rate.show(",.1f"), row.ratio.show(".2f"), row.share.show(".0%"),
+            end_section=row.stack == STACKS[device.type][-1],
+        )  # fmt: skip
+    return table
+
+
+def _title(batch_size: int, device: torch.device) -> str:
+    seconds = "second" if device.type == "cuda" else "CPU-second of one core"
+    return (
+        f"Training step, batch {batch_size} (SMORe: {batch_size} + {batch_size}), shapes of {TASK}. "
+        f"Rates a {seconds}; median (min to max) of {ROUNDS} rounds"
+    )
+
+
+def _print_targets(out: Console, measured: Sequence[Speed], device: torch.device) -> None:
+    best = next(row for row in measured if row.method == "SMORe" and row.stack == STACK)
+    if device.type == "cuda":
+        checks = [("member-updates/s", best.rate.median, TARGET_RATE, ",.0f")]
+    else:
+        checks = [
+            ("x plain loop", best.ratio.median, TARGET_RATIO, ".2f"),
+            ("of the product rate", best.share.median, TARGET_SHARE, ".0%"),
+        ]
+    for what, value, target, form in checks:
+        verdict = "reached" if value >= target else "missed"
+        out.print(f"SMORe, stack of {STACK}: {value:{form}} {what} (target {target:{form}}: {verdict})")
+
+
+def _overhead_lines(found: Overhead) -> str:
+    rest = found.total_share - found.start_up_share
+    return (
+        f"\nOverhead of a sweep: {found.stacks} stacks of {SWEEP_SEEDS} on {found.slots} slots, "
+        f"{view.duration(found.wall)} from start to end\n"
+        f"  {found.total_share:.1%} of the slots' time is neither training nor evaluation:\n"
+        f"  {found.start_up_share:.1%} start-up, {found.start_up:.1f} s, no more for a longer sweep;\n"
+        f"  {rest:.1%} the rest: changing stacks, saving, waiting for the last stack, ending Ray.\n"
+        f"  Training took {found.training:.0f} s (with a report to Tune each second), "
+        f"evaluation {found.evaluation:.0f} s, over all slots."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,182 @@
+"""How fast a training step is, as ratios.
+
+A shared machine is never equally fast for long. So every measurement of our step stands between two measurements of
+the core's matrix-product rate and two of the plain loop (:mod:`smore_sweep.bench.plain_loop`); what counts is the
+median over rounds of the ratios. On a CPU time is that of this process, which does not run while others have the core;
+with a GPU it is the clock's.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smore_sweep import train
+from smore_sweep.bench.synthetic import EPISODES, EXPERT_SHARE, TASK, make_budget, make_episodes, make_runs
+from smore_sweep.episodes import concatenate
+from smore_sweep.method import Method
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    import torch
+
+    from smore_sweep.replay import Store
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of a number over the rounds."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    def show(self, form: str) -> str:
+        """``median (smallest to largest)``."""
+        return f"{self.median:{form}} ({min(self.values):{form}} to {max(self.values):{form}})"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of one method's step at one stack size. ``rate``: member-updates a second; ``ratio``: of that to the plain loop's
+    updates a second; ``share``: floating-point operations of its matrix products a second, to those of bare products
+    (GFLOP/s in ``products``)."""
+
+    method: str
+    stack: int
+    rate: Spread
+    ratio: Spread
+    share: Spread
+    products: Spread
+
+
+def measure_speed(
+    methods: Sequence[Method],
+    stacks: Sequence[int],
+    store: Store,
+    *,
+    batch_size: int,
+    device: torch.device,
+    rounds: int,
+) -> list[Speed]:
+    """Our steps against bare products and the plain loop. The first round only warms up."""
+    plain = plain_update(batch_size, device)
+    cases = [
+        _Case(
+            method, stack, train.build(make_runs(method, range(stack), make_budget(batch_size)), store, device).update
+        )
+        for method in methods
+        for stack in stacks
+    ]
+    products = {stack: product(stack, device) for stack in stacks}
+    measured: dict[_Case, list[tuple[float, ...]]] = {case: [] for case in cases}
+    for number in range(rounds + 1):
+        for case in cases:
+            figures = _round(case, products[case.stack], plain, batch_size, device)
+            if number:
+                measured[case].append(figures)
+    return [
+        Speed(case.method.name, case.stack, *(Spread(values) for values in zip(*figures, strict=True)))
+        for case, figures in measured.items()
+    ]
+
+
+def counted_flops(method: Method, store: Store, batch_size: int) -> int:
+    """Floating-point operations of the matrix products that one update of one member really makes, counted by PyTorch
+    as they happen. :meth:`Method.flops` says how many the equations need."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    learner = train.build(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counter:
+        learner.update()
+    return int(counter.get_total_flops())
+
+
+@dataclass(frozen=True)
+class _Case:
+    method: Method
+    stack: int
+    update: Callable[[], None]
+
+
+def _round(
+    case: _Case,
+    product: tuple[Callable[[], object], int],
+    plain: Callable[[], object],
+    batch_size: int,
+    device: torch.device,
+) -> tuple[float, float, float, float]:
+    """Rate, ratio, share and the product rate in GFLOP/s."""
+    multiply, operations = product
+    gpu = device.type == "cuda"
+
+    def neighbours() -> tuple[float, float]:
+        return rate(multiply, 50 if gpu else 20, device) * operations, rate(plain, 10 if gpu else 2, device)
+
+    before = neighbours()
+    own = rate(case.update, 50 if gpu else max(1, 8 // case.stack), device) * case.stack
+    after = neighbours()
+    products, plain_rate = ((a + b) / 2 for a, b in zip(before, after, strict=True))
+    flops = case.method.flops(task(TASK).sizes, batch_size)
+    return own, own / plain_rate, own * flops / products, products / 1e9
+
+
+def rate(call: Callable[[], object], count: int, device: torch.device) -> float:
+    """Calls a second, over ``count`` calls."""
+    started = _clock(device)
+    for _ in range(count):
+        call()
+    return count / (_clock(device) - started)
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds. A GPU works while Python goes on, so the clock waits for it."""
+    import torch
+
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def product(stack: int, device: torch.device) -> tuple[Callable[[], object], int]:
+    """A product of a hidden layer's shape in single precision, and its floating-point operations. On a CPU members are
+    computed one by one, on a GPU together."""
+    import torch
+
+    members = stack if device.type == "cuda" else 1
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(members, 512, 256, generator=generator).to(device)
+    right = torch.randn(members, 256, 256, generator=generator).to(device)
+    result = torch.empty(members, 512, 256, device=device)
+    return lambda: torch.bmm(left, right, out=result), 2 * members * 512 * 256 * 256
+
+
+def plain_update(batch_size: int, device: torch.device) -> Callable[[], object]:
+    """One update of the plain loop, on the same data. Products have torch's default precision, as in the baselines:
+    :func:`machine.prepare` may have found a faster one for ours."""
+    import torch
+
+    from smore_sweep.bench.plain_loop import Buffer, PlainLoop
+    from smore_sweep.smore import SMORe
+
+    row = task(TASK)
+    expert = int(EPISODES * EXPERT_SHARE)
+    episodes = concatenate([make_episodes(expert, 0), make_episodes(EPISODES - expert, 1)])
+    buffer = Buffer(episodes, row.threshold, seed=0)
+    loop = PlainLoop(SMORe(), row.sizes, buffer, batch_size=batch_size, updates=1_000_000, device=device)
+
+    def update() -> None:
+        ours = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        loop.update()
+        torch.set_float32_matmul_precision(ours)
+
+    return update

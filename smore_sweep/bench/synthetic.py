@@ -1,0 +1,57 @@
+"""The benchmarks' data: episodes shaped like a task's. What they hold does not matter for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smore_sweep.episodes import Episodes
+from smore_sweep.method import Method
+from smore_sweep.spec import Budget, RunSpec
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    from smore_sweep.replay import Store
+
+TASK = "FetchReach"
+EPISODES = 1000
+EXPERT_SHARE = 0.05
+
+
+def make_episodes(count: int, seed: int) -> Episodes:
+    """Episodes shaped like the task's; hands wander slowly, some of them by their goals."""
+    row, random = task(TASK), np.random.default_rng(seed)
+    steps = random.normal(0.0, 0.02, (count, row.horizon + 1, row.sizes.goal)).astype(np.float32)
+    hands = np.cumsum(steps, 1, dtype=np.float32)
+    rest = random.normal(0.0, 1.0, (count, row.horizon + 1, row.sizes.observation - row.sizes.goal))
+    return Episodes(
+        np.concatenate([hands, rest.astype(np.float32)], -1),
+        random.uniform(-1.0, 1.0, (count, row.horizon, row.sizes.action)).astype(np.float32),
+        hands,
+        random.normal(0.0, 0.1, (count, row.sizes.goal)).astype(np.float32),
+    )
+
+
+def make_store(episodes: int, seed: int) -> Store:
+    """The store of a dataset of that many episodes."""
+    from smore_sweep.replay import Store
+
+    expert = make_episodes(int(episodes * EXPERT_SHARE), seed)
+    return Store.build(expert, make_episodes(episodes - len(expert), seed + 1), task(TASK).threshold)
+
+
+def make_runs(method: Method, seeds: Sequence[int], budget: Budget) -> tuple[RunSpec, ...]:
+    """One run a seed."""
+    return tuple(
+        RunSpec(method=method, task=TASK, expert_share=EXPERT_SHARE, seed=seed, scale="bench", budget=budget)
+        for seed in seeds
+    )
+
+
+def make_budget(batch_size: int, updates: int = 1_000_000) -> Budget:
+    return Budget(
+        episodes=EPISODES, updates=updates, batch_size=batch_size, evaluate_every=-(-updates // 2),
+        evaluation_episodes=2, final_episodes=4,
+    )  # fmt: skip
