@@ -36,6 +36,7 @@ Deviations, for all variants:
   differ from it only by a lag of one optimiser step in ``M``.
 * Inputs are normalised by default. The paper does not say; the release leaves it off by default.
 * Twin score, its target, LayerNorm on ``M`` and the clip at 100 are the release's; the paper does not mention them.
+* ``moved_share`` is ours, for tasks in which most hindsight goals are reached from the start: see docs/fetchpush.md.
 * Two hidden layers of 256 are Table 4's; the release uses three (``hidden_layers=3``). The cosine decay of Table 4 is
   applied to the policy, as the release does.
 """
@@ -88,6 +89,10 @@ class SMORe(Method):
     )
     temperature: float = knob("alpha: inverse temperature of the policy weights", default=3.0, low=0.0, stackable=True)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
+    moved_share: float = knob(
+        "share of the goals drawn away from where the transition starts (not in the paper)",
+        default=0.0, low=0.0, high=1.0, before=0.0,
+    )  # fmt: skip
     initial_action: str = knob("action in the first term of Eq. 10", default="dataset", choices=("dataset", "policy"))
     extraction: str = knob(
         "how the policy is extracted from the score", default="awr", choices=EXTRACTIONS, before="awr"
@@ -144,6 +149,9 @@ class SMORe(Method):
         """``batch_size`` transitions of rho, followed by as many of q."""
         rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
         q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        if self.moved_share:
+            rho = replay.moved(rho, streams.uniform("moved rho", 4, batch_size), self.moved_share, entering=False)
+            q = replay.moved(q, streams.uniform("moved q", 4, batch_size), self.moved_share, entering=True)
         batch = replay.batch(rho.joined(q))
         if self.initial_action == "policy" and self.variant in ("paper", "printed"):
             batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))

@@ -5,7 +5,7 @@ from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import scales
 
-TASKS = ["Reacher", "FetchReach", "FetchPush"]
+TASKS = ["Reacher", "SawyerReach", "SawyerDoor", "FetchReach", "FetchPick", "FetchPush", "FetchSlide"]
 
 SWEEP = Sweep(
     name="coverage_ablation",

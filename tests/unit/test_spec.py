@@ -47,7 +47,7 @@ def other_values(method: type[Method]) -> list[Method]:
         elif isinstance(default, bool):
             value = not default
         else:
-            value = default + 1 if isinstance(default, int) else default * 0.5
+            value = default + 1 if isinstance(default, int) else default * 0.5 or 0.5
         needed = {"extraction": "gradient_bc"} if name == "bc_weight" else {}
         made.append(method(**{name: value}, **needed))
     return made

@@ -1,0 +1,87 @@
+"""One run, trained in this process: no Ray, the same records, the same MLflow page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from smore_sweep import data, generate, record, view
+from smore_sweep.lock import hold
+from smore_sweep.plan import Plan
+from smore_sweep.record import Record
+from smore_sweep.recorder import Recorder
+from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.sweep import INTERRUPTED, build_stores, check_folder, interruptible, missing_episodes, tracking_job
+
+SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
+
+
+def train_one(run: RunSpec, results: Path) -> int:
+    """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
+    out = view.console()
+    check_folder(results)
+    state = record.state(results, run.run_id)
+    plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
+    job = tracking_job(plan, results)
+    with hold(results, "smore-sweep train"), interruptible():
+        out.print(f"{run.title}  (run {run.run_id}, {state})")
+        recorder = Recorder(job)
+        try:
+            if state != record.DONE:
+                _train(out, plan, recorder, job.tags["git"])
+        except KeyboardInterrupt:
+            out.print("\nInterrupted. The same command goes on from the last evaluation.")
+            return INTERRUPTED
+        finally:
+            recorder.close()
+        (found,) = recorder.load([run.run_id])
+    assert found is not None
+    _report(out, found, record.run_folder(results, run.run_id))
+    return 0
+
+
+def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
+    import torch
+
+    from smore_sweep.machine import choose_device, prepare
+    from smore_sweep.train import Tick, build, join, train
+
+    (run,) = plan.runs
+    for pool in missing_episodes(plan):
+        generate.ensure(out, *pool, plan.pools()[pool])
+    episodes = {pool: data.load(*pool, count, plan.source) for pool, count in plan.pools().items()}
+    store, prints = build_stores(plan, episodes)[run.task]
+    device = choose_device(torch.cuda.is_available())
+    prepare(device)
+    (current,) = recorder.load([run.run_id])
+    if current is None:
+        current = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
+    learner = build([run], store, device)
+    join(learner, [current])
+    done = current.update
+
+    with view.counting(out, "updates", run.budget.updates - done) as advance:
+
+        def keep(kept: Sequence[tuple[str, Record]]) -> None:
+            recorder.keep(kept, [run.title])
+            for _, now in kept:
+                if now.evaluations:
+                    out.print(f"  update {now.update:,}: return {now.summary()['return99']:.2f}")
+
+        def tick(now: Tick) -> None:
+            nonlocal done
+            advance(now.update - done)
+            done = now.update
+
+        train([run], learner, [current], keep=keep, tick=tick)
+
+
+def _report(out: Console, found: Record, folder: Path) -> None:
+    out.print(f"{found.status} after {found.update:,} updates, {view.duration(found.seconds)}")
+    if found.evaluations:
+        episodes = len(found.evaluations[max(found.evaluations)].reached)
+        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.summary().items())
+        out.print(f"last evaluation, {episodes} episodes: {numbers}")
+    out.print(f"raw outcomes: {folder / 'done.npz'}")
