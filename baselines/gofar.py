@@ -36,7 +36,7 @@ from smore_sweep.losses import log_mean_exp
 from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Networks
+    from smore_sweep.nn import Network, Networks
     from smore_sweep.replay import Batch, Replay
     from smore_sweep.rng import Streams
 
@@ -79,10 +79,7 @@ class GoFAR(Method):
             "pi": NetworkSpec(state, sizes.action, hidden, init="xavier", learning_rate=rate),
         }  # fmt: skip
         if self.reward == "discriminator":
-            nets["c"] = NetworkSpec(
-                2 * sizes.goal, 1, (self.hidden,) * 2, init="xavier", activation="tanh",
-                learning_rate=self.discriminator_learning_rate,
-            )  # fmt: skip
+            nets["c"] = discriminator(sizes, self.hidden, self.discriminator_learning_rate)
         return nets
 
     def rows(self, batch_size: int) -> dict[str, int]:
@@ -100,18 +97,11 @@ class GoFAR(Method):
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         assert batch.initial_observations is not None
-        assert batch.noise is not None
         rows = batch.actions.shape[1]
-        goals, achieved = batch.goals, batch.achieved_goals
+        goals = batch.goals
         losses, rewards = {}, batch.rewards
         if self.reward == "discriminator":
-            logits = nets["c"](torch.cat([torch.cat([goals, goals], -1), torch.cat([achieved, goals], -1)], 1))[..., 0]
-            mixed = achieved + batch.noise[..., None] * (goals - achieved)
-            slope = nets["c"].input_gradient(torch.cat([mixed, goals], -1))
-            losses["discriminator"] = discriminator_loss(
-                logits[:, :rows], logits[:, rows:], slope, penalty=self.gradient_penalty
-            )
-            rewards = logits[:, rows:].detach()
+            losses["discriminator"], rewards = discriminate(nets["c"], batch, penalty=self.gradient_penalty)
 
         states = torch.cat([batch.observations, batch.initial_observations], 1)
         values = nets["V"](states, torch.cat([goals, goals], 1))[..., 0]
@@ -125,6 +115,24 @@ class GoFAR(Method):
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         return torch.tanh(nets["pi"].frozen(observations, goals))
+
+
+def discriminator(sizes: Sizes, hidden: int, learning_rate: float) -> NetworkSpec:
+    """The network ``c(ag, g)``."""
+    return NetworkSpec(2 * sizes.goal, 1, (hidden,) * 2, init="xavier", activation="tanh", learning_rate=learning_rate)
+
+
+def discriminate(net: Network, batch: Batch, *, penalty: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The discriminator's loss ``[M]``, and the reward ``R(ag, g)`` ``[M, B]`` as a constant. The batch's noise ``[M,
+    B]`` says where between the two classes the gradient penalty is taken."""
+    assert batch.noise is not None
+    rows = batch.actions.shape[1]
+    goals, achieved = batch.goals, batch.achieved_goals
+    logits = net(torch.cat([torch.cat([goals, goals], -1), torch.cat([achieved, goals], -1)], 1))[..., 0]
+    mixed = achieved + batch.noise[..., None] * (goals - achieved)
+    slope = net.input_gradient(torch.cat([mixed, goals], -1))
+    loss = discriminator_loss(logits[:, :rows], logits[:, rows:], slope, penalty=penalty)
+    return loss, logits[:, rows:].detach()
 
 
 def discriminator_loss(

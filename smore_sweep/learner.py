@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.method import Method, Sizes, stackable_knobs
 from smore_sweep.nn import Network
+from smore_sweep.policy import Policy
 from smore_sweep.replay import Replay
 from smore_sweep.rng import Streams
 
@@ -52,6 +53,7 @@ class Learner:
             for name in stackable_knobs(type(self.method))
         }
         self.nets = {name: Network(spec, name, seeds, device) for name, spec in self.method.networks(sizes).items()}
+        self.policy = Policy(self.method, self.nets, replay.statistics)
         self._optimizer = torch.optim.Adam(
             [
                 {
@@ -93,13 +95,6 @@ class Learner:
             for leaf in net.leaves(torch.isfinite(net.flat)).values():
                 finite &= net.by_member(leaf).flatten(1).all(1)
         return (~finite).cpu().numpy()
-
-    @torch.no_grad()
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Deterministic actions ``[M, B, action]`` for raw observations and goals ``[M, B, .]``."""
-        states = self._replay.normalize_observations(torch.from_numpy(observations).to(self.device))
-        wanted = self._replay.normalize_goals(torch.from_numpy(goals).to(self.device))
-        return self.method.act(self.nets, states, wanted).clamp(-1.0, 1.0).cpu().numpy()
 
     def state(self) -> list[Arrays]:
         """Each member's parameters and optimiser moments. With the number of updates done it is all that a run needs to

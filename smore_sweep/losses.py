@@ -7,6 +7,9 @@ import math
 
 import torch
 
+LOG_STD_RANGE = (-5.0, 2.0)
+"""Gaussian policies of the JAX family clip their log standard deviation to this range."""
+
 
 def expectile_loss(residual: torch.Tensor, expectile: torch.Tensor) -> torch.Tensor:
     """``|expectile - 1(u < 0)| u^2`` for ``u = target - value``: for expectiles above 1/2 the value rises towards the
@@ -30,3 +33,9 @@ def gaussian_log_prob(actions: torch.Tensor, means: torch.Tensor, log_std: torch
 def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
     """``log mean exp`` over the last axis, without overflow."""
     return torch.logsumexp(values, -1) - math.log(values.shape[-1])
+
+
+def rescaling_exponent(exponents: torch.Tensor) -> torch.Tensor:
+    """``m = max(-1, the largest exponent)`` over the last axis, as a constant ``[..., 1]``: a loss that is multiplied
+    by ``exp(-m)`` holds no exponential above 1 (the released codes of EQL and XQL)."""
+    return exponents.detach().amax(-1, keepdim=True).clamp(min=-1.0)

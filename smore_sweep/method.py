@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from smore_sweep.rng import Streams
 
 
+POLICY = "pi"
+"""The network that every method acts with."""
+
+
 class SpecError(ValueError):
     """A declaration that is wrong. The message is one sentence that names the value and the valid ones."""
 
@@ -146,7 +150,8 @@ class Method:
         raise NotImplementedError
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``."""
+        """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``. Of the networks
+        only :data:`POLICY` may be used: it is what is kept of a done run."""
         raise NotImplementedError
 
 

@@ -1,7 +1,7 @@
 """The record of one run, and its two files. A run's state - done, partial, missing - is what these files say.
 
 ``<results>/runs/<run id>/partial.npz``   everything that the run needs to go on, replaced at each evaluation
-``<results>/runs/<run id>/done.npz``      its outcomes, written once
+``<results>/runs/<run id>/done.npz``      its outcomes and its policy, written once
 
 Files are written under a temporary name and renamed, so a kill leaves the old one or the new. They are plain NumPy
 archives without pickled objects, so reading them executes nothing.
@@ -42,8 +42,8 @@ DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 @dataclass
 class Record:
     """``content`` is the run's (:meth:`RunSpec.content`). ``evaluations`` maps the number of updates to the outcomes
-    then, ``metrics`` to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial.
-    ``facts`` say how it came about: dataset, stack, git revision."""
+    then, ``metrics`` to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial,
+    ``policy`` what is kept of them when it is done. ``facts`` say how it came about: dataset, stack, git revision."""
 
     content: dict[str, Any]
     status: str = PARTIAL
@@ -53,6 +53,7 @@ class Record:
     metrics: dict[int, dict[str, float]] = field(default_factory=dict)
     evaluations: dict[int, Outcomes] = field(default_factory=dict)
     learner: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    policy: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def summary(self) -> dict[str, float]:
         """The numbers of the last evaluation, which is the final one of a done run."""
@@ -94,8 +95,9 @@ def save(results: Path, run_id: str, record: Record) -> Path:
     for update, outcomes in record.evaluations.items():
         for name, array in vars(outcomes).items():
             arrays[f"evaluation/{update}/{name}"] = array
-    for name, array in record.learner.items():
-        arrays[f"learner/{name}"] = array
+    for kind in ("learner", "policy"):
+        for name, array in getattr(record, kind).items():
+            arrays[f"{kind}/{name}"] = array
     try:
         with temporary.open("wb") as file:
             if ended:
@@ -141,8 +143,8 @@ def _parse(data: bytes) -> Record:
             if kind == "evaluation":
                 update, _, array = rest.partition("/")
                 evaluations.setdefault(int(update), {})[array] = archive[name]
-            elif kind == "learner":
-                record.learner[rest] = archive[name]
+            elif kind in ("learner", "policy"):
+                getattr(record, kind)[rest] = archive[name]
         record.evaluations = {update: Outcomes(**arrays) for update, arrays in evaluations.items()}
     return record
 

@@ -15,6 +15,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.moved import MovedGoals
 
 STD_FLOOR = 1e-2
 """Smallest standard deviation that inputs are divided by: blocked joints would be noise blown up otherwise."""
@@ -43,6 +45,14 @@ class Transitions:
             torch.cat([self.episode, other.episode], -1),
             torch.cat([self.time, other.time], -1),
             torch.cat([self.goal, other.goal], -1),
+        )
+
+    def replaced(self, where: torch.Tensor, other: Transitions) -> Transitions:
+        """These transitions, but the other ones ``where`` ``[M, B]`` is true."""
+        return Transitions(
+            torch.where(where, other.episode, self.episode),
+            torch.where(where, other.time, self.time),
+            torch.where(where, other.goal, self.goal),
         )
 
 
@@ -175,11 +185,12 @@ class Replay:
         self._random_hits_start = random_start
         self._hit_count = column([a + b - random_start for a, b in zip(expert_hits, random_end, strict=True)])
 
-        self._statistics: list[torch.Tensor] | None = None
+        self.statistics: list[torch.Tensor] = []
+        """``[M, 1, .]``: those of :meth:`Store.statistics`, by member; none if the inputs are left as they are."""
         if normalize:
             by_count = {count: store.statistics(count, episodes) for count in set(expert_episodes)}
             members = [by_count[count] for count in expert_episodes]
-            self._statistics = [
+            self.statistics = [
                 _tensor(np.stack(statistic).astype(np.float32)[:, None], device)
                 for statistic in zip(*members, strict=True)
             ]
@@ -233,6 +244,23 @@ class Replay:
         entered = torch.where(relabel, entered, hit[..., 1])
         return Transitions(episode, entered - 1, episode * (self.horizon + 1) + entered)
 
+    def moved(self, drawn: Transitions, uniform: torch.Tensor, share: float, *, entering: bool) -> Transitions:
+        """Of what was ``drawn``, replace a share by hindsight goals that lie away from where the transition starts
+        (:mod:`smore_sweep.moved`) or, if ``entering``, by the transitions that enter such goals. A member whose
+        episodes have none keeps what was drawn. Takes ``k = 4`` uniforms."""
+        episode, time, future = self._moved_goals.draw(uniform[:3])
+        goal = episode * (self.horizon + 1) + future
+        away = Transitions(episode, future - 1 if entering else time, goal)
+        return drawn.replaced((uniform[3] < share) & self._moved_goals.possible, away)
+
+    @cached_property
+    def _moved_goals(self) -> MovedGoals:
+        achieved = self._goals[: self._commanded].view(-1, self.horizon + 1, self._goals.shape[-1])
+        expert, episodes = self._expert[:, 0].tolist(), self._episodes[:, 0].tolist()
+        start = self._random_start
+        spans = [[(0, e), (start, start + n - e)] for e, n in zip(expert, episodes, strict=True)]
+        return MovedGoals(achieved, spans, threshold=self.threshold)
+
     # Reading what was drawn.
 
     def batch(self, drawn: Transitions, *, initial: bool = False, offsets: bool = False) -> Batch:
@@ -261,17 +289,11 @@ class Replay:
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """``[M, B, o]``, by each member's dataset statistics; unchanged if normalisation is off."""
-        if self._statistics is None:
-            return observations
-        mean, scale, _, _ = self._statistics
-        return ((observations - mean) * scale).clamp(-CLIP, CLIP)
+        return normalize(observations, *self.statistics[:2]) if self.statistics else observations
 
     def normalize_goals(self, goals: torch.Tensor) -> torch.Tensor:
         """``[M, B, g]``, by each member's statistics of commanded and achieved goals."""
-        if self._statistics is None:
-            return goals
-        _, _, mean, scale = self._statistics
-        return ((goals - mean) * scale).clamp(-CLIP, CLIP)
+        return normalize(goals, *self.statistics[2:]) if self.statistics else goals
 
     def _uniform_transition(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         place = (first * self._episodes).long()
@@ -302,6 +324,11 @@ class Replay:
     def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         state = _take(self._states, row)
         return state[..., : self._observation_size], state[..., self._observation_size :]
+
+
+def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """``[M, B, .]`` less the mean, in units of the deviation, whose inverse is ``scale`` (both ``[M, 1, .]``)."""
+    return ((values - mean) * scale).clamp(-CLIP, CLIP)
 
 
 def _take(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

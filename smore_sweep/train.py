@@ -99,9 +99,9 @@ def train(
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
         episodes = budget.final_episodes if ended else budget.evaluation_episodes
-        outcomes = evaluate(learner, row, members=len(runs), alive=healthy, episodes=episodes)
+        outcomes = evaluate(learner.policy, row, members=len(runs), alive=healthy, episodes=episodes)
         evaluating += time.perf_counter() - trained
-        states = None if ended else learner.state()
+        states = learner.policy.arrays() if ended else learner.state()
         spent = (time.perf_counter() - started) / len(alive)
         kept = []
         for member in alive:
@@ -111,13 +111,15 @@ def train(
             record.metrics[update] = {name: float(values[member]) for name, values in metrics.items()}
             record.metrics[update]["seconds"] = record.seconds
             record.learner = {}
-            if member in outcomes:
-                record.evaluations[update] = outcomes[member]
-                record.learner = states[member] if states else {}
             if diverged[member]:
                 record.status = DIVERGED
-            elif ended:
-                record.status = DONE
+            else:
+                record.evaluations[update] = outcomes[member]
+                if ended:
+                    record.status = DONE
+                    record.policy = states[member]
+                else:
+                    record.learner = states[member]
             kept.append((runs[member].run_id, record))
         alive = healthy
         keep(kept)

@@ -10,11 +10,25 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
+from baselines.am import AM
+from baselines.crl import CRL
+from baselines.ddpg import DDPG
+from baselines.eql import GCEQL
+from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
+from baselines.gofar_expectile import GoFARExpectile
+from baselines.iql import GCIQL
+from baselines.smore_action_free import SMOReActionFree
+from baselines.smore_actor_critic import SMOReActorCritic
+from baselines.sql import GCSQL
+from baselines.wgcsl import WGCSL
+from baselines.xql import GCXQL
 from smore_sweep.episodes import Episodes
 from smore_sweep.learner import Arrays, Learner
 from smore_sweep.method import Method, Sizes, SpecError, stackable_knobs
+from smore_sweep.policy import restore
 from smore_sweep.replay import Replay, Store
 from smore_sweep.smore import DIVERGENCES, SMORe
 
@@ -25,9 +39,28 @@ METHODS: list[Method] = [
     SMORe(hidden=16, variant="release_stable"),
     SMORe(hidden=16, initial_action="policy"),
     *(SMORe(hidden=16, divergence=name) for name in DIVERGENCES if name != "pearson"),
+    SMORe(hidden=16, moved_share=0.5),
+    SMORe(hidden=16, extraction="gradient"),
+    SMORe(hidden=16, extraction="gradient", initial_action="policy"),
+    SMORe(hidden=16, extraction="gradient_bc"),
+    SMOReActorCritic(hidden=16),
+    SMOReActionFree(hidden=16),
     GoFAR(hidden=16),
     GoFAR(hidden=16, divergence="kl"),
     GoFAR(hidden=16, reward="binary"),
+    GoFARExpectile(hidden=16),
+    GCSL(hidden=16),
+    WGCSL(hidden=16),
+    WGCSL(hidden=16, variant="gofar_code"),
+    WGCSL(hidden=16, discount_weight=False),
+    AM(hidden=16),
+    DDPG(hidden=16),
+    GCIQL(hidden=16),
+    *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
+    GCSQL(hidden=16, learning_rate=0.01),  # its policy stands still until V has come down to the best Q
+    GCEQL(hidden=16),
+    GCXQL(hidden=16),
+    CRL(hidden=16),
 ]
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
@@ -41,6 +74,13 @@ KNOBS = {
     "expectile": (0.8, 0.6, 0.7),
     "temperature": (3.0, 1.0, 0.0),
     "her_ratio": (0.8, 0.0, 1.0),
+    "critic_her_ratio": (0.8, 0.5, 0.0),
+    "baw_delta": (0.15, 10.0, 40.0),
+    "action_l2": (1.0, 0.1, 0.0),
+    "bc_weight": (0.4, 0.1, 2.0),
+    "alpha": (1.0, 0.3, 2.0),
+    "max_clip": (7.0, 5.0, 0.3),
+    "bc_coefficient": (0.05, 0.2, 0.5),
 }
 
 
@@ -61,10 +101,18 @@ def pool(seed: int) -> Episodes:
 STORE = Store.build(pool(0), pool(1), 0.8)
 
 
+def has(method: Method, name: str) -> bool:
+    """Whether the method's variant has this knob of the class."""
+    try:
+        dataclasses.replace(method, **{name: KNOBS[name][1]})  # type: ignore[type-var]
+    except SpecError:
+        return False
+    return True
+
+
 def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
-    released = str(getattr(method, "variant", "")).startswith("release")  # these losses have no beta
-    stackable = [name for name in stackable_knobs(type(method)) if not (released and name == "beta")]
+    stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
     methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
     replay = Replay(
         STORE,
@@ -232,7 +280,9 @@ def test_losses_are_finite_and_one_per_member(method: Method) -> None:
         assert len(set(values.tolist())) > 1, name
 
 
-@every_method
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if any(net.target_rate for net in m.networks(SIZES).values())], ids=lambda m: m.label
+)
 def test_targets_get_no_gradient_and_move_only_as_declared(method: Method) -> None:
     learner = stack(method)
     longest = max(net.spec.target_period for net in learner.nets.values())
@@ -254,14 +304,23 @@ def test_targets_get_no_gradient_and_move_only_as_declared(method: Method) -> No
                 assert not torch.equal(net.target_flat, old)
 
 
-def test_declared_targets() -> None:
-    smore, gofar = SMORe().networks(SIZES), GoFAR().networks(SIZES)
-    assert {name: (net.target_rate, net.target_period) for name, net in smore.items() if net.target_rate} == {
-        "S": (0.005, 1)
-    }
-    assert {name: (net.target_rate, net.target_period) for name, net in gofar.items() if net.target_rate} == {
-        "V": (0.05, 20)
-    }
+GOFAR_FAMILY = {"Q": (0.05, 20), "pi": (0.05, 20)}
+
+
+@pytest.mark.parametrize(
+    ("method", "targets"),
+    [
+        (SMORe(), {"S": (0.005, 1)}),
+        (GoFAR(), {"V": (0.05, 20)}),
+        (GoFARExpectile(), {"Q": (0.005, 1)}),
+        (GCSL(), {}),
+        *((method, GOFAR_FAMILY) for method in (WGCSL(), AM(), DDPG())),
+    ],
+    ids=lambda value: value.name if isinstance(value, Method) else "",
+)
+def test_declared_targets(method: Method, targets: dict[str, tuple[float, int]]) -> None:
+    declared = {name: (net.target_rate, net.target_period) for name, net in method.networks(SIZES).items()}
+    assert {name: target for name, target in declared.items() if target[0]} == targets
 
 
 @pytest.mark.parametrize("method", [SMORe(hidden=16), GoFAR(hidden=16)], ids=["SMORe", "GoFAR"])
@@ -286,19 +345,46 @@ def test_adam_and_the_learning_rates(method: Method) -> None:
 
 
 @every_method
+def test_no_pass_is_made_that_is_not_declared(method: Method) -> None:
+    """``rows`` says what the equations need. Counted as they happen, the products are those, but for the first layer's
+    input gradient and for a single output's outer product, which nobody computes."""
+    wide = stack(dataclasses.replace(method, hidden=96), members=[0])  # type: ignore[type-var]
+    with FlopCounterMode(display=False) as counter:
+        wide.update()
+    assert 0.9 <= counter.get_total_flops() / wide.method.flops(SIZES, BATCH) <= 1.0
+
+
+@every_method
 def test_act_is_deterministic_and_bounded(method: Method) -> None:
     learner = trained(stack(method), 3)
     random = np.random.default_rng(5)
     observations = (100 * random.normal(size=(3, 8, SIZES.observation))).astype(np.float32)
     goals = random.normal(size=(3, 8, SIZES.goal)).astype(np.float32)
-    actions = learner.act(observations, goals)
+    actions = learner.policy.act(observations, goals)
     assert actions.shape == (3, 8, SIZES.action)
     assert actions.dtype == np.float32
     assert np.abs(actions).max() <= 1.0
-    assert np.array_equal(actions, learner.act(observations, goals))
+    assert np.array_equal(actions, learner.policy.act(observations, goals))
     assert not np.allclose(actions[:, 0], actions[:, 1])
     alone = trained(stack(method, [1]), 3)
-    assert np.array_equal(alone.act(observations[1:2], goals[1:2])[0], actions[1])
+    assert np.array_equal(alone.policy.act(observations[1:2], goals[1:2])[0], actions[1])
+
+
+@every_method
+def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
+    learner = trained(stack(method), 10)
+    random = np.random.default_rng(6)
+    observations = random.normal(size=(3, 4, SIZES.observation)).astype(np.float32)
+    goals = random.normal(size=(3, 4, SIZES.goal)).astype(np.float32)
+    actions = learner.policy.act(observations, goals)
+    kept = learner.policy.arrays()
+    trained(learner, 1)  # what was kept is a copy
+    for member, arrays in enumerate(kept):
+        restored = restore(method, SIZES, arrays)
+        assert np.array_equal(restored.act(observations[[member]], goals[[member]])[0], actions[member])
+        assert all(array.dtype == np.float32 for array in arrays.values())
+    with pytest.raises(SpecError, match="as it is now"):
+        restore(dataclasses.replace(method, hidden=17), SIZES, kept[0])  # type: ignore[type-var]
 
 
 def test_the_policy_step_takes_fresh_noise() -> None:
@@ -329,6 +415,10 @@ BAD: list[tuple[type[Method], str, Any, str]] = [
     (GoFAR, "reward", "dense", "one of discriminator, binary"),
     (GoFAR, "target_period", 0, "a whole number in [1, inf)"),
     (GoFAR, "learning_rate", 0.0, "in (0, inf)"),
+    (WGCSL, "variant", "gofar", "one of release, gofar_code"),
+    (WGCSL, "baw_delta", -0.1, "in [0, inf)"),
+    (WGCSL, "discount", 0.0, "in (0, 0.9999]"),
+    (DDPG, "action_l2", -1.0, "in [0, inf)"),
 ]
 
 
@@ -352,6 +442,13 @@ def test_a_field_that_a_method_does_not_have_is_refused_with_the_list_of_its_fie
 def test_other_divergences_need_the_papers_variant() -> None:
     with pytest.raises(SpecError, match="divergence = 'kl' needs variant = 'paper', not 'release'"):
         SMORe(divergence="kl", variant="release")
+
+
+@pytest.mark.parametrize("knob", ["critic_her_ratio", "baw_delta"])
+def test_gofars_wgcsl_lacks_what_only_the_release_has(knob: str) -> None:
+    fields: dict[str, Any] = {knob: 0.5}
+    with pytest.raises(SpecError, match=f"variant 'gofar_code' has no {knob}; only 'release' has"):
+        WGCSL(variant="gofar_code", **fields)
 
 
 @every_method

@@ -43,17 +43,22 @@ def example(status: str = PARTIAL) -> Record:
             "S/w0/square": np.array([[np.nan, -0.0, 1e-40]], np.float32),
             "M/b0": random.normal(size=(4, 6)).astype(np.float32).T,
         },
+        policy={
+            "w0": random.normal(size=(1, 5, 3)).astype(np.float32),
+            "goals/mean": random.normal(size=(1, 3)).astype(np.float32),
+        },
     )
 
 
 def assert_same(first: Record, second: Record) -> None:
     for field in dataclasses.fields(Record):
-        if field.name not in ("evaluations", "learner"):
+        if field.name not in ("evaluations", "learner", "policy"):
             assert getattr(first, field.name) == getattr(second, field.name)
-    assert first.learner.keys() == second.learner.keys()
-    for name, array in first.learner.items():
-        assert second.learner[name].dtype == np.float32
-        assert array.tobytes() == second.learner[name].tobytes()
+    for kept, found in ((first.learner, second.learner), (first.policy, second.policy)):
+        assert kept.keys() == found.keys()
+        for name, array in kept.items():
+            assert found[name].dtype == np.float32
+            assert array.tobytes() == found[name].tobytes()
     assert first.evaluations.keys() == second.evaluations.keys()
     for update, before in first.evaluations.items():
         for name, array in vars(before).items():
@@ -211,9 +216,10 @@ HAND = Outcomes(
 def test_summary_by_hand() -> None:
     summary = HAND.summary()
     assert set(summary) == set(METRICS)
-    # Episodes (0, 1, 1) and (0, 0, 1): ((0.99 + 0.9801) + 0.9801)/2 and ((0.98 + 0.9604) + 0.9604)/2.
+    # Episodes (0, 1, 1) and (0, 0, 1): ((0.99 + 0.9801) + 0.9801)/2, ((0.98 + 0.9604) + 0.9604)/2 and so on.
     assert summary["return99"] == pytest.approx(1.4751, rel=1e-12)
     assert summary["return98"] == pytest.approx(1.4504, rel=1e-12)
+    assert summary["return999"] == pytest.approx(1.497501, rel=1e-12)
     # Only the last step counts: the first episode leaves the goal again.
     assert summary["success"] == 0.5
     assert summary["final_distance"] == 1.0

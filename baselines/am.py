@@ -1,0 +1,127 @@
+"""Actionable Models (Chebotar et al., ICML 2021), as released with GoFAR: goal chaining and a conservative critic.
+
+A critic ``Q(s, a, g)`` and a deterministic policy have slow targets (``Q'``, ``pi'``). Half of the batch keeps its
+hindsight goals. In the other half the goals are exchanged among the samples (*goal chaining*), and since nobody knows
+whether such a goal was reached, the critic's own value stands in the reward's place:
+
+    r     = -1, or 0 at the goal                       first half
+          = Q(s, a, g), as a constant                  second half
+    y     = clip(r + discount Q'(s', pi'(s', g), g), -1/(1-discount), 0)
+    L(Q)  = E[(y - Q(s, a, g))^2] + E[Q(s, a~, g)]
+    L(pi) = -E[Q(s, pi(s, g), g)]
+
+``a~`` is one of 10 uniform actions, drawn with probability ``softmax Q(s, ., g)``: unseen actions that look good are
+pushed down.
+
+The release differs from the paper, and this file follows the release: chaining is applied to all transitions of the
+second half and keeps the bootstrap, so that chained values can only fall (paper: the last transition of an episode,
+without a bootstrap); the proposals are uniform; there are no factors of 1/2.
+
+Deviations from the release:
+
+* All goals are hindsight goals at first. The release means that for a method whose name contains "AM", but its own
+  instructions spell the name otherwise and get 0.5 (``her_ratio=0.5``).
+* Inputs are normalised by the statistics of the whole dataset, not by running ones.
+* Two hidden layers, as everywhere here; the release has three (``hidden_layers=3``).
+
+The release's order, policy before critic, changes nothing: the critic's loss does not know the trained policy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from baselines.ddpg import actor_critic, bootstrap, td_targets
+from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+
+if TYPE_CHECKING:
+    from smore_sweep.nn import Network, Networks
+    from smore_sweep.replay import Batch, Replay
+    from smore_sweep.rng import Streams
+
+PROPOSALS = 10
+
+
+@method
+class AM(Method):
+    """Actionable Models' configuration; the module's docstring gives the equations."""
+
+    name: ClassVar[str] = "AM"
+    paper: ClassVar[str] = "Chebotar et al., Actionable Models: Unsupervised Offline RL of Robotic Skills, ICML 2021"
+
+    her_ratio: float = knob("share of hindsight goals, before chaining", default=1.0, low=0.0, high=1.0, stackable=True)
+    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999)
+    learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0)
+    target_rate: float = knob("step of the targets (polyak 0.95)", default=0.05, above=0.0, high=1.0)
+    target_period: int = knob("updates between two steps of the targets", default=20, low=1)
+    hidden: int = knob("width of a hidden layer", default=256, low=1)
+    hidden_layers: int = knob("hidden layers (release: 3)", default=2, low=1)
+    normalize_inputs: bool = knob("normalise by dataset statistics (release: running statistics)", default=True)
+
+    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+        hidden = (self.hidden,) * self.hidden_layers
+        return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
+
+    def rows(self, batch_size: int) -> dict[str, int]:
+        # Q learns at data and negatives, judges the proposals, its target bootstraps, and the policy climbs it.
+        return {
+            "Q": 3 * 2 * batch_size + PROPOSALS * batch_size + batch_size + 2 * batch_size,
+            "pi": 3 * batch_size + batch_size,
+        }
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        """``batch_size`` transitions, the second half with exchanged goals. The noise ``[M, B, 10, A + 1]`` holds the
+        proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
+        drawn = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
+        half = batch_size // 2
+        order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
+        goals = torch.cat([drawn.goal[:, :half], drawn.goal[:, half:].gather(-1, order)], -1)
+        batch = replay.batch(dataclasses.replace(drawn, goal=goals))
+        *proposals, luck = streams.uniform("negatives", batch.actions.shape[-1] + 1, batch_size, PROPOSALS)
+        return batch.with_noise(torch.stack([*(2.0 * u - 1.0 for u in proposals), luck], -1))
+
+    def losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        assert batch.noise is not None
+        states, goals = batch.observations, batch.goals
+        rows = batch.actions.shape[1]
+        half = rows // 2
+        negatives = self._negatives(nets["Q"], states, goals, batch.noise)
+        scores = nets["Q"](
+            torch.cat([states, states], 1), torch.cat([goals, goals], 1), torch.cat([batch.actions, negatives], 1)
+        )[..., 0]
+        on_data, on_negatives = scores[:, :rows], scores[:, rows:]
+        rewards = torch.cat([batch.rewards[:, :half], on_data.detach()[:, half:]], -1)
+        targets = td_targets(rewards, bootstrap(nets, batch.next_observations, goals), discount=self.discount)
+        climbed = nets["Q"].through(states, goals, torch.tanh(nets["pi"](states, goals)))[..., 0]
+        losses = {
+            "critic": (targets - on_data).square().mean(-1) + on_negatives.mean(-1),
+            "policy": -climbed.mean(-1),
+        }
+        return losses, {"score_mean": on_data.detach().mean(-1), "negative_mean": on_negatives.detach().mean(-1)}
+
+    @staticmethod
+    def _negatives(critic: Network, states: torch.Tensor, goals: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """One of each state's proposed actions, ``[M, B, A]``, drawn with probability ``softmax Q``."""
+
+        def repeated(x: torch.Tensor) -> torch.Tensor:
+            return x.repeat_interleave(PROPOSALS, 1)
+
+        proposals, luck = noise[..., :-1], noise[..., -1]
+        scores = critic.frozen(repeated(states), repeated(goals), proposals.flatten(1, 2))
+        chosen = softmax_draw(scores.view(luck.shape), luck)
+        return proposals.gather(2, chosen[..., None, None].expand(-1, -1, 1, proposals.shape[-1]))[:, :, 0]
+
+    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(nets["pi"].frozen(observations, goals))
+
+
+def softmax_draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Indices ``[...]`` drawn with probability ``softmax`` of the logits ``[..., K]``, from as many uniform numbers in
+    [0, 1): the largest of logit plus Gumbel noise. A uniform number of 0 is noise of minus infinity, never drawn."""
+    return (logits - torch.log(-torch.log(uniform))).argmax(-1)
