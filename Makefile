@@ -7,12 +7,14 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
+comma   := ,
+
 # Options of the sweep commands, each passed on only if it is given.
-CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS))
+CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SOURCE),--source $(SOURCE))
 PLACE  = $(if $(ADDRESS),--address $(ADDRESS)) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan status data ui tables bench test lint format clean
+.PHONY: help setup sweep plan status data experts play ui tables bench methods test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,26 +27,36 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b RESULTS= ADDRESS= GPUS_PER_STACK=]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK=]
 	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE)
 
-plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= RESULTS=]
+plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(SWEEP) $(CHOICE)
 
-status: $(READY)  ## how far every sweep is: [RESULTS=]
-	@$(BIN)/smore-sweep status --results $(RESULTS)
+status: $(READY)  ## how far every sweep is: [SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep status --results $(RESULTS) $(if $(SOURCE),--source $(SOURCE))
 
-data: $(READY)  ## make episodes of a task: TASK=FetchReach [EPISODES=1000]
-	@$(BIN)/smore-sweep data $(TASK) $(if $(EPISODES),--episodes $(EPISODES))
+data: $(READY)  ## make the episodes of a task that the sweeps need: TASK=FetchReach [SCALE=paper | EPISODES=1000]
+	@$(BIN)/smore-sweep data make $(TASK) $(if $(SCALE),--scale $(SCALE)) $(if $(EPISODES),--episodes $(EPISODES))
+
+experts: $(READY)  ## measure the policies that the data are made of: [TASKS=Reacher,FetchPush EPISODES=200]
+	@$(BIN)/smore-sweep experts $(subst $(comma), ,$(TASKS)) $(if $(EPISODES),--episodes $(EPISODES))
+
+play: $(READY)  ## animate a policy: TASK=FetchPush [POLICY=expert|random|RUN_ID EPISODES=1 SEED=0 OUTPUT=x.gif RESULTS=]
+	@$(BIN)/smore-sweep play $(TASK) --results $(RESULTS) $(if $(POLICY),--policy $(POLICY)) $(if $(EPISODES),--episodes $(EPISODES)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output $(OUTPUT))
 
 ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
 	@$(BIN)/smore-sweep ui --results $(RESULTS) $(if $(PORT),--port $(PORT))
 
-tables: $(READY)  ## write the LaTeX tables of every finished sweep into tables/: [RESULTS=]
-	@$(BIN)/python analysis/tables.py --results $(RESULTS)
+tables: $(READY)  ## write the LaTeX tables of every finished sweep into tables/: [SOURCE= RESULTS=]
+	@$(BIN)/python analysis/tables.py --results $(RESULTS) $(if $(SOURCE),--source $(SOURCE))
 
-bench: $(READY)  ## measure training speed and overhead on this machine
-	@$(BIN)/smore-sweep bench
+bench: $(READY)  ## measure training speed and overhead on this machine: [METHOD=gc_iql|all]
+	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD))
+
+methods: $(READY)  ## every method and its knobs: [METHOD=gc_iql]
+	@$(BIN)/smore-sweep methods $(METHOD)
 
 test: $(READY)  ## all tests
 	@$(BIN)/python -m pytest

@@ -33,7 +33,7 @@ from analysis.layout import layout
 from analysis.wording import number, percent, probability
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
-from smore_sweep.spec import Sweep
+from smore_sweep.spec import GENERATED, Sweep, check_source
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 WIDTH = 100
@@ -91,10 +91,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     results = Path(options.results)
-    made = [(sweep, scale, frame) for sweep, scale in chosen if (frame := _finished(sweep, scale, results)) is not None]
+    made = [
+        (sweep, scale, frame)
+        for sweep, scale in chosen
+        if (frame := _finished(sweep, scale, options.source, results)) is not None
+    ]
     if not made:
         sweep = options.sweep[0] if options.sweep else "quickstart"
-        print(f"no finished run in {results}; run: make sweep SWEEP={sweep}", file=sys.stderr)
+        own = "" if options.source == GENERATED else f" SOURCE={options.source}"
+        print(f"no finished run in {results}; run: make sweep SWEEP={sweep}{own}", file=sys.stderr)
         return 1
     if options.format == "latex":
         _write_latex(made, options.metric, Path(options.output))
@@ -114,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Tables of finished sweeps, beside the published numbers.")
     parser.add_argument("--sweep", nargs="+", metavar="NAME", help="default: every sweep that has a finished run")
     parser.add_argument("--scale", metavar="S", help="default: every scale that has a finished run")
+    parser.add_argument(
+        "--source", metavar="S", default=GENERATED, help="where the episodes are from (default: our own)"
+    )
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
     parser.add_argument("--metric", default="return99", help=f"one of {', '.join(METRICS)} (default: return99)")
@@ -125,6 +133,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Sweep, str]]:
     """The sweeps and scales to look at, or a :class:`SpecError` that lists the valid values."""
     _check("format", options.format, FORMATS)
     _check("metric", options.metric, METRICS)
+    check_source(options.source)
     sweeps = [load_sweep(name) for name in dict.fromkeys(options.sweep or sweep_names())]
     if options.scale is None:
         return [(sweep, scale) for sweep in sweeps for scale in sweep.scales]
@@ -139,22 +148,25 @@ def _check(what: str, value: str, valid: Iterable[str]) -> None:
         raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
 
 
-def _finished(sweep: Sweep, scale: str, results: Path) -> pd.DataFrame | None:
+def _finished(sweep: Sweep, scale: str, source: str, results: Path) -> pd.DataFrame | None:
     """One row per expected run, or None if none of them is finished."""
     if not results.is_dir():
         return None
     from analysis.results import load  # late: it brings MLflow, and a wrong request is to be refused at once
 
-    frame = load(sweep.expand(scale), results)
+    frame = load(sweep.expand(scale, source=source), results)
     return frame if (frame["status"] == "done").any() else None
 
 
-def _write_latex(made: Iterable[tuple[Sweep, str, pd.DataFrame]], metric: str, folder: Path) -> None:
+def _write_latex(made: Sequence[tuple[Sweep, str, pd.DataFrame]], metric: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    source = str(made[0][2]["source"].iloc[0])
+    own = "" if source == GENERATED else f"_{source}"
     tables = {
-        folder / f"{sweep.name}_{scale}.tex": latex(frame, metric, sweep.description) for sweep, scale, frame in made
+        folder / f"{sweep.name}_{scale}{own}.tex": latex(frame, metric, sweep.description)
+        for sweep, scale, frame in made
     }
-    for path, text in {**tables, folder / "all.tex": tex.document(tables.values())}.items():
+    for path, text in {**tables, folder / f"all{own}.tex": tex.document(tables.values())}.items():
         unfinished = path.with_suffix(".tex.tmp")
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)  # a reader never sees half a table
@@ -166,6 +178,7 @@ def _record(name: str, frame: pd.DataFrame, cell: Cell, metric: str) -> dict[str
     return {
         "sweep": name,
         "scale": frame["scale"].iloc[0],
+        "source": frame["source"].iloc[0],
         "metric": metric,
         "task": cell.task,
         "expert_share": cell.expert_share,

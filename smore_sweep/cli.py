@@ -7,11 +7,12 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from smore_sweep.method import SpecError
+from smore_sweep.spec import GENERATED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,9 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=help, description=help)
-        command.set_defaults(command=globals()[f"_{name}"])
-        return command
+        return _add(commands, name, help, globals()[f"_{name}"])
 
     for name, help in (
         ("run", "run what a sweep still lacks, on a local Ray or on a cluster"),
@@ -55,19 +54,89 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seeds", type=int, help="number of seeds (default: the scale's)")
         if name != "status":
             command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
+        _add_source(command)
         _add_results(command)
         if name == "run":
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
             command.add_argument("--gpus-per-stack", type=float, help="default: 1 if the cluster has GPUs, else 0")
-    command = add("data", "make episodes of a task, as far as they are missing")
-    command.add_argument("task", help="a task of the table, such as FetchReach")
-    command.add_argument("--episodes", type=int, default=1000, help="episodes of each pool (default: 1000)")
+    help = "make, import and look at episodes"
+    _add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
+    command = add("train", "train one run in this process, without Ray")
+    command.add_argument("--method", required=True, help="a method, such as smore or gc_iql")
+    command.add_argument("--task", required=True, help="a task of the table, such as FetchReach")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--expert-share", type=float, default=0.1, help="share of expert episodes (default: 0.1)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KNOB=VALUE", dest="settings", help="may be given several times"
+    )
+    command.add_argument("--scale", default="laptop", help="smoke, laptop or paper: the budget (default: laptop)")
+    for field in ("updates", "episodes", "batch-size"):
+        command.add_argument(f"--{field}", type=int, help="default: the scale's")
+    _add_source(command)
+    _add_results(command)
+    command = add("experts", "measure the policies that the data are made of, on fresh episodes")
+    command.add_argument("tasks", nargs="*", help="tasks of the table (default: all)")
+    command.add_argument("--episodes", type=int, default=200, help="of each policy (default: 200)")
+    command = add("methods", "list the methods, or the knobs of one")
+    command.add_argument("method", nargs="?", help="a method, such as smore or gc_iql")
+    command = add("play", "roll out a policy and draw it: an animation, and stills of it")
+    command.add_argument("task", nargs="?", help="a task of the table, such as FetchPush")
+    command.add_argument(
+        "--policy", default="expert", help="expert, medium, random, or a done run's id (how it begins)"
+    )
+    command.add_argument("--episodes", type=int, default=1, help="evaluation episodes to show (default: 1)")
+    command.add_argument("--seed", type=int, default=0, help="number of the first evaluation episode (default: 0)")
+    command.add_argument("--output", type=Path, help="a .gif file; the stills lie beside it (default: in RESULTS/play)")
+    command.add_argument("--sheet", type=Path, help="instead: a .png file with stills of every task's expert")
+    _add_results(command)
     command = add("ui", "open the MLflow page of the results folder")
     command.add_argument("--port", type=int, default=5000)
     _add_results(command)
     command = add("bench", "measure training speed and the platform's overhead on this machine")
     command.add_argument("--batch-size", type=int, default=512)
+    command.add_argument("--method", help="only the training step of this method, or of all")
     return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=help)
+    command.set_defaults(command=run)
+    return command
+
+
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "make", "roll out a task's episodes, as far as they are missing", _data_make)
+    command.add_argument("task", help="a task of the table, such as FetchReach")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--scale", help="as many as the sweeps need at this scale (default: each sweep's own scale)")
+    size.add_argument("--episodes", type=int, help="this many in each pool")
+
+    help = "bring in episodes from elsewhere, in place of those of the same source"
+    formats = commands.add_parser("import", help=help, description=help).add_subparsers(required=True, metavar="FORMAT")
+    command = _add(formats, "wgcsl", "the pickles of WGCSL and GoFAR", _import_wgcsl)
+    command.add_argument("place", type=Path, help="a {random,expert}/<Task>/buffer.pkl, or a folder that holds such")
+    _add_source(command, "wgcsl")
+    command = _add(formats, "d4rl", "D4RL's HDF5 files of halfcheetah and ant", _import_d4rl)
+    command.add_argument("place", type=Path, help="a {halfcheetah,ant}_{random,medium,expert}-v2.hdf5, or a folder")
+    command.add_argument("--released", action="store_true", help="as SMORe's released code reads them; a source apart")
+    _add_source(command, "d4rl")
+    command = _add(formats, "minari", "the Minari Hub's data of halfcheetah and ant", _import_minari)
+    command.add_argument("ids", nargs="*", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0 (default: all four)")
+    _add_source(command, "minari")
+
+    command = _add(commands, "show", "what a task's pools hold, in numbers and a picture of the goals", _data_show)
+    command.add_argument("task", help="a task of the table, such as FetchReach")
+    command.add_argument("--picture", type=Path, help="a PNG file (default: output/goals-TASK-SOURCE.png)")
+    _add_source(command)
+
+
+def _add_source(command: argparse.ArgumentParser, default: str = GENERATED) -> None:
+    command.add_argument("--source", default=default, help=f"where the episodes are from (default: {default})")
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
@@ -86,6 +155,7 @@ def _run(options: argparse.Namespace) -> int:
         scale=options.scale,
         seeds=options.seeds,
         tasks=options.tasks,
+        source=options.source,
         results=options.results,
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
@@ -101,7 +171,12 @@ def _plan(options: argparse.Namespace) -> int:
 
     out = view.console()
     plan = make_plan(
-        load_sweep(options.sweep), options.scale, options.results, seeds=options.seeds, tasks=options.tasks
+        load_sweep(options.sweep),
+        options.scale,
+        options.results,
+        seeds=options.seeds,
+        tasks=options.tasks,
+        source=options.source,
     )
     out.print(view.plan_table(plan))
     cores = os.cpu_count() or 1
@@ -128,7 +203,7 @@ def _status(options: argparse.Namespace) -> int:
         for scale in scales:
             if options.scale not in (None, scale):
                 continue
-            plan = make_plan(sweep, scale, options.results, seeds=options.seeds)
+            plan = make_plan(sweep, scale, options.results, seeds=options.seeds, source=options.source)
             if options.sweep:
                 out.print(view.plan_table(plan))
             states = (record.DONE, record.PARTIAL, record.MISSING)
@@ -137,21 +212,115 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _data(options: argparse.Namespace) -> int:
-    from smore_sweep import data, view
+def _data_make(options: argparse.Namespace) -> int:
+    from smore_sweep import data, generate, view
+    from smore_sweep.plan import task_pools
     from smore_sweep.tasks import task
 
-    row = task(options.task)
-    if options.episodes < 1:
-        raise SpecError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
     out = view.console()
-    for policy in row.pools:
-        lacking = options.episodes - data.available(options.task, policy)
-        if lacking > 0:
-            with view.counting(out, f"making {options.task} {policy} episodes", lacking) as advance:
-                data.ensure(options.task, policy, options.episodes, advance)
-        out.print(f"{data.dataset_id(options.task, policy)}: {data.available(options.task, policy):,} episodes")
+    if options.episodes is None:
+        wanted = task_pools(options.task, options.scale)
+    elif options.episodes < 1:
+        raise SpecError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
+    else:
+        wanted = {(options.task, policy): options.episodes for policy in task(options.task).pools}
+    for pool, count in wanted.items():
+        generate.ensure(out, *pool, count)
+        out.print(f"{data.dataset_id(*pool)}: {data.available(*pool):,} episodes")
     return 0
+
+
+def _import_wgcsl(options: argparse.Namespace) -> int:
+    from smore_sweep.importers import wgcsl
+
+    wgcsl.bring_in(options.place, options.source, print)
+    return 0
+
+
+def _import_d4rl(options: argparse.Namespace) -> int:
+    from smore_sweep.importers import d4rl
+
+    d4rl.bring_in(options.place, options.source, print, released=options.released)
+    return 0
+
+
+def _import_minari(options: argparse.Namespace) -> int:
+    from smore_sweep.importers import minari_hub
+
+    minari_hub.bring_in(options.ids or minari_hub.DEFAULT, options.source, print)
+    return 0
+
+
+def _data_show(options: argparse.Namespace) -> int:
+    from smore_sweep import data_show, view
+
+    out = view.console()
+    picture = options.picture or Path("output") / f"goals-{options.task}-{options.source}.png"
+    out.print(data_show.table(options.task, options.source))
+    data_show.draw(options.task, options.source, picture)
+    out.print(f"where the goals lie: {picture}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from smore_sweep.catalogue import configure, find_method
+    from smore_sweep.plan import budget_of
+    from smore_sweep.single import train_one
+    from smore_sweep.spec import RunSpec
+
+    settings = dict(_setting(text) for text in options.settings)
+    changes = {name: getattr(options, name) for name in ("updates", "episodes", "batch_size")}
+    run = RunSpec(
+        method=configure(find_method(options.method), settings),
+        task=options.task,
+        expert_share=options.expert_share,
+        seed=options.seed,
+        scale=options.scale,
+        budget=replace(budget_of(options.task, options.scale), **{k: v for k, v in changes.items() if v is not None}),
+        source=options.source,
+    )
+    return train_one(run, options.results)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SpecError(f"--set {text} is not valid; give KNOB=VALUE, such as expectile=0.9")
+    return name.strip(), value.strip()
+
+
+def _experts(options: argparse.Namespace) -> int:
+    from smore_sweep.measure import measure
+
+    return measure(options.tasks, options.episodes)
+
+
+def _methods(options: argparse.Namespace) -> int:
+    from smore_sweep import view
+    from smore_sweep.catalogue import find_method, methods
+
+    table = view.knobs_table(find_method(options.method)) if options.method else view.methods_table(methods())
+    view.console().print(table)
+    return 0
+
+
+def _play(options: argparse.Namespace) -> int:
+    from smore_sweep.play import play, sheet
+
+    if options.sheet:
+        return sheet(options.sheet, options.seed)
+    if not options.task:
+        raise SpecError("name a task to play, such as FetchPush, or give --sheet FILE.png for all of them")
+    return play(
+        options.task,
+        options.policy,
+        results=options.results,
+        episodes=options.episodes,
+        first=options.seed,
+        output=options.output,
+    )
 
 
 def _ui(options: argparse.Namespace) -> int:
@@ -173,7 +342,7 @@ def _ui(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from smore_sweep.bench import bench
 
-    return bench(options.batch_size)
+    return bench(options.batch_size, options.method)
 
 
 class _Deferred(ModuleType):

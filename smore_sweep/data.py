@@ -1,38 +1,49 @@
-"""The store of episodes: Minari datasets, one pool a task and policy, ``smore/<Task>/<policy>-v<version>``.
+"""The store of episodes: Minari datasets, one pool a task and policy.
 
-Pools grow: the first episodes of a larger pool are those of a smaller one. They lie where Minari keeps its datasets
-(``MINARI_DATASETS_PATH``, or ``~/.minari/datasets``), so ``minari list local`` shows them. Every load checks the
-pool's fingerprint.
+A pool of our own roll-outs is ``smore/<Task>/<policy>-v<version>``, an imported one ``smore-<source>/<Task>/...``: data
+of two sources never meet. Pools lie where Minari keeps its datasets (``MINARI_DATASETS_PATH``, or
+``~/.minari/datasets``), so ``minari list local`` shows them.
+
+A pool's folder holds Minari's ``data/`` and, beside it, ``packed/``: the same episodes as four plain arrays, which load
+in a moment where 40,000 HDF5 groups take a minute. They are made again when they are missing or older than the HDF5
+file, and whatever is loaded must have the fingerprint in the metadata.
+
+Everything unfinished lies in ``.making/``: the lock of a pool, a new pool that is being written, finished parts of one
+that is being rolled out (:mod:`smore_sweep.generate`), and the old pool while the new one takes its place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.episodes import Episodes
+from smore_sweep.lock import queue
 from smore_sweep.method import SpecError
-from smore_sweep.rollout import rollout, rollouts
+from smore_sweep.rollout import rollout
 from smore_sweep.seeding import episode_seed
-from smore_sweep.spec import PROTOCOL
+from smore_sweep.spec import GENERATED, PROTOCOL
 from smore_sweep.tasks import task
+
+IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
+"""What follows ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.importers`)."""
 
 
 class DatasetError(SpecError):
-    """A dataset on disk that must not be used."""
+    """A dataset that must not or cannot be used."""
 
 
-def dataset_id(name: str, policy: str) -> str:
+def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
     """The Minari id of a pool."""
-    return f"smore/{name}/{policy}-v{PROTOCOL}"
+    return f"{_namespace(name, source)}/{policy}-v{PROTOCOL}"
 
 
 def root() -> Path:
@@ -40,154 +51,197 @@ def root() -> Path:
     return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
 
 
-def available(name: str, policy: str) -> int:
+def folder(name: str, policy: str, source: str = GENERATED) -> Path:
+    """Where a pool is: at its place, or put aside by a process that was killed before the new one was in place."""
+    place, old = root() / dataset_id(name, policy, source), _making(name, policy, source) / "old"
+    return old if old.exists() and not place.exists() else place
+
+
+def available(name: str, policy: str, source: str = GENERATED) -> int:
     """How many episodes a pool holds."""
-    path = _data_path(name, policy)
-    if not path.exists():
+    if not (folder(name, policy, source) / "data").exists():
         return 0
+    return int(metadata(name, policy, source)["total_episodes"])
+
+
+def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
+    """What a pool says of itself. Raises :class:`DatasetError` if that cannot be read or is of something else."""
     try:
-        return int(json.loads((path / "metadata.json").read_text())["total_episodes"])
-    except (OSError, ValueError, KeyError) as error:
-        raise _damaged(name, policy, f"its metadata cannot be read ({error})") from None
+        facts = json.loads((folder(name, policy, source) / "data" / "metadata.json").read_text())
+        said = facts["task"], facts["policy"], facts.get("source", GENERATED)
+        _ = facts["total_episodes"], facts["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(name, policy, source, f"its metadata cannot be read ({error!r})") from None
+    if said != (name, policy, source):
+        raise _damaged(name, policy, source, f"it is of {' '.join(said)}")
+    return dict(facts)
 
 
-def ensure(name: str, policy: str, count: int, progress: Callable[[int], None]) -> None:
-    """Make the pool hold at least ``count`` episodes, by rolling out those that are missing.
+def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episodes:
+    """The first ``count`` episodes of a pool, mapped from disk and read-only where possible.
 
-    The new pool is written beside the old one and takes its place by renaming: a kill never leaves half a pool."""
-    have = available(name, policy)
-    if have >= count:
-        return
-    fresh = rollouts(name, policy, have, count - have, progress)
-    everything = concatenate([load(name, policy, have), fresh]) if have else fresh
-    store(name, policy, everything)
-
-
-def load(name: str, policy: str, count: int) -> Episodes:
-    """The first ``count`` episodes of a pool. Raises :class:`DatasetError` if the pool is damaged or too small."""
-    import h5py
-
+    Raises :class:`DatasetError` if the pool is damaged or too small."""
     if count == 0:  # all expert, or all random: the other pool need not exist
         return rollout(name, policy, 0, 0)
-    path = _data_path(name, policy)
-    metadata = json.loads((path / "metadata.json").read_text())
-    if metadata.get("task") != name or metadata.get("policy") != policy or "fingerprint" not in metadata:
-        raise _damaged(name, policy, "it was not made by smore_sweep for this task and policy")
-    total = int(metadata["total_episodes"])
-    if total < count:
-        raise DatasetError(f"dataset {dataset_id(name, policy)} holds {total} episodes, {count} are needed")
+    have = available(name, policy, source)
+    if have < count:
+        raise too_few(name, policy, have, count, source)
+    place, facts = folder(name, policy, source), metadata(name, policy, source)
+    file = place / "data" / "main_data.hdf5"
+    packed = _unpack(place, newer_than=file)
+    if packed is not None and packed.fingerprint() == facts["fingerprint"]:
+        return packed.first(count)
+
+    from smore_sweep import minari_file
+
     try:
-        with h5py.File(path / "main_data.hdf5", "r") as file:
-            groups = [file[f"episode_{i}"] for i in range(total)]
-            episodes = Episodes(
-                np.stack([group["observations/observation"][()] for group in groups]),
-                np.stack([group["actions"][()] for group in groups]),
-                np.stack([group["observations/achieved_goal"][()] for group in groups]),
-                np.stack([group["observations/desired_goal"][0] for group in groups]),
-            )
+        episodes = minari_file.read(file, have)
     except (OSError, KeyError, ValueError) as error:
-        raise _damaged(name, policy, f"its episodes cannot be read ({error})") from None
-    if episodes.fingerprint() != metadata["fingerprint"]:
-        raise _damaged(name, policy, f"its fingerprint is {episodes.fingerprint()}, not {metadata['fingerprint']}")
+        raise _damaged(name, policy, source, f"its episodes cannot be read ({error})") from None
+    if episodes.fingerprint() != facts["fingerprint"]:
+        raise _damaged(name, policy, source, f"its fingerprint is {episodes.fingerprint()}, not {facts['fingerprint']}")
+    with contextlib.suppress(OSError):  # a folder that cannot be written is still good to read
+        _pack(place, episodes)
     return episodes.first(count)
 
 
-def _data_path(name: str, policy: str) -> Path:
-    return root() / dataset_id(name, policy) / "data"
+def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
+    """The error of a pool that is too small; it says how imported episodes get here."""
+    command = f"smore-sweep data import {IMPORTS.get(source, f'FORMAT ... --source {source}')}"
+    hint = "" if source == GENERATED else f"; bring them in with: {command}"
+    pool = dataset_id(name, policy, source)
+    return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed{hint}")
 
 
-def _damaged(name: str, policy: str, why: str) -> DatasetError:
-    path = root() / dataset_id(name, policy)
-    return DatasetError(f"dataset {dataset_id(name, policy)} is damaged: {why}; remove {path} to have it made again")
+@contextlib.contextmanager
+def writing(name: str, policy: str, say: Callable[[str], None], source: str = GENERATED) -> Iterator[Path]:
+    """The right to write a pool, for one process at a time; the others say so and wait. Yields the pool's folder for
+    unfinished work, from which whatever a killed process left half-done is gone."""
+    making = _making(name, policy, source)
+    making.mkdir(parents=True, exist_ok=True)
+    with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
+        place, old = root() / dataset_id(name, policy, source), making / "old"
+        if old.exists() and not place.exists():
+            old.rename(place)
+        for stale in (old, making / "new"):
+            shutil.rmtree(stale, ignore_errors=True)
+        yield making
 
 
-def store(name: str, policy: str, episodes: Episodes) -> None:
-    """Write a pool with Minari into a folder of its own, then move it into place."""
-    root().mkdir(parents=True, exist_ok=True)
-    place = root() / dataset_id(name, policy)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=root()) as folder:
-        _create(name, policy, episodes, Path(folder))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        for level in ("smore", f"smore/{name}"):
-            namespace = Path(folder) / level / "namespace_metadata.json"
-            if namespace.exists() and not (root() / level / namespace.name).exists():
-                shutil.copy(namespace, root() / level / namespace.name)
-        old = Path(folder) / "old"
-        if place.exists():
-            place.rename(old)
-        (Path(folder) / dataset_id(name, policy)).rename(place)
+def store(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
+    """Write a pool into a folder of its own, then let it take the old one's place. ``facts`` are added to its metadata.
+
+    A kill between the two renames leaves no pool at its place; it is then found where it was put aside
+    (:func:`folder`), and put back by whoever writes next."""
+    place, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
+    new, old = making / "new", making / "old"
+    (new / "data").mkdir(parents=True)
+    _write(new / "data", name, policy, episodes, facts, source)
+    _pack(new, episodes)
+    _announce(_namespace(name, source))
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def _create(name: str, policy: str, episodes: Episodes, folder: Path) -> None:
+def _namespace(name: str, source: str) -> str:
+    owner = "smore" if source == GENERATED else f"smore-{source}"
+    return f"{owner}/{name.replace('.', '_')}"  # Minari's ids have no dots
+
+
+def _making(name: str, policy: str, source: str) -> Path:
+    return root() / ".making" / dataset_id(name, policy, source)
+
+
+def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
+    again = "have it made again" if source == GENERATED else "import it again"
+    pool = dataset_id(name, policy, source)
+    return DatasetError(f"dataset {pool} is damaged: {why}; remove {folder(name, policy, source)} to {again}")
+
+
+def _pack(place: Path, episodes: Episodes) -> None:
+    """Write the arrays; each appears whole or not at all."""
+    (place / "packed").mkdir(exist_ok=True)
+    for name, array in vars(episodes).items():
+        unfinished = place / "packed" / f"{name}.{os.getpid()}"
+        with unfinished.open("wb") as file:
+            np.save(file, array)
+        unfinished.rename(place / "packed" / f"{name}.npy")
+
+
+def _unpack(place: Path, newer_than: Path) -> Episodes | None:
+    paths = [place / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
+    try:
+        if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
+            return None
+        mapped = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
+        return Episodes(*(np.asarray(array) for array in mapped))  # plain arrays, whose memory is the file
+    except (OSError, ValueError):
+        return None
+
+
+def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
+    """Minari's part of a pool."""
     import gymnasium
     import minari
-    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_storage import MinariStorage
 
     import smore_sweep.envs  # noqa: F401  registers the ids
+    from smore_sweep import minari_file
 
     row = task(name)
-    horizon = episodes.actions.shape[1]
-    distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
-    rewards = -(distance > row.threshold).astype(np.float32)
-    ends = np.arange(horizon) == horizon - 1
-    buffers = [
-        EpisodeBuffer(
-            id=i,
-            seed=episode_seed("data", name, policy, i),
-            observations={
-                "observation": episodes.observations[i],
-                "achieved_goal": episodes.achieved_goals[i],
-                "desired_goal": np.repeat(episodes.desired_goals[i : i + 1], horizon + 1, 0),
-            },
-            actions=episodes.actions[i],
-            rewards=rewards[i],
-            terminations=np.zeros(horizon, bool),
-            truncations=ends,
-        )
-        for i in range(len(episodes))
-    ]
+    environment = gymnasium.spec(row.env_id)
 
     def box(size: int) -> gymnasium.spaces.Box:
         return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
-    previous = os.environ.get("MINARI_DATASETS_PATH")
-    os.environ["MINARI_DATASETS_PATH"] = str(folder)
-    try:
-        dataset = minari.create_dataset_from_buffers(
-            dataset_id(name, policy),
-            buffers,
-            env=gymnasium.spec(row.env_id),
-            eval_env=gymnasium.spec(row.env_id),
-            observation_space=gymnasium.spaces.Dict(
-                {
-                    "observation": box(row.sizes.observation),
-                    "achieved_goal": box(row.sizes.goal),
-                    "desired_goal": box(row.sizes.goal),
-                }
-            ),
-            action_space=gymnasium.spaces.Box(-1.0, 1.0, (row.sizes.action,), np.float32),
-            algorithm_name=policy,
-            author="smore_sweep",
-            author_email="none",
-            code_permalink="none",
-            description=f"{name}: {len(episodes)} episodes of the {policy} policy",
-            data_format="hdf5",
-            requirements=[
-                f"{package}=={version(package)}" for package in ("mujoco", "gymnasium-robotics", "gymnasium")
-            ],
-        )
-    finally:
-        if previous is None:
-            del os.environ["MINARI_DATASETS_PATH"]
-        else:
-            os.environ["MINARI_DATASETS_PATH"] = previous
-    facts: dict[str, Any] = {
-        "task": name,
-        "policy": policy,
-        "noise": row.expert_noise if policy == "expert" else 0.0,
-        "fingerprint": episodes.fingerprint(),
-        "smore_sweep_version": version("smore_sweep"),
-        "mujoco_version": version("mujoco"),
-        "gymnasium_robotics_version": version("gymnasium-robotics"),
-    }
-    dataset.storage.update_metadata(facts)
+    storage = MinariStorage.new(
+        place,
+        observation_space=gymnasium.spaces.Dict(
+            {
+                "observation": box(row.sizes.observation),
+                "achieved_goal": box(row.sizes.goal),
+                "desired_goal": box(row.sizes.goal),
+            }
+        ),
+        action_space=gymnasium.spaces.Box(-1.0, 1.0, (row.sizes.action,), np.float32),
+        env_spec=environment if source == GENERATED else None,
+        data_format="hdf5",
+    )
+    distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
+    rewards = -(distance > row.threshold).astype(np.float32)
+    seeds = [episode_seed("data", name, policy, i) for i in range(len(episodes))] if source == GENERATED else None
+    minari_file.write(place / "main_data.hdf5", episodes, rewards, seeds)
+    storage.update_metadata(
+        {
+            "dataset_id": dataset_id(name, policy, source),
+            "minari_version": minari.__version__,
+            "eval_env_spec": environment.to_json(),
+            "algorithm_name": policy,
+            "author": {"smore_sweep" if source == GENERATED else source},
+            "author_email": {"none"},
+            "code_permalink": "none",
+            "description": f"{name}: {len(episodes)} episodes of the {policy} policy, {source}",
+            "total_episodes": len(episodes),
+            "total_steps": episodes.actions.shape[0] * episodes.actions.shape[1],
+            "dataset_size": float(storage.get_size()),
+            "task": name,
+            "policy": policy,
+            "source": source,
+            "fingerprint": episodes.fingerprint(),
+            "smore_sweep_version": version("smore_sweep"),
+            "numpy_version": version("numpy"),
+            **facts,
+        }
+    )
+
+
+def _announce(namespace: str) -> None:
+    """Make the namespace known to Minari."""
+    from minari.namespace import create_namespace, list_local_namespaces
+
+    (root() / namespace).mkdir(parents=True, exist_ok=True)
+    if namespace not in list_local_namespaces():
+        with contextlib.suppress(ValueError):  # another process was quicker
+            create_namespace(namespace)

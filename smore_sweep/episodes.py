@@ -36,5 +36,6 @@ class Episodes:
 
 
 def concatenate(parts: list[Episodes]) -> Episodes:
-    """One after the other."""
+    """One after the other. Parts without episodes need not be as long as the others."""
+    parts = [part for part in parts if len(part)] or parts[:1]
     return Episodes(*(np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True)))

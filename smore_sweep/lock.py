@@ -1,13 +1,14 @@
-"""One driver a results folder. The lock is the operating system's: it goes with the process, however that ends."""
+"""One writer at a time. The locks are the operating system's: they go with the process, however that ends."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from smore_sweep.method import SpecError
 
@@ -16,15 +17,36 @@ from smore_sweep.method import SpecError
 def hold(results: Path, what: str) -> Iterator[None]:
     """Hold the results folder's lock, or raise :class:`SpecError` that names who holds it."""
     with (results / "driver.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
+        if holder := _take(file, what):
             raise SpecError(
                 f"results folder {results} is in use by {holder}; wait for it, or give another folder with RESULTS=..."
-            ) from None
-        file.truncate(0)
-        file.write(f"{what} (process {os.getpid()} on {socket.gethostname()})")
-        file.flush()
+            )
         yield
+
+
+@contextmanager
+def queue(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a file. While another process holds it, say so once and wait."""
+    with path.open("a+") as file:
+        if holder := _take(file, what):
+            say(f"waiting for {holder}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _sign(file, what)
+        yield
+
+
+def _take(file: TextIO, what: str) -> str:
+    """Lock a file and write into it what for, or return who has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        return file.read().strip() or "another process"
+    _sign(file, what)
+    return ""
+
+
+def _sign(file: TextIO, what: str) -> None:
+    file.truncate(0)
+    file.write(f"{what} (process {os.getpid()} on {socket.gethostname()})")
+    file.flush()

@@ -7,14 +7,14 @@ import importlib.util
 import pkgutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from smore_sweep import record
 from smore_sweep.method import SpecError
-from smore_sweep.spec import RunSpec, Stack, Sweep, labels
+from smore_sweep.spec import GENERATED, Budget, RunSpec, Scale, Stack, Sweep, labels
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
@@ -23,11 +23,12 @@ PRODUCT_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Plan:
-    """The expected runs of a sweep at a scale, and where each stands. ``behind`` holds the updates that partial runs
-    have behind them, by run id."""
+    """The expected runs of a sweep at a scale, on the data of one source, and where each stands. ``behind`` holds the
+    updates that partial runs have behind them, by run id."""
 
     sweep: Sweep
     scale: str
+    source: str
     runs: list[RunSpec]
     states: dict[str, str]
     behind: dict[str, int]
@@ -51,14 +52,46 @@ class Plan:
 
     def pools(self) -> dict[tuple[str, str], int]:
         """Episodes that the pending runs need: (task, policy) to count."""
-        needed: dict[tuple[str, str], int] = {}
-        for run, _ in self.pending:
-            for policy, count in (
-                ("expert", run.expert_episodes),
-                (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
-            ):
-                needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
-        return needed
+        return pools(run for run, _ in self.pending)
+
+
+def pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
+    """Episodes that runs need: (task, policy) to count."""
+    needed: dict[tuple[str, str], int] = {}
+    for run in runs:
+        for policy, count in (
+            ("expert", run.expert_episodes),
+            (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
+        ):
+            needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
+    return needed
+
+
+def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
+    """Episodes of a task that the sweeps need at a scale (by default each at its own): (task, policy) to count. Sweeps
+    that have the task but leave it out at that scale count too."""
+    task(name)
+    having = [sweep for sweep in map(load_sweep, sweep_names()) if any(name in grid.tasks for grid in sweep.grids)]
+    at_scale = [sweep for sweep in having if scale is None or scale in sweep.scales]
+    if not at_scale:
+        known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
+        raise SpecError(
+            f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}"
+            if having
+            else f"no sweep has {name}; say how many episodes with --episodes (EPISODES=...)"
+        )
+    return pools(run for sweep in at_scale for run in sweep.expand(scale, seeds=1, tasks=[name]))
+
+
+def budget_of(name: str, scale: str) -> Budget:
+    """What a run of a task may use at a scale: as much as in the sweeps, so that a single run is one of theirs.
+
+    Raises :class:`SpecError` for an unknown task or scale."""
+    task(name)
+    scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(name)
+    if scale not in scales:
+        raise SpecError(f"unknown scale {scale!r}; the scales are: {', '.join(scales)}")
+    return scales[scale].budget_of(name)
 
 
 def sweep_names() -> list[str]:
@@ -98,12 +131,18 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def make_plan(
-    sweep: Sweep, scale: str | None, results: Path, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+    sweep: Sweep,
+    scale: str | None,
+    results: Path,
+    *,
+    seeds: int | None = None,
+    tasks: Sequence[str] | None = None,
+    source: str = GENERATED,
 ) -> Plan:
     """Expand a sweep and look up what is there. Raises :class:`SpecError` for anything wrong in the declaration."""
     for name in (*(tasks or ()), *(name for grid in sweep.grids for name in grid.tasks)):
         task(name)
-    runs = sweep.expand(scale, seeds=seeds, tasks=tasks)
+    runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
     states = {run.run_id: record.state(results, run.run_id) for run in runs}
     behind = {}
     for run_id, state in states.items():
@@ -113,7 +152,7 @@ def make_plan(
                 states[run_id] = record.MISSING
             else:
                 behind[run_id] = partial.update
-    return Plan(sweep, sweep.scale(scale), runs, states, behind)
+    return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 
 
 @dataclass(frozen=True)

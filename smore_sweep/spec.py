@@ -27,6 +27,12 @@ GENERATED = "generated"
 """Source of the data: roll-outs of our own experts and of a uniform-random policy."""
 
 
+def check_source(source: str) -> None:
+    """Raise :class:`SpecError` unless this can be the name of a source of data (it is part of folder names)."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
+        raise SpecError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What one run may use. ``episodes`` is the dataset's size N; evaluations happen every ``evaluate_every`` updates
@@ -68,6 +74,7 @@ class RunSpec:
             )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise SpecError(f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0")
+        check_source(self.source)
 
     @property
     def expert_episodes(self) -> int:
@@ -103,8 +110,9 @@ class RunSpec:
 
     @property
     def title(self) -> str:
-        """For people: ``SMORe · FetchReach · 5% · s3``."""
-        return f"{self.method.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
+        """For people: ``SMORe · FetchReach · 5% · s3``, and where the data are from if they are not our own."""
+        own = f"{self.method.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
+        return own if self.source == GENERATED else f"{own} · {self.source}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,9 +165,15 @@ class Sweep:
         return chosen
 
     def expand(
-        self, scale: str | None = None, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+        self,
+        scale: str | None = None,
+        *,
+        seeds: int | None = None,
+        tasks: Sequence[str] | None = None,
+        source: str = GENERATED,
     ) -> list[RunSpec]:
-        """All runs of the sweep at a scale, in a fixed order. ``seeds`` and ``tasks`` replace the scale's own.
+        """All runs of the sweep at a scale, in a fixed order, on the data of one source. ``seeds`` and ``tasks``
+        replace the scale's own.
 
         Raises :class:`SpecError` for an unknown scale, an empty or duplicate grid, and any value out of range."""
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -186,7 +200,15 @@ class Sweep:
             raise SpecError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
         runs = [
-            RunSpec(method=method, task=task, expert_share=share, seed=seed, scale=chosen, budget=size.budget_of(task))
+            RunSpec(
+                method=method,
+                task=task,
+                expert_share=share,
+                seed=seed,
+                scale=chosen,
+                budget=size.budget_of(task),
+                source=source,
+            )
             for grid in self.grids
             for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
             if task in wanted

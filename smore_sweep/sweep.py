@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from smore_sweep import data, record, view
+from smore_sweep import data, generate, record, view
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.lock import hold
 from smore_sweep.method import SpecError
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
-from smore_sweep.spec import stacks
+from smore_sweep.spec import GENERATED, stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
 
@@ -31,9 +31,17 @@ INCOMPLETE, INTERRUPTED = 1, 130
 
 
 def missing_episodes(plan: Plan) -> dict[tuple[str, str], int]:
-    """Episodes that have to be made before the pending runs can train: (task, policy) to count."""
-    short = {pool: count - data.available(*pool) for pool, count in plan.pools().items()}
-    return {pool: count for pool, count in short.items() if count > 0}
+    """Episodes that have to be made before the pending runs can train: (task, policy) to count.
+
+    Raises :class:`smore_sweep.data.DatasetError` if imported ones are missing, for those cannot be made."""
+    missing = {}
+    for pool, count in plan.pools().items():
+        have = data.available(*pool, plan.source)
+        if have < count and plan.source != GENERATED:
+            raise data.too_few(*pool, have, count, plan.source)
+        if have < count:
+            missing[pool] = count - have
+    return missing
 
 
 def run(
@@ -42,6 +50,7 @@ def run(
     scale: str | None = None,
     seeds: int | None = None,
     tasks: Sequence[str] | None = None,
+    source: str = GENERATED,
     results: Path,
     address: str | None = None,
     gpus_per_stack: float | None = None,
@@ -51,11 +60,11 @@ def run(
     sweep = load_sweep(name)
 
     def look() -> Plan:
-        return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks)
+        return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
 
     plan = look()
     check_folder(results)
-    job = _job(plan, results)
+    job = tracking_job(plan, results)
     with hold(results, f"make sweep SWEEP={name}"), interruptible():
         plan = look()
         out.print(view.plan_table(plan))
@@ -98,7 +107,9 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _job(plan: Plan, results: Path) -> Job:
+def tracking_job(plan: Plan, results: Path) -> Job:
+    """Where the runs of a plan are tracked, and what is the same for all of them. Raises :class:`SpecError` if that
+    place cannot be reached."""
     uri = default_uri(results)
     check_uri(uri)
     tags = {"git": _git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
@@ -119,36 +130,38 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
 
     pools, lacking = plan.pools(), missing_episodes(plan)
     # What is there is checked first: a damaged dataset is refused before a cluster is asked for.
-    episodes = {pool: data.load(*pool, count) for pool, count in pools.items() if pool not in lacking}
+    episodes = {pool: data.load(*pool, count, plan.source) for pool, count in pools.items() if pool not in lacking}
     if address is None:
         out.print(view.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
         trainable.recording(job, _hidden(plan, job), out.print) as recorder,
     ):
-        for (name, policy), count in lacking.items():
-            with view.counting(out, f"making {name} {policy} episodes", count) as advance:
-                data.ensure(name, policy, pools[name, policy], advance)
-            episodes[name, policy] = data.load(name, policy, pools[name, policy])
+        for pool in lacking:
+            generate.ensure(out, *pool, pools[pool])
+            episodes[pool] = data.load(*pool, pools[pool])
         made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
         if not made:
             return []
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
-        stores = _stores(plan, episodes)
+        stores = build_stores(plan, episodes)
         with view.TrainingView(out, made) as live:
             return trainable.train_stacks(
                 made, stores, recorder, git=job.tags["git"], cluster=cluster, listen=live.listen
             )
 
 
-def _stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:
+def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:
     """Each pending task's episodes, and the fingerprint of the dataset at each expert share."""
     from smore_sweep.replay import Store
 
     made = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
         expert, random = (episodes[name, pool] for pool in task(name).pools)
+        lengths = {part.actions.shape[1] for part in (expert, random) if len(part)}
+        if len(lengths) > 1:  # imported from different releases, say
+            raise data.DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
         shares = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         prints = {
             share: concatenate(
@@ -175,10 +188,14 @@ def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Seq
     out.print(
         f"All {len(plan.runs)} runs are done. Where to look next:\n"
         f"  make ui                      every run in the MLflow page\n"
-        f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal)\n"
+        f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal{_option(plan.source)})\n"
         f"  {f'{results}/runs/':<28} raw outcomes, one folder a run"
     )
     return 0
+
+
+def _option(source: str) -> str:
+    return "" if source == GENERATED else f", --source {source}"
 
 
 def _git_revision() -> str:

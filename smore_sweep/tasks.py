@@ -55,13 +55,13 @@ class Task:
         """The policies whose episodes make up the task's data."""
         return ("expert", self.suboptimal)
 
-    def make(self) -> gymnasium.Env[Any, Any]:
-        """The Gymnasium goal environment (needs MuJoCo)."""
+    def make(self, **options: Any) -> gymnasium.Env[Any, Any]:
+        """The Gymnasium goal environment (needs MuJoCo). ``options`` are the environment's, such as ``render_mode``."""
         import gymnasium
 
         import smore_sweep.envs  # noqa: F401  registers the ids
 
-        return gymnasium.make(self.env_id, max_episode_steps=self.horizon)
+        return gymnasium.make(self.env_id, max_episode_steps=self.horizon, **options)
 
     def policy(self, name: str) -> Policy | None:
         """The policy of that name: a function from one observation to one action, without memory. ``None`` is the
@@ -82,6 +82,83 @@ TASKS: dict[str, Task] = {
         Task("Reacher", "smore/Reacher-v0", Sizes(11, 2, 2), 0.05, "smore_sweep.experts.reacher:reach", 0.15),
         Task("FetchReach", "smore/FetchReach-v0", Sizes(10, 3, 4), 0.05, "smore_sweep.experts.fetch:reach", 2.0),
         Task("FetchPush", "smore/FetchPush-v0", Sizes(25, 3, 4), 0.05, "smore_sweep.experts.fetch:push", 2.5),
+        Task("FetchPick", "smore/FetchPick-v0", Sizes(25, 3, 4), 0.05, "smore_sweep.experts.fetch_pick:pick", 2.5),
+        Task(
+            "FetchSlide",
+            "smore/FetchSlide-v0",
+            Sizes(25, 3, 4),
+            0.05,
+            "smore_sweep.experts.fetch_slide:slide",
+            2.5,
+            expert_noise=0.05,  # success .97 without, .82 with this, .5 with 0.1: a strike cannot be corrected
+        ),
+        *(
+            # The environment's own noise is diversity enough: the expert's actions are stored as they are.
+            Task(
+                f"FetchReachNoise{sigma}",
+                f"smore/FetchReachNoise{sigma}-v0",
+                Sizes(10, 3, 4),
+                0.05,
+                "smore_sweep.experts.fetch:reach",
+                2.0,
+                expert_noise=0.0,
+            )
+            for sigma in (0.5, 1.0, 1.5)
+        ),
+        Task("SawyerReach", "smore/SawyerReach-v0", Sizes(3, 3, 3), 0.06, "smore_sweep.experts.sawyer:reach", 0.2),
+        Task(
+            "SawyerDoor",
+            "smore/SawyerDoor-v0",
+            Sizes(4, 1, 3),
+            0.06,
+            "smore_sweep.experts.sawyer:open_door",
+            0.4,
+            success_threshold=0.02,
+        ),
+        Task("PointReach", "smore/PointReach-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:reach", 0.03),
+        Task("PointRooms", "smore/PointRooms-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:rooms", 0.03),
+        Task(
+            "CheetahTgtVel-m-e",
+            "smore/CheetahTargetVelocity-v0",
+            Sizes(17, 1, 6),
+            0.5,
+            "smore_sweep.experts.locomotion:run_cheetah",
+            0.2,
+            horizon=1000,
+            medium="smore_sweep.experts.locomotion:jog_cheetah",
+            expert_noise=0.1,
+        ),
+        Task(
+            "CheetahTgtVel-r-e",
+            "smore/CheetahTargetVelocity-v0",
+            Sizes(17, 1, 6),
+            0.5,
+            "smore_sweep.experts.locomotion:run_cheetah",
+            0.2,
+            horizon=1000,
+            expert_noise=0.1,
+        ),
+        Task(
+            "AntTgtVel-m-e",
+            "smore/AntTargetVelocity-v0",
+            Sizes(111, 1, 8),
+            0.5,
+            "smore_sweep.experts.locomotion:run_ant",
+            0.7,
+            horizon=1000,
+            medium="smore_sweep.experts.locomotion:jog_ant",
+            expert_noise=0.1,
+        ),
+        Task(
+            "AntTgtVel-r-e",
+            "smore/AntTargetVelocity-v0",
+            Sizes(111, 1, 8),
+            0.5,
+            "smore_sweep.experts.locomotion:run_ant",
+            0.7,
+            horizon=1000,
+            expert_noise=0.1,
+        ),
     )
 }
 

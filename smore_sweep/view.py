@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from smore_sweep import record
+from smore_sweep.method import Method, knobs
 from smore_sweep.plan import Estimate, Plan
-from smore_sweep.spec import Stack
+from smore_sweep.spec import GENERATED, Stack
 
 if TYPE_CHECKING:
     from smore_sweep import trainable
@@ -40,7 +41,8 @@ def duration(seconds: float) -> str:
 
 def plan_table(plan: Plan) -> Table:
     """The cells of a sweep and how many of their runs are done, partial and missing."""
-    table = Table(title=f"{plan.sweep.name} · {plan.scale}: {plan.sweep.description}", title_justify="left")
+    where = plan.scale if plan.source == GENERATED else f"{plan.scale}, {plan.source} data"
+    table = Table(title=f"{plan.sweep.name} · {where}: {plan.sweep.description}", title_justify="left")
     for name in ("task", "method", "expert"):
         table.add_column(name)
     for name in ("updates", "runs", "done", "partial", "missing"):
@@ -55,6 +57,34 @@ def plan_table(plan: Plan) -> Table:
             states[record.MISSING])),
         )  # fmt: skip
         previous = name
+    return table
+
+
+def methods_table(known: Mapping[str, type[Method]]) -> Table:
+    """Every method: the name to give, the name in tables, where it comes from, and the knobs that not all have."""
+    common = set.intersection(*(set(knobs(kind)) for kind in known.values()))
+    table = Table(
+        title="Methods. Runs that differ in knobs with a * train in one stack.", title_justify="left",
+        caption=f"All have {', '.join(sorted(common))}.", caption_justify="left",
+    )  # fmt: skip
+    for heading in ("method", "in tables", "paper", "knobs of its own"):
+        table.add_column(heading)
+    for name, kind in known.items():
+        own = {knob: field.metadata["knob"] for knob, field in knobs(kind).items() if knob not in common}
+        marked = (f"{knob}{'*' * info.stackable}" for knob, info in own.items())
+        table.add_row(name, kind.name, kind.paper, ", ".join(marked), end_section=True)
+    return table
+
+
+def knobs_table(kind: type[Method]) -> Table:
+    """Every knob of a method: default, valid values, meaning."""
+    table = Table(title=f"{kind.name}: {kind.paper}", title_justify="left")
+    for heading in ("knob", "default", "valid", "meaning"):
+        table.add_column(heading)
+    for name, field in knobs(kind).items():
+        knob = field.metadata["knob"]
+        valid = "true or false" if isinstance(field.default, bool) else knob.describe()
+        table.add_row(f"{name}{'*' * knob.stackable}", f"{field.default}", valid, knob.help)
     return table
 
 

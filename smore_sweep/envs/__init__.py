@@ -14,11 +14,23 @@ import gymnasium
 with contextlib.redirect_stderr(io.StringIO()):
     import gymnasium_robotics  # noqa: F401
 
-for _name, _entry in {
+_ENTRIES = {
     "smore/Reacher-v0": "smore_sweep.envs.reacher:ReacherGoalEnv",
     "smore/FetchReach-v0": "smore_sweep.envs.fetch:FetchReach",
     "smore/FetchPush-v0": "smore_sweep.envs.fetch:FetchPush",
-}.items():
+    "smore/FetchPick-v0": "smore_sweep.envs.fetch:FetchPick",
+    "smore/FetchSlide-v0": "smore_sweep.envs.fetch:FetchSlide",
+    "smore/HandReach-v0": "smore_sweep.envs.hand:HandReach",
+    "smore/SawyerReach-v0": "smore_sweep.envs.sawyer:SawyerReach",
+    "smore/SawyerDoor-v0": "smore_sweep.envs.sawyer:SawyerDoor",
+    "smore/PointReach-v0": "smore_sweep.envs.points:PointReach",
+    "smore/PointRooms-v0": "smore_sweep.envs.points:PointRooms",
+    "smore/CheetahTargetVelocity-v0": "smore_sweep.envs.locomotion:CheetahTargetVelocity",
+    "smore/AntTargetVelocity-v0": "smore_sweep.envs.locomotion:AntTargetVelocity",
+}
+_NOISY = {f"smore/FetchReachNoise{_sigma}-v0": {"sigma": _sigma} for _sigma in (0.5, 1.0, 1.5)}
+
+for _name, _entry in (_ENTRIES | dict.fromkeys(_NOISY, "smore_sweep.envs.noise:NoisyFetchReach")).items():
     # Gymnasium warns when an id is registered again, which a reload of this module would do.
     if _name not in gymnasium.registry:
-        gymnasium.register(_name, _entry, max_episode_steps=50)
+        gymnasium.register(_name, _entry, max_episode_steps=50, kwargs=_NOISY.get(_name))

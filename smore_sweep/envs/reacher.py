@@ -35,6 +35,7 @@ Array = NDArray[np.float64]
 Observation = dict[str, Array]
 
 DISTANCE_THRESHOLD = 0.05  # metres, between fingertip and target
+CAMERA = {"distance": 0.75, "azimuth": 90.0, "elevation": -90.0, "lookat": np.zeros(3)}  # from above
 
 
 class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
@@ -55,7 +56,7 @@ class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
 
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
         """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
-        ReacherEnv.__init__(self, render_mode=render_mode, **kwargs)
+        ReacherEnv.__init__(self, render_mode=render_mode, **{"default_camera_config": CAMERA, **kwargs})
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
         self.observation_space = Dict(
             {

@@ -1,5 +1,7 @@
 """Scripted experts for the Fetch arm: reach a point, push a block to a point on the table.
 
+The experts that pick and slide are in modules of their own and move the arm by :func:`command`, too.
+
 The arm follows a position command that starts again from the gripper's position at every step, so a command of one
 unit moves the gripper by ``STEP`` and leaves next to no momentum. Dividing a displacement by ``STEP`` is therefore the
 fastest control there is: at most one unit per axis and step, and dead on target in the last step.
@@ -46,7 +48,7 @@ def reach(observation: Observation) -> NDArray[np.float32]:
     Takes the dict of FetchReach (``achieved_goal`` (3,) is the gripper, ``desired_goal`` (3,), both in metres) and
     returns the command (4,), of which the last entry, the fingers', is 0.
     """
-    return _command(observation["desired_goal"] - observation["achieved_goal"])
+    return command(observation["desired_goal"] - observation["achieved_goal"])
 
 
 def push(observation: Observation) -> NDArray[np.float32]:
@@ -77,7 +79,7 @@ def push(observation: Observation) -> NDArray[np.float32]:
     if 0.0 < behind < contact + BEHIND and np.linalg.norm(lateral) < ALIGN and height <= LOW_ENOUGH:
         forward = _limit(direction * (distance + behind - contact) / STEP)
         move = _limit(forward - LATERAL_GAIN * lateral / STEP)
-        return _command(np.append(move * STEP, PUSH_HEIGHT - height))
+        return command(np.append(move * STEP, PUSH_HEIGHT - height))
 
     # Go to the contact point behind the block; over the block where it is in the way, and down as soon as it is not.
     goal_of_move = block - direction * (contact + GAP)
@@ -86,13 +88,16 @@ def push(observation: Observation) -> NDArray[np.float32]:
     if _passes(halfway, goal_of_move, block):
         if height < SAFE_HEIGHT and np.max(np.abs(relative)) < NEAR:
             move = CREEP * move
-        return _command(np.append(move * STEP, HOVER_HEIGHT - height))
-    return _command(np.append(move * STEP, PUSH_HEIGHT - height))
+        return command(np.append(move * STEP, HOVER_HEIGHT - height))
+    return command(np.append(move * STEP, PUSH_HEIGHT - height))
 
 
-def _command(displacement: Array) -> NDArray[np.float32]:
-    """The action (4,) that moves the gripper by ``displacement`` (3,), in metres, or as far as one step goes."""
-    return np.append(np.clip(displacement / STEP, -1.0, 1.0), 0.0).astype(np.float32)
+def command(displacement: Array, fingers: float = 0.0) -> NDArray[np.float32]:
+    """The action (4,) that moves the gripper by ``displacement`` (3,), in metres, or as far as one step goes.
+
+    ``fingers`` opens them at 1 and closes them at -1, where the task does not block them.
+    """
+    return np.append(np.clip(displacement / STEP, -1.0, 1.0), fingers).astype(np.float32)
 
 
 def _limit(move: Array) -> Array:
@@ -105,7 +110,7 @@ def _retreat(relative: Array, height: float) -> NDArray[np.float32]:
     span = float(np.max(np.abs(relative)))
     if span >= RETREAT or height >= SAFE_HEIGHT:
         return np.zeros(4, np.float32)
-    return _command(np.append(RETREAT_SPEED * STEP * relative / max(span, 1e-6), 0.0))
+    return command(np.append(RETREAT_SPEED * STEP * relative / max(span, 1e-6), 0.0))
 
 
 def _passes(start: Array, end: Array, block: Array) -> bool:

@@ -243,7 +243,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def load(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
         assert results == tmp_path
         assert len(runs) == 1
-        loaded = frame()
+        loaded = frame().assign(source=runs[0].source)
         return loaded if (tmp_path / "finished").exists() else loaded.assign(status="missing")
 
     results = ModuleType("analysis.results")
@@ -263,6 +263,14 @@ def test_latex_is_written_whole(sweeps: Path, tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.split() == [str(output / "made_up_laptop.tex"), str(output / "all.tex")]
 
 
+def test_a_source_has_tables_of_its_own_and_captions_name_it(sweeps: Path, tmp_path: Path) -> None:
+    assert tables.main(["--results", str(sweeps), "--output", str(tmp_path), "--source", "wgcsl"]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.tex")) == ["all_wgcsl.tex", "made_up_laptop_wgcsl.tex"]
+    own = (HERE / "return99.tex").read_text()
+    assert own.count("(generated data)") == 1
+    assert (tmp_path / "made_up_laptop_wgcsl.tex").read_text() == own.replace("(generated data)", "(wgcsl data)")
+
+
 def test_other_formats_are_printed(sweeps: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = ["--results", str(sweeps), "--sweep", "made_up", "--scale", "laptop", "--format"]
     for name, suffix in (("markdown", "md"), ("csv", "csv"), ("terminal", "txt")):
@@ -278,6 +286,7 @@ def test_other_formats_are_printed(sweeps: Path, capsys: pytest.CaptureFixture[s
             "there is no metric 'return'; the valid ones are: return99, return98, success, final_",
         ),
         (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal\n"),
+        (["--source", "the web"], "source 'the web' is not valid; use lower-case letters, digits, - and _\n"),
         (["--scale", "huge"], "there is no scale 'huge'; the valid ones are: laptop\n"),
         (["--sweep", "made_up", "--scale", "huge"], "sweep made_up has no scale 'huge'; its scales are: laptop\n"),
     ],

@@ -119,7 +119,7 @@ def test_a_damaged_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
 
     pool = Episodes(arrays(40, 51, 11), np.tanh(arrays(40, 50, 2)), arrays(40, 51, 2), arrays(40, 2))
     for policy in ("expert", "random"):
-        data.store("Reacher", policy, pool)
+        data.store("Reacher", policy, pool, {})
         kept = data.load("Reacher", policy, 30)
         np.testing.assert_array_equal(kept.actions, pool.actions[:30])
         np.testing.assert_array_equal(kept.desired_goals, pool.desired_goals[:30])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import math
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -52,18 +53,19 @@ def test_environment_agrees_with_the_task_table(name: str) -> None:
     assert observation["achieved_goal"].shape == observation["desired_goal"].shape == (task.sizes.goal,)
     assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (task.sizes.action,), np.float32)
 
-    goal = np.zeros(task.sizes.goal)
-    at, inside, outside = goal.copy(), goal.copy(), goal.copy()
-    at[0], inside[0], outside[0] = task.threshold, task.threshold - 1e-9, task.threshold + 1e-9
-    reached = np.stack([at, inside, outside])
-    goals = np.broadcast_to(goal, reached.shape)
+    def around(threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Achieved goals at the threshold, inside and outside, and the desired ones."""
+        reached = np.zeros((3, task.sizes.goal))
+        reached[:, 0] = threshold, threshold - 1e-9, threshold + 1e-9
+        return reached, np.zeros_like(reached)
+
     base: Any = env.unwrapped
-    assert base.compute_reward(reached, goals, {}).tolist() == [0.0, 0.0, -1.0]
-    assert [bool(s) for s in base._is_success(reached, goals)] == [False, True, False]
+    assert base.compute_reward(*around(task.threshold), {}).tolist() == [0.0, 0.0, -1.0]
+    assert [bool(s) for s in base._is_success(*around(task.success_tolerance))] == [False, True, False]
 
     for step in range(1, task.horizon + 1):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
-        assert not terminated
+        assert not terminated or name.startswith("Ant")
         assert truncated == (step == task.horizon)
         assert info["is_success"] in (0.0, 1.0)
     env.close()
@@ -157,3 +159,97 @@ def test_reacher_can_be_copied_and_pickled(reacher: gymnasium.Env[Any, Any]) -> 
         observation, _ = other.reset(seed=5)
         np.testing.assert_array_equal(observation["observation"], expected["observation"])
         assert other.observation_space == reacher.observation_space
+
+
+@pytest.mark.parametrize(
+    ("name", "original"),
+    [
+        ("FetchReach", "FetchReach-v4"),
+        ("FetchPush", "FetchPush-v4"),
+        ("FetchPick", "FetchPickAndPlace-v4"),
+        ("FetchSlide", "FetchSlide-v4"),
+        ("HandReach", "HandReach-v3"),
+    ],
+)
+def test_environment_is_bitwise_that_of_gymnasium_robotics(name: str, original: str) -> None:
+    gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
+    ours, theirs = TASKS[name].make(), gymnasium.make(original, max_episode_steps=50)
+    ours.action_space.seed(0)
+    for seed in range(2):
+        left, right = ours.reset(seed=seed)[0], theirs.reset(seed=seed)[0]
+        for _ in range(50):
+            for key in ("observation", "achieved_goal", "desired_goal"):
+                np.testing.assert_array_equal(left[key], right[key])
+            action = ours.action_space.sample()
+            left, *ours_rest = ours.step(action)
+            right, *theirs_rest = theirs.step(action)
+            assert ours_rest == theirs_rest
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("name", ["FetchReach", "FetchPush", "FetchPick", "FetchSlide", "FetchReachNoise1.0", "HandReach"])
+def test_robot_can_be_copied_and_pickled(name: str) -> None:
+    env = TASKS[name].make()
+    action = np.full(TASKS[name].sizes.action, 0.5, np.float32)
+    expected, _ = env.reset(seed=5)
+    moved, *_ = env.step(action)
+    for other in (copy.deepcopy(env.unwrapped), pickle.loads(pickle.dumps(env.unwrapped))):
+        observation, _ = other.reset(seed=5)
+        np.testing.assert_array_equal(observation["observation"], expected["observation"])
+        np.testing.assert_array_equal(other.step(action)[0]["observation"], moved["observation"])
+    env.close()
+
+
+def noisy(sigma: float, count: int, action: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The actions (count, 4) that arrive at the simulator in a noisy FetchReach, which does not move here."""
+    env: Any = TASKS[f"FetchReachNoise{sigma}"].make().unwrapped
+    env.reset(seed=0)
+    arrived: list[np.ndarray] = []
+    monkeypatch.setattr(env, "_set_action", lambda action: arrived.append(action.copy()))
+    monkeypatch.setattr(env, "_mujoco_step", lambda action: None)
+    monkeypatch.setattr(env, "_step_callback", lambda: None)
+    for _ in range(count):
+        env.step(action)
+    return np.array(arrived)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
+def test_noise_has_its_standard_deviation_before_clipping(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    centre = np.array([0.0, 0.3, -0.3, 1.0], np.float32)
+    arrived = noisy(sigma, 1500, centre, monkeypatch)
+    assert np.all(np.abs(arrived) <= 1.0)
+    # clip(a + sigma z, -1, 1) is at most x with the probability Phi((x - a) / sigma), and at the ends with the rest.
+    for column, a in zip(arrived.T, centre, strict=True):
+        for x in (-0.5, 0.0, 0.5):
+            expected = 0.5 * (1.0 + math.erf((x - a) / sigma / math.sqrt(2.0)))
+            assert np.mean(column <= x) == pytest.approx(expected, abs=0.05)
+        assert np.mean(column == 1.0) == pytest.approx(
+            0.5 * (1.0 - math.erf((1.0 - a) / sigma / math.sqrt(2.0))), abs=0.03
+        )
+    correlation = np.corrcoef(arrived[:, :3].T)
+    np.testing.assert_allclose(correlation, np.eye(3), atol=0.1)
+    assert abs(np.corrcoef(arrived[1:, 0], arrived[:-1, 0])[0, 1]) < 0.1  # fresh at every step
+
+
+def test_noise_leaves_the_rest_alone() -> None:
+    noisy_env, plain = TASKS["FetchReachNoise1.5"].make(), TASKS["FetchReach"].make()
+    action = np.array([0.5, -0.5, 0.25, 0.0], np.float32)
+    kept = action.copy()
+    ends = []
+    for seed in (1, 1, 2):
+        first, _ = noisy_env.reset(seed=seed)
+        same, _ = plain.reset(seed=seed)
+        for key, value in first.items():
+            np.testing.assert_array_equal(value, same[key])
+        for _ in range(10):
+            observation, reward, *_ = noisy_env.step(action)
+            distance = np.linalg.norm(observation["achieved_goal"] - first["desired_goal"])
+            assert reward == -float(distance > THRESHOLD)
+        np.testing.assert_array_equal(observation["desired_goal"], first["desired_goal"])
+        np.testing.assert_array_equal(action, kept)
+        ends.append(observation["observation"])
+    np.testing.assert_array_equal(ends[0], ends[1])  # the seed decides on the noise
+    assert np.any(ends[0] != ends[2])
+    noisy_env.close()
+    plain.close()

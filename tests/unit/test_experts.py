@@ -46,12 +46,46 @@ def rollouts(task: Task, noise: float) -> tuple[float, float]:
         ("Reacher", 0.2, 32.5),
         ("FetchPush", 0.0, 28.0),
         ("FetchPush", 0.2, 25.0),
+        ("FetchPick", 0.0, 28.0),
+        ("FetchPick", 0.2, 25.5),
+        ("SawyerReach", 0.0, 33.0),
+        ("SawyerReach", 0.2, 32.5),
+        ("SawyerDoor", 0.0, 32.5),
+        ("SawyerDoor", 0.2, 32.0),
+        ("PointReach", 0.0, 35.0),
+        ("PointReach", 0.2, 34.5),
+        ("PointRooms", 0.0, 34.0),
+        ("PointRooms", 0.2, 33.5),
     ],
 )
 def test_expert_solves_its_task(name: str, noise: float, floor: float) -> None:
     success, mean_return = rollouts(TASKS[name], noise)
     assert success >= 0.9
     assert mean_return >= floor
+
+
+def test_sliding_expert_mostly_hits_the_goal_at_the_noise_of_its_data() -> None:
+    task = TASKS["FetchSlide"]
+    success, mean_return = rollouts(task, task.expert_noise)
+    assert success >= 0.7
+    assert mean_return >= 11.0
+
+
+def test_launch_velocity_is_the_inverse_of_the_sliding_way() -> None:
+    from smore_sweep.experts.fetch_slide import launch_velocity, sliding_way
+
+    rng = np.random.default_rng(0)
+    for velocity in rng.uniform(-1.2, 1.2, (20, 2)) + np.array([2.0, 0.0]):
+        # Nearly: the last centimetres are along the velocity one way, along the way the other.
+        np.testing.assert_allclose(launch_velocity(sliding_way(velocity)), velocity, atol=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 1.5])
+def test_noise_in_the_environment_makes_the_task_harder(noise: float) -> None:
+    task = TASKS[f"FetchReachNoise{noise}"]
+    _, mean_return = rollouts(task, task.expert_noise)
+    low, high = {0.5: (35.5, 38.0), 1.0: (25.0, 30.0), 1.5: (14.0, 20.0)}[noise]
+    assert low <= mean_return <= high
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

@@ -1,0 +1,149 @@
+"""Running at a target velocity: Gymnasium's ``HalfCheetah-v5`` and ``Ant-v5`` as goal environments.
+
+The goal is one number, the forward velocity in m/s, and always the same: 11 for the cheetah, 5 for the ant. The bodies,
+the resets (joints ``+ U(-0.1, 0.1)``, velocities ``+ 0.1 N(0, 1)``) and the ant's health condition are Gymnasium's.
+
+Deviations from the paper's environments, D4RL's ``halfcheetah-*-v2`` and ``ant-*-v2`` on ``mujoco_py``:
+
+* The current ``mujoco`` simulates them, so trajectories agree in distribution only, and seeds give other episodes.
+* The ant's 84 contact forces are zeros. The old ``mujoco_py`` gave zeros there too, in D4RL's v2 data as well: the
+  observation keeps the paper's 111 numbers, and those data fit. It is Gymnasium's observation of 27 and then the zeros.
+* Episodes last 1000 steps at most; the released evaluation can run to 1001.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.envs.mujoco.ant_v5 import AntEnv
+from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
+from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+from gymnasium.spaces import Box, Dict
+from gymnasium.utils import EzPickle
+from gymnasium_robotics.core import GoalEnv
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Observation = dict[str, Array]
+
+THRESHOLD = 0.5  # m/s
+CONTACT_FORCES = 84
+
+
+class _TargetVelocity(MujocoEnv):
+    """What both bodies share. Stands before Gymnasium's class of the body, whose methods it wraps."""
+
+    target: ClassVar[float]
+    """m/s"""
+    velocity: ClassVar[int]
+    """Where the observation holds the forward velocity."""
+
+    def step(  # type: ignore[override]  # the base returns an array, a goal environment a dict
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
+        """Apply the torques for 0.05 s. ``info["is_success"]`` is 1.0 if the velocity is near enough, else 0.0."""
+        observation: Any
+        observation, _, terminated, _, _ = super().step(action)
+        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+        info = {"is_success": float(self._is_success(achieved, desired))}
+        return observation, self.compute_reward(achieved, desired, info), bool(terminated), False, info
+
+    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
+        """The sparse reward of goals of shape (..., 1), of shape (...): -1 beyond the threshold, 0 at it and within."""
+        too_far = _distance(achieved_goal, desired_goal) > THRESHOLD
+        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
+
+    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: reaching the goal is not the end, staying there counts."""
+        return False
+
+    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
+        return False
+
+    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
+        """Whether goals of shape (..., 1) are nearer than the threshold, of shape (...). At it they are not."""
+        return _distance(achieved_goal, desired_goal) < THRESHOLD
+
+    def _get_obs(self) -> Observation:
+        observation: Array = super()._get_obs()  # type: ignore[misc]
+        return {
+            "observation": observation,
+            "achieved_goal": observation[self.velocity : self.velocity + 1].copy(),
+            "desired_goal": np.array([self.target]),
+        }
+
+
+class CheetahTargetVelocity(_TargetVelocity, HalfCheetahEnv, GoalEnv):  # type: ignore[misc]
+    """Run at 11 m/s on two legs in a plane.
+
+    Observation, a dict of float64 arrays:
+
+    * ``observation`` (17,): height (m) and pitch (rad) of the torso, six joint angles (rad), then the velocities of the
+      nine coordinates (m/s, rad/s), of which the first, ``observation[8]``, is forwards;
+    * ``achieved_goal`` (1,): the forward velocity after the step (m/s);
+    * ``desired_goal`` (1,): 11 m/s.
+
+    Action: (6,) float32 in [-1, 1], the torques as fractions of the motors' largest. One step is 0.05 s.
+    Reward: -1 while the velocity is further than 0.5 m/s from the goal, else 0. Success: nearer than 0.5 m/s.
+    The episode never ends of itself.
+    """
+
+    target = 11.0
+    velocity = 8
+
+    def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
+        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        HalfCheetahEnv.__init__(self, render_mode=render_mode, **kwargs)
+        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
+        self.observation_space = _space(17)
+
+
+class AntTargetVelocity(_TargetVelocity, AntEnv, GoalEnv):  # type: ignore[misc]
+    """Run at 5 m/s on four legs.
+
+    Observation, a dict of float64 arrays:
+
+    * ``observation`` (111,): height (m) and quaternion of the torso, eight joint angles (rad), then the velocities of
+      the torso and the joints (m/s, rad/s), of which the first, ``observation[13]``, is forwards (along x), then 84
+      zeros in place of contact forces;
+    * ``achieved_goal`` (1,): the forward velocity after the step (m/s);
+    * ``desired_goal`` (1,): 5 m/s.
+
+    Action: (8,) float32 in [-1, 1], the torques as fractions of the motors' largest. One step is 0.05 s.
+    Reward: -1 while the velocity is further than 0.5 m/s from the goal, else 0. Success: nearer than 0.5 m/s.
+    The episode ends (terminated) when the torso's centre leaves the heights from 0.2 m to 1 m.
+    """
+
+    target = 5.0
+    velocity = 13
+
+    def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
+        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        AntEnv.__init__(self, render_mode=render_mode, include_cfrc_ext_in_observation=False, **kwargs)
+        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
+        self.observation_space = _space(111)
+
+    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Whether the ant's present state is unhealthy, whatever the goals."""
+        return not self.is_healthy
+
+    def _get_obs(self) -> Observation:
+        found = super()._get_obs()
+        return found | {"observation": np.concatenate((found["observation"], np.zeros(CONTACT_FORCES)))}
+
+
+def _space(size: int) -> Dict:
+    """The observation space of goal observations of ``size`` numbers."""
+    return Dict(
+        {
+            name: Box(-np.inf, np.inf, shape=(length,), dtype=np.float64)
+            for name, length in (("observation", size), ("achieved_goal", 1), ("desired_goal", 1))
+        }
+    )
+
+
+def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
+    """The distance in m/s of goals of shape (..., 1), of shape (...)."""
+    return np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)

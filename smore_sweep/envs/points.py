@@ -1,0 +1,171 @@
+"""PointReach and PointRooms: a point that moves in a square, the second time through the openings of four rooms.
+
+They are the baselines' ``Point2DLargeEnv-v1`` and ``Point2D-FourRoom-v1`` (multiworld's ``Point2DEnv`` and
+``Point2DWallEnv`` in the WGCSL code) without pygame: the position is clipped to the square, and a wall projects it to
+its edge. Random numbers come from ``np.random.Generator``, so seeds give other episodes than the original's.
+
+The original's collision rule is kept with its traits. A step collides with a side of a wall when it starts outside that
+side and its *bounding box* meets it, so diagonal steps past a corner are stopped although their straight line would
+miss it. Walls are 1.6 wide in the space of the point's centre and a step is at most 1 along each axis: no step can
+cross one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Dict
+from gymnasium_robotics.core import GoalEnv
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Observation = dict[str, Array]
+Wall = tuple[float, float, float, float]
+"""What the point's centre must stay out of: left, right, bottom, top."""
+
+BOUND = 5.0  # the centre stays in [-BOUND, BOUND]^2
+THRESHOLD = 1.0
+RADIUS = 0.5  # of the point, by which walls are thicker than they look
+HALF_WIDTH = 0.3 + RADIUS
+MIDDLE, DOORPOST, BEYOND = 1.65, 4.45, 6.8  # 0.17, 1.05 and 1.2 BOUND, the half-width added or taken off
+GAP = 0.01  # left between a wall and the point that ran into it
+
+SPANS = ((-BEYOND, -DOORPOST), (-MIDDLE, MIDDLE), (DOORPOST, BEYOND))
+ROOMS: tuple[Wall, ...] = (
+    *((low, high, -HALF_WIDTH, HALF_WIDTH) for low, high in SPANS),
+    *((-HALF_WIDTH, HALF_WIDTH, low, high) for low, high in reversed(SPANS)),
+)
+"""A horizontal and a vertical band, each with two openings, in the original's order."""
+
+WHITE, PALE, GREY, GREEN, BLUE = (255, 255, 255), (230, 230, 230), (140, 140, 140), (120, 200, 120), (40, 80, 200)
+
+
+class PointReach(GoalEnv):  # type: ignore[misc]
+    """Move a point to a goal in the square [-5, 5]^2.
+
+    Observation, a dict of float64 arrays (2,): ``observation`` and ``achieved_goal`` are the position, ``desired_goal``
+    is the goal. Action: (2,) float32 in [-1, 1], added to the position. Reward: -1 while the point is further than 1
+    from the goal, else 0. Success: nearer than 1. Reset: goal and position uniform outside walls. The episode never
+    ends of itself.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+    walls: ClassVar[tuple[Wall, ...]] = ()
+
+    def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
+        """``width`` and ``height`` are those of pictures, in pixels."""
+        self.render_mode = render_mode
+        self._pixels = height, width
+        position = Box(-BOUND, BOUND, (2,), np.float64)
+        self.observation_space = Dict(observation=position, achieved_goal=position, desired_goal=position)
+        self.action_space = Box(-1.0, 1.0, (2,), np.float32)
+        self._position = (0.0, 0.0)
+        self._goal = np.zeros(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """A new goal, then a new position, each uniform over what is not inside a wall."""
+        super().reset(seed=seed)
+        self._goal = np.array(self._free_place())
+        self._position = self._free_place()
+        return self._observation(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
+        """Move by the action, as far as walls allow. ``info["is_success"]`` is 1.0 if the point is now near enough."""
+        x, y = self._position
+        by_x, by_y = (min(max(float(part), -1.0), 1.0) for part in action)
+        x, y = move(x, y, x + by_x, y + by_y, self.walls)
+        self._position = (min(max(x, -BOUND), BOUND), min(max(y, -BOUND), BOUND))
+        observation = self._observation()
+        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+        info = {"is_success": float(self._is_success(achieved, desired))}
+        return observation, self.compute_reward(achieved, desired, info), False, False, info
+
+    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
+        """The sparse reward of goals of shape (..., 2), of shape (...): -1 beyond the threshold, 0 at it and within."""
+        too_far = _distance(achieved_goal, desired_goal) > THRESHOLD
+        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
+
+    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: reaching the goal is not the end, staying there counts."""
+        return False
+
+    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
+        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
+        return False
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """A picture ``[height, width, 3]``: goal, walls as thick as they look, and the point (a disc of radius 0.5)."""
+        if self.render_mode is None:
+            return None
+        edge = BOUND + RADIUS
+        across, down = (
+            (np.arange(count) - 0.5 * (count - 1)) * 2.0 * edge / min(self._pixels) for count in reversed(self._pixels)
+        )
+        x, y = across[None], -down[:, None]
+        image = np.full((*self._pixels, 3), WHITE, np.uint8)
+        image[(x - self._goal[0]) ** 2 + (y - self._goal[1]) ** 2 < THRESHOLD**2] = GREEN
+        for left, right, bottom, top in self.walls:
+            inside_x, inside_y = (x > left + RADIUS) & (x < right - RADIUS), (y > bottom + RADIUS) & (y < top - RADIUS)
+            image[inside_x & inside_y] = GREY
+        image[(x - self._position[0]) ** 2 + (y - self._position[1]) ** 2 < RADIUS**2] = BLUE
+        image[np.maximum(np.abs(x), np.abs(y)) > edge] = PALE
+        return image
+
+    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
+        """Whether goals of shape (..., 2) are nearer than the threshold, of shape (...). At it they are not."""
+        return _distance(achieved_goal, desired_goal) < THRESHOLD
+
+    def _free_place(self) -> tuple[float, float]:
+        while True:
+            x, y = self.np_random.uniform(-BOUND, BOUND, 2).tolist()
+            if not inside(x, y, self.walls):
+                return x, y
+
+    def _observation(self) -> Observation:
+        position = np.array(self._position)
+        return {"observation": position, "achieved_goal": position.copy(), "desired_goal": self._goal.copy()}
+
+
+class PointRooms(PointReach):
+    """PointReach in four rooms. Neighbouring rooms are joined by an opening of width 2.8."""
+
+    walls = ROOMS
+
+
+def inside(x: float, y: float, walls: tuple[Wall, ...]) -> bool:
+    """Whether a point's centre is inside a wall (its edge is not)."""
+    return any(left < x < right and bottom < y < top for left, right, bottom, top in walls)
+
+
+def move(x: float, y: float, to_x: float, to_y: float, walls: tuple[Wall, ...]) -> tuple[float, float]:
+    """Where a step from ``(x, y)`` towards ``(to_x, to_y)`` ends. The walls stop it one after the other; if they change
+    both coordinates, they do so once more in reverse order, which may catch the point on one wall only."""
+    stopped = _stop(x, y, to_x, to_y, walls)
+    if stopped[0] != to_x and stopped[1] != to_y:
+        stopped = _stop(x, y, to_x, to_y, walls[::-1])
+    return stopped
+
+
+def _stop(x: float, y: float, to_x: float, to_y: float, walls: tuple[Wall, ...]) -> tuple[float, float]:
+    for left, right, bottom, top in walls:
+        over_x = min(x, to_x) <= right and max(x, to_x) >= left
+        over_y = min(y, to_y) <= top and max(y, to_y) >= bottom
+        if over_x and over_y:
+            if y >= top >= to_y:
+                to_y = top + GAP
+            elif y <= bottom <= to_y:
+                to_y = bottom - GAP
+            if x >= right >= to_x:
+                to_x = right + GAP
+            elif x <= left <= to_x:
+                to_x = left - GAP
+    return to_x, to_y
+
+
+def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
+    """The Euclidean distance of goals of shape (..., 2), of shape (...)."""
+    difference = np.asarray(achieved_goal) - np.asarray(desired_goal)
+    return np.hypot(difference[..., 0], difference[..., 1])

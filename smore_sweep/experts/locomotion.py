@@ -1,0 +1,60 @@
+"""The policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.train_locomotion`.
+
+They were trained to run as fast as the target, not to hold it. Each shipped file ``policies/NAME.npz`` holds a
+deterministic policy (``weight0, bias0, ...``, float32; ReLU between the layers, tanh at the end) and ``recipe``, JSON
+text that says how, how long and with which versions it was trained and how fast it ran.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Observation = dict[str, NDArray[np.float64]]
+Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def run_cheetah(observation: Observation) -> NDArray[np.float32]:
+    """The cheetah's expert: torques (6,) for the dict of ``smore/CheetahTargetVelocity-v0``."""
+    return _act("cheetah-expert", observation)
+
+
+def jog_cheetah(observation: Observation) -> NDArray[np.float32]:
+    """The cheetah's medium policy, with about a third of the expert's return: an early checkpoint of its training."""
+    return _act("cheetah-medium", observation)
+
+
+def run_ant(observation: Observation) -> NDArray[np.float32]:
+    """The ant's expert: torques (8,) for the dict of ``smore/AntTargetVelocity-v0``."""
+    return _act("ant-expert", observation)
+
+
+def jog_ant(observation: Observation) -> NDArray[np.float32]:
+    """The ant's medium policy, with about a third of the expert's return: an early checkpoint of its training."""
+    return _act("ant-medium", observation)
+
+
+@lru_cache
+def load(name: str) -> tuple[list[Layer], dict[str, Any]]:
+    """The layers (weight ``[in, out]``, bias ``[out]``) and the recipe of a shipped policy."""
+    path = resources.files("smore_sweep.experts") / "policies" / f"{name}.npz"
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        count = sum(key.startswith("weight") for key in arrays)
+        layers = [(arrays[f"weight{i}"], arrays[f"bias{i}"]) for i in range(count)]
+        return layers, json.loads(str(arrays["recipe"]))
+
+
+def _act(name: str, observation: Observation) -> NDArray[np.float32]:
+    layers, _ = load(name)
+    inputs = len(layers[0][0])  # fewer than the ant's observation, whose rest is zeros
+    x = observation["observation"][:inputs].astype(np.float32)
+    for weight, bias in layers[:-1]:
+        x = np.maximum(x @ weight + bias, 0.0)
+    weight, bias = layers[-1]
+    action: NDArray[np.float32] = np.tanh(x @ weight + bias)
+    return action

@@ -1,0 +1,58 @@
+"""Minari's HDF5 layout: one group an episode, with its observations, actions, rewards and ends.
+
+Written here rather than by Minari, which stores every array in chunks that can grow: that takes four times as long and
+two and a half times the bytes. Minari reads both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5g, h5s, h5t
+from numpy.typing import NDArray
+
+from smore_sweep.episodes import Episodes
+
+
+def write(path: Path, episodes: Episodes, rewards: NDArray[np.float32], seeds: Sequence[int] | None) -> None:
+    """Write a new file. ``rewards`` ``[N, T]``; ``seeds``: one an episode, if they were made from seeds.
+
+    HDF5's low-level calls, because an episode has eight small arrays and each high-level call costs 0.2 ms more."""
+    steps = episodes.actions.shape[1]
+    number, scalar = h5t.py_create(np.dtype(np.int64)), h5s.create(h5s.SCALAR)
+
+    def add(group: h5g.GroupID, name: bytes, array: NDArray[np.generic]) -> None:
+        array = np.ascontiguousarray(array)
+        kind = h5t.py_create(array.dtype, logical=True)
+        h5d.create(group, name, kind, h5s.create_simple(array.shape)).write(h5s.ALL, h5s.ALL, array)
+
+    never, at_the_end = np.zeros(steps, bool), np.arange(steps) == steps - 1
+    with h5py.File(path, "w") as file:
+        for i in range(len(episodes)):
+            group = h5g.create(file.id, b"episode_%d" % i)
+            facts = {b"id": i, b"total_steps": steps} | ({b"seed": seeds[i]} if seeds else {})
+            for name, value in facts.items():
+                h5a.create(group, name, number, scalar).write(np.asarray(value, np.int64))
+            observations = h5g.create(group, b"observations")
+            add(observations, b"observation", episodes.observations[i])
+            add(observations, b"achieved_goal", episodes.achieved_goals[i])
+            add(observations, b"desired_goal", np.tile(episodes.desired_goals[i], (steps + 1, 1)))
+            add(group, b"actions", episodes.actions[i])
+            add(group, b"rewards", rewards[i])
+            add(group, b"terminations", never)
+            add(group, b"truncations", at_the_end)
+
+
+def read(path: Path, count: int) -> Episodes:
+    """The first ``count`` episodes of a file. Raises OSError, KeyError or ValueError if it is damaged."""
+    with h5py.File(path, "r") as file:
+        groups = [file[f"episode_{i}"] for i in range(count)]
+        return Episodes(
+            np.stack([group["observations/observation"][()] for group in groups]),
+            np.stack([group["actions"][()] for group in groups]),
+            np.stack([group["observations/achieved_goal"][()] for group in groups]),
+            np.stack([group["observations/desired_goal"][0] for group in groups]),
+        )
