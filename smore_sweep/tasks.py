@@ -105,6 +105,15 @@ TASKS: dict[str, Task] = {
             )
             for sigma in (0.5, 1.0, 1.5)
         ),
+        Task(
+            "HandReach",
+            "smore/HandReach-v0",
+            Sizes(63, 15, 20),
+            0.01,
+            "smore_sweep.experts.hand:reach",
+            1.5,
+            expert_noise=0.05,  # all fingertips together may be 1 cm off: see the expert
+        ),
         Task("SawyerReach", "smore/SawyerReach-v0", Sizes(3, 3, 3), 0.06, "smore_sweep.experts.sawyer:reach", 0.2),
         Task(
             "SawyerDoor",
@@ -126,7 +135,7 @@ TASKS: dict[str, Task] = {
             0.2,
             horizon=1000,
             medium="smore_sweep.experts.locomotion:jog_cheetah",
-            expert_noise=0.1,
+            expert_noise=0.0,
         ),
         Task(
             "CheetahTgtVel-r-e",
@@ -136,7 +145,7 @@ TASKS: dict[str, Task] = {
             "smore_sweep.experts.locomotion:run_cheetah",
             0.2,
             horizon=1000,
-            expert_noise=0.1,
+            expert_noise=0.0,
         ),
         Task(
             "AntTgtVel-m-e",
@@ -147,7 +156,7 @@ TASKS: dict[str, Task] = {
             0.7,
             horizon=1000,
             medium="smore_sweep.experts.locomotion:jog_ant",
-            expert_noise=0.1,
+            expert_noise=0.0,
         ),
         Task(
             "AntTgtVel-r-e",
@@ -157,7 +166,7 @@ TASKS: dict[str, Task] = {
             "smore_sweep.experts.locomotion:run_ant",
             0.7,
             horizon=1000,
-            expert_noise=0.1,
+            expert_noise=0.0,
         ),
     )
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -78,10 +79,12 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
         options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
     else:
         os.environ.update(ENVIRONMENT)  # inherited by the workers, which Ray can then start ahead of their use
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SpecError(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put handlers of its own in its place, which end the process
     try:
         resources = ray.cluster_resources()
         cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))

@@ -41,7 +41,7 @@ DISCOUNT, TARGET_RATE, LEARNING_RATE = 0.98, 0.01, 1e-3
 TEMPERATURE = 0.1  # at the start
 ENVIRONMENTS = 8
 WARM_UP = 10_000  # uniformly random steps before the first update
-EVALUATE, CHECKPOINT, EPISODES = 24_000, 96_000, 3  # steps, steps, episodes of an evaluation
+EVALUATE, EPISODES = 24_000, 3  # steps from one evaluation and checkpoint to the next, its episodes
 CONTROL_COST, HEALTHY = 0.05, 0.2
 REWARD_SCALE = 0.1  # normalised layers with small output weights learn small values sooner
 
@@ -269,7 +269,6 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             export(learner, recipe, folder / f"policy-{learner.steps}.npz")
             pd.DataFrame(learner.curve).to_csv(folder / "curve.partial", index=False, float_format="%.6g")
             (folder / "curve.partial").replace(folder / "curve.csv")
-        if learner.steps % CHECKPOINT == 0:
             learner.save(checkpoint)
 
 

@@ -53,17 +53,18 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
     done_before = {planned.run_id for planned in RUNS if record.state(tmp_path, planned.run_id) == record.DONE}
     assert len(done_before) < len(RUNS)
     times = {run_id: (tmp_path / "runs" / run_id / "done.npz").stat().st_mtime_ns for run_id in done_before}
-    behind = partial_runs(tmp_path)
 
-    # The same command again goes on; Ctrl-C ends it with a clean message.
-    with driver(tmp_path) as process:
-        wait_for(lambda: partial_runs(tmp_path) != behind, process)
-        os.killpg(process.pid, signal.SIGINT)
-        code, output = finish(process)
-    assert code == 130, output
-    assert "Interrupted" in output
-    assert "Traceback" not in output
-    assert "RUNNING" not in {status for _, status in mlflow_runs(tmp_path)}
+    # The same command again goes on; Ctrl-C ends it with a clean message, and so does SIGTERM, the cluster's way.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        behind = partial_runs(tmp_path)
+        with driver(tmp_path) as process:
+            wait_for(lambda behind=behind: partial_runs(tmp_path) != behind, process)  # type: ignore[misc]
+            (os.killpg if name == signal.SIGINT else os.kill)(process.pid, name)
+            code, output = finish(process)
+        assert code == 130, output
+        assert "Interrupted" in output
+        assert "Traceback" not in output
+        assert "RUNNING" not in {status for _, status in mlflow_runs(tmp_path)}
 
     code, output = run(tmp_path)
     assert code == 0, output

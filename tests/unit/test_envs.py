@@ -188,7 +188,9 @@ def test_environment_is_bitwise_that_of_gymnasium_robotics(name: str, original: 
     theirs.close()
 
 
-@pytest.mark.parametrize("name", ["FetchReach", "FetchPush", "FetchPick", "FetchSlide", "FetchReachNoise1.0", "HandReach"])
+@pytest.mark.parametrize(
+    "name", ["FetchReach", "FetchPush", "FetchPick", "FetchSlide", "FetchReachNoise1.0", "HandReach"]
+)
 def test_robot_can_be_copied_and_pickled(name: str) -> None:
     env = TASKS[name].make()
     action = np.full(TASKS[name].sizes.action, 0.5, np.float32)

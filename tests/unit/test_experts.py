@@ -80,6 +80,47 @@ def test_launch_velocity_is_the_inverse_of_the_sliding_way() -> None:
         np.testing.assert_allclose(launch_velocity(sliding_way(velocity)), velocity, atol=0.02)
 
 
+@pytest.mark.parametrize(("noise", "success_floor", "floor"), [(0.0, 0.75, 28.0), (0.05, 0.6, 25.0)])
+def test_hand_expert_mostly_reaches_the_goal(noise: float, success_floor: float, floor: float) -> None:
+    success, mean_return = rollouts(TASKS["HandReach"], noise)
+    assert success >= success_floor
+    assert mean_return >= floor
+
+
+def test_hand_expert_knows_the_joints_and_the_goals_of_its_environment() -> None:
+    from smore_sweep.experts import hand
+
+    env: Any = TASKS["HandReach"].make().unwrapped
+    np.testing.assert_array_equal(hand.RANGES, env.model.actuator_ctrlrange)
+    joints = [env.model.joint(i).name for i in hand.ACTUATED]
+    actuators = [env.model.actuator(i).name for i in range(env.model.nu)]
+    assert [name.replace(":A_", ":") for name in actuators] == joints
+    met, thumbs = [], []
+    for seed in range(100):
+        goal = env.reset(seed=seed)[0]["desired_goal"]
+        moved = np.any((goal != env.initial_goal).reshape(5, 3), axis=1)  # thumb and finger, or none
+        met.append(hand.posture(goal))
+        assert moved.tolist() == [met[-1] < 4 and finger in (met[-1], 4) for finger in range(5)]
+        if met[-1] < 4:
+            thumbs.append(goal[12:])
+    assert set(met) == set(range(5))
+    np.testing.assert_allclose(np.mean(thumbs, axis=0), hand.CENTRE, atol=0.3 * hand.SPREAD)
+    np.testing.assert_allclose(np.std(thumbs, axis=0), hand.SPREAD, rtol=0.3)
+
+
+def test_hand_fit_brings_the_fingertips_nearer_to_their_goals() -> None:
+    from smore_sweep.envs.hand import HandReach
+    from smore_sweep.experts import fit_hand
+
+    env = HandReach()
+    env.reset(seed=0)
+    goal, start, gains = fit_hand.sample(env, 4, 1), fit_hand.constant(fit_hand.resting(env)), np.zeros((15, 20))
+    before = fit_hand.mean_cost(env, 4, goal, start, gains, 0.01)
+    _, after = fit_hand.fit(env, 4, goal, start, gains, 0.01, 1)
+    assert before > 1e-3  # gravity and friction
+    assert after < 0.1 * before
+
+
 @pytest.mark.parametrize("noise", [0.5, 1.0, 1.5])
 def test_noise_in_the_environment_makes_the_task_harder(noise: float) -> None:
     task = TASKS[f"FetchReachNoise{noise}"]
@@ -93,8 +134,9 @@ def test_expert_is_a_pure_function(name: str) -> None:
     task = TASKS[name]
     env, expert = task.make(), task.policy("expert")
     assert expert is not None
+    observation: Any
+    seen = []
     for seed in range(5):
-        observation: Any
         observation, _ = env.reset(seed=seed)
         before = copy.deepcopy(observation)
         first, second = expert(observation), expert(observation)
@@ -103,6 +145,9 @@ def test_expert_is_a_pure_function(name: str) -> None:
         np.testing.assert_array_equal(first, second)
         for key, value in observation.items():
             np.testing.assert_array_equal(value, before[key])
+        seen.append((observation, first))
+    for observation, first in seen:  # other observations in between change nothing
+        np.testing.assert_array_equal(expert(observation), first)
     env.close()
 
 

@@ -219,7 +219,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "CAPACITY": 600,
         "WARM_UP": 256,
         "EVALUATE": 512,
-        "CHECKPOINT": 512,
         "EPISODES": 1,
     }
     for name, value in small.items():
