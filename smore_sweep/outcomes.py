@@ -21,8 +21,8 @@ class Outcomes:
     distances: NDArray[np.float32]
 
     def summary(self) -> dict[str, float]:
-        """``return99``, ``return98``, ``return999``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0, for
-        discounts of 0.99, 0.98 and 0.999 (the paper's for locomotion, whose episodes are long);
+        """``return99``, ``return98``, ``return999``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0,
+        for discounts of 0.99, 0.98 and 0.999 (the paper's for locomotion, whose episodes are long);
         ``success``: share of episodes that succeed after the last action; ``final_distance``: mean distance then."""
         return {
             "return99": discounted_return(self.reached, 0.99),

@@ -36,7 +36,7 @@ Deviations, for all variants:
   differ from it only by a lag of one optimiser step in ``M``.
 * Inputs are normalised by default. The paper does not say; the release leaves it off by default.
 * Twin score, its target, LayerNorm on ``M`` and the clip at 100 are the release's; the paper does not mention them.
-* ``moved_share`` is ours, for tasks in which most hindsight goals are reached from the start: see docs/fetchpush.md.
+* ``moved_share`` is ours, for tasks in which most hindsight goals are reached from the start.
 * Two hidden layers of 256 are Table 4's; the release uses three (``hidden_layers=3``). The cosine decay of Table 4 is
   applied to the policy, as the release does.
 """

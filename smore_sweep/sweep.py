@@ -40,6 +40,7 @@ def missing_episodes(plan: Plan) -> dict[tuple[str, str], int]:
         if have < count and plan.source != GENERATED:
             raise data.too_few(*pool, have, count, plan.source)
         if have < count:
+            task(pool[0]).policy(pool[1])  # refuses a pool that cannot be made
             missing[pool] = count - have
     return missing
 

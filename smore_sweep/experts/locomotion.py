@@ -1,9 +1,13 @@
 """The policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.train_locomotion`.
 
 They were trained to run as fast as the target, not to hold it. D4RL's policies acted stochastically; these act as they
-are in the data as well (``expert_noise`` 0), because noise of 0.1 on its actions slows the cheetah by 0.6 m/s. Each shipped file ``policies/NAME.npz`` holds a
-deterministic policy (``weight0, bias0, ...``, float32; ReLU between the layers, tanh at the end) and ``recipe``, JSON
-text that says how, how long and with which versions it was trained and how fast it ran.
+are in the data as well (``expert_noise`` 0), because noise of 0.1 on its actions slows the cheetah by 0.6 m/s. Each
+shipped file ``policies/NAME.npz`` holds a deterministic policy (``weight0, bias0, ...``, float32; ReLU between the
+layers, tanh at the end) and ``recipe``, JSON text that says how, how long and with which versions it was trained and
+how fast it ran; ``policies/cheetah-curve.csv`` is the learning curve.
+
+The cheetah's expert runs at 8.9 m/s, with 7% of its steps within 0.5 m/s of the target of 11: 700,000 steps and 34
+minutes of one core, still rising. There is none for the ant yet.
 """
 
 from __future__ import annotations
@@ -30,16 +34,6 @@ def jog_cheetah(observation: Observation) -> NDArray[np.float32]:
     return _act("cheetah-medium", observation)
 
 
-def run_ant(observation: Observation) -> NDArray[np.float32]:
-    """The ant's expert: torques (8,) for the dict of ``smore/AntTargetVelocity-v0``."""
-    return _act("ant-expert", observation)
-
-
-def jog_ant(observation: Observation) -> NDArray[np.float32]:
-    """The ant's medium policy, with about a third of the expert's return: an early checkpoint of its training."""
-    return _act("ant-medium", observation)
-
-
 @lru_cache
 def load(name: str) -> tuple[list[Layer], dict[str, Any]]:
     """The layers (weight ``[in, out]``, bias ``[out]``) and the recipe of a shipped policy."""
@@ -52,8 +46,7 @@ def load(name: str) -> tuple[list[Layer], dict[str, Any]]:
 
 def _act(name: str, observation: Observation) -> NDArray[np.float32]:
     layers, _ = load(name)
-    inputs = len(layers[0][0])  # fewer than the ant's observation, whose rest is zeros
-    x = observation["observation"][:inputs].astype(np.float32)
+    x = observation["observation"].astype(np.float32)
     for weight, bias in layers[:-1]:
         x = np.maximum(x @ weight + bias, 0.0)
     weight, bias = layers[-1]

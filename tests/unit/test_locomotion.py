@@ -17,6 +17,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from smore_sweep.experts import locomotion, train_locomotion
+from smore_sweep.method import SpecError
 from smore_sweep.tasks import TASKS
 
 CHEETAH, ANT = "CheetahTgtVel-m-e", "AntTgtVel-m-e"
@@ -164,47 +165,39 @@ def test_environments_can_be_copied_and_pickled(name: str) -> None:
         assert other.observation_space == env.observation_space
 
 
-@each
-def test_expert_outruns_medium_outruns_random(name: str) -> None:
-    expert, medium, random = (speed(name, policy, seed=0) for policy in ("expert", "medium", "random"))
+def test_expert_outruns_medium_outruns_random() -> None:
+    expert, medium, random = (speed(CHEETAH, policy, seed=0) for policy in ("expert", "medium", "random"))
     assert random + 0.5 < medium < expert - 0.5
 
 
-@pytest.mark.parametrize(("name", "floor"), [(CHEETAH, 4.0), (ANT, 1.0)])
-def test_the_expert_runs(name: str, floor: float) -> None:
-    assert min(speed(name, "expert", seed) for seed in (1, 2)) > floor
+def test_the_expert_runs() -> None:
+    assert min(speed(CHEETAH, "expert", seed) for seed in (1, 2)) > 8.0
+
+
+def test_the_ant_has_no_policies_yet() -> None:
+    with pytest.raises(SpecError, match="AntTgtVel-m-e has no medium policy to make data with; bring some in: "):
+        TASKS["AntTgtVel-m-e"].policy("medium")
 
 
 def test_random_expert_and_medium_expert_share_the_expert() -> None:
+    medium, random = TASKS["CheetahTgtVel-m-e"], TASKS["CheetahTgtVel-r-e"]
+    assert medium.policy("expert") is random.policy("expert")
     for body in ("Cheetah", "Ant"):
-        medium, random = TASKS[f"{body}TgtVel-m-e"], TASKS[f"{body}TgtVel-r-e"]
-        assert medium.policy("expert") is random.policy("expert")
-        assert (medium.suboptimal, random.suboptimal) == ("medium", "random")
+        mixed_with = [TASKS[f"{body}TgtVel-{kind}"].suboptimal for kind in ("m-e", "r-e")]
+        assert mixed_with == ["medium", "random"]
 
 
 def test_shipped_policies_load_without_pickle_and_say_how_they_were_trained() -> None:
-    for name, (env_id, inputs, outputs) in {
-        "cheetah": ("HalfCheetah-v5", 17, 6),
-        "ant": ("Ant-v5", 27, 8),
-    }.items():
-        for rank in ("expert", "medium"):
-            layers, recipe = locomotion.load(f"{name}-{rank}")  # np.load refuses pickles there
-            assert recipe["environment"] == env_id
-            assert {"seed", "steps", "updates", "speed", "return", "gymnasium", "mujoco", "torch"} <= set(recipe)
-            widths = [len(weight) for weight, _ in layers] + [outputs]
-            assert widths[0] == inputs
-            for (weight, bias), (fan_in, fan_out) in zip(layers, itertools.pairwise(widths), strict=True):
-                assert weight.shape == (fan_in, fan_out)
-                assert bias.shape == (fan_out,)
-                assert weight.dtype == bias.dtype == np.float32
-
-
-def test_the_ants_policy_does_not_look_at_contact_forces() -> None:
-    state = np.random.default_rng(0).standard_normal(111)
-    touched = state.copy()
-    touched[27:] += 1.0
-    first, second = (locomotion.run_ant({"observation": seen}) for seen in (state, touched))
-    np.testing.assert_array_equal(first, second)
+    for rank in ("expert", "medium"):
+        layers, recipe = locomotion.load(f"cheetah-{rank}")  # np.load refuses pickles there
+        assert recipe["environment"] == "HalfCheetah-v5"
+        assert {"seed", "steps", "updates", "speed", "return", "gymnasium", "mujoco", "torch"} <= set(recipe)
+        widths = [len(weight) for weight, _ in layers] + [6]
+        assert widths[0] == 17
+        for (weight, bias), (fan_in, fan_out) in zip(layers, itertools.pairwise(widths), strict=True):
+            assert weight.shape == (fan_in, fan_out)
+            assert bias.shape == (fan_out,)
+            assert weight.dtype == bias.dtype == np.float32
 
 
 # --- training ---
