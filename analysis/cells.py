@@ -41,6 +41,7 @@ class Metric:
 METRICS = {
     "return99": Metric("Discounted return (0.99)", True, 2, True, 0.99),
     "return98": Metric("Discounted return (0.98)", True, 2, True, 0.98),
+    "return999": Metric("Discounted return (0.999)", True, 2, True, 0.999),
     "success": Metric("Success rate after the last step", True, 2, True),
     "final_distance": Metric("Final distance to the goal", False, 3, False),  # each task has units of its own
 }

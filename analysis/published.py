@@ -12,7 +12,11 @@ import pandas as pd
 
 _CSV = Path(__file__).parent / "paper" / "all_results_long.csv"
 _RETURNS = ("1", "2", "6", "7", "8", "14")  # 10%; 5, 2.5 and 1% of SMORe and GoFAR; the same of the others; 0%
-_TABLES = {"return98": _RETURNS, "return99": _RETURNS, "success": ("10",), "final_distance": ("11",)}
+_TABLES = {
+    **dict.fromkeys(("return98", "return99", "return999"), _RETURNS),
+    "success": ("10",),
+    "final_distance": ("11",),
+}
 
 
 def published(table: str) -> pd.DataFrame:
@@ -33,7 +37,7 @@ def cell(table: str, task: str, method: str, expert_share: float) -> tuple[float
 
 def beside(metric: str, task: str, method: str, expert_share: float) -> tuple[float, float] | None:
     """The printed ``(mean, std)`` to show beside our own value of ``metric``, or None. The paper prints one kind of
-    return and does not state its discount, so the same cell stands beside both of ours."""
+    return and does not state its discount, so the same cell stands beside each of ours."""
     found = (cell(table, task, method, expert_share) for table in _TABLES[metric])
     return next((value for value in found if value is not None), None)
 

@@ -283,7 +283,7 @@ def test_other_formats_are_printed(sweeps: Path, capsys: pytest.CaptureFixture[s
     [
         (
             ["--metric", "return"],
-            "there is no metric 'return'; the valid ones are: return99, return98, success, final_",
+            "there is no metric 'return'; the valid ones are: return99, return98, return999, success, final_",
         ),
         (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal\n"),
         (["--source", "the web"], "source 'the web' is not valid; use lower-case letters, digits, - and _\n"),
