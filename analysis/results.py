@@ -17,7 +17,7 @@ def load(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
     """One row per run: what it is, its budget, its status, and the metrics of :class:`smore_sweep.outcomes.Outcomes`
     after its last update (NaN unless done)."""
     names = labels(runs)
-    return pd.DataFrame([_row(run, names[run.method], results) for run in runs])
+    return pd.DataFrame([_row(run, names[run.named], results) for run in runs])
 
 
 def _row(run: RunSpec, label: str, results: Path) -> dict[str, object]:

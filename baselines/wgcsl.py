@@ -40,7 +40,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -92,6 +92,9 @@ class WGCSL(Method):
         for name in ("critic_her_ratio", "baw_delta"):
             if self.variant != "release" and name in self.changed():
                 raise SpecError(f"WGCSL: variant {self.variant!r} has no {name}; only 'release' has")
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return {"baw_delta": BAW_DELTA[task]} if self.variant == "release" and task in BAW_DELTA else {}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers

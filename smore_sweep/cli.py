@@ -266,19 +266,21 @@ def _train(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from smore_sweep.catalogue import configure, find_method
-    from smore_sweep.plan import budget_of
+    from smore_sweep.plan import scale_of
     from smore_sweep.single import train_one
     from smore_sweep.spec import RunSpec
 
     settings = dict(_setting(text) for text in options.settings)
     changes = {name: getattr(options, name) for name in ("updates", "episodes", "batch_size")}
+    scale, declared = scale_of(options.task, options.scale), configure(find_method(options.method), settings)
     run = RunSpec(
-        method=configure(find_method(options.method), settings),
+        method=scale.configure(declared, options.task, varied=settings),
+        declared=declared,
         task=options.task,
         expert_share=options.expert_share,
         seed=options.seed,
         scale=options.scale,
-        budget=replace(budget_of(options.task, options.scale), **{k: v for k, v in changes.items() if v is not None}),
+        budget=replace(scale.budget_of(options.task), **{k: v for k, v in changes.items() if v is not None}),
         source=options.source,
     )
     return train_one(run, options.results)

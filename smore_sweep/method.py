@@ -124,6 +124,11 @@ class Method:
         declared = knobs(type(self))
         return {k: v for k, v in self.fields().items() if v != declared[k].metadata["knob"].before}
 
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        """Knobs that the method's paper sets by task, with their values for this one. A sweep uses them for the knobs
+        that it leaves alone; a configuration that was changed or varied in such a knob keeps its own value."""
+        return {}
+
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         """The networks that are trained, by name. ``sizes`` are the task's dimensions."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from smore_sweep import record
 from smore_sweep.method import SpecError
-from smore_sweep.spec import GENERATED, Budget, RunSpec, Scale, Stack, Sweep, labels
+from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep, labels
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
@@ -47,7 +47,7 @@ class Plan:
         names = labels(self.runs)
         cells: dict[tuple[str, str, float], list[RunSpec]] = defaultdict(list)
         for run in self.runs:
-            cells[run.task, names[run.method], run.expert_share].append(run)
+            cells[run.task, names[run.named], run.expert_share].append(run)
         return [(*key, Counter(self.states[run.run_id] for run in runs), runs[0]) for key, runs in cells.items()]
 
     def pools(self) -> dict[tuple[str, str], int]:
@@ -83,15 +83,15 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
     return pools(run for sweep in at_scale for run in sweep.expand(scale, seeds=1, tasks=[name]))
 
 
-def budget_of(name: str, scale: str) -> Budget:
-    """What a run of a task may use at a scale: as much as in the sweeps, so that a single run is one of theirs.
+def scale_of(name: str, scale: str) -> Scale:
+    """A task's scale as the sweeps have it, so that a single run is one of theirs.
 
     Raises :class:`SpecError` for an unknown task or scale."""
     task(name)
     scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(name)
     if scale not in scales:
         raise SpecError(f"unknown scale {scale!r}; the scales are: {', '.join(scales)}")
-    return scales[scale].budget_of(name)
+    return scales[scale]
 
 
 def sweep_names() -> list[str]:

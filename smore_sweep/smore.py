@@ -45,7 +45,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -69,6 +70,13 @@ RATIO_EDGE = {
 }
 """Where ``f*'(y)`` reaches ``MAX_RATIO``."""
 
+EXPECTILE: Mapping[str, float] = MappingProxyType(
+    dict.fromkeys(("FetchReach", "FetchPick", "FetchPush", "FetchSlide", "SawyerReach", "SawyerDoor"), 0.8)
+    | dict.fromkeys(("FetchReachNoise0.5", "FetchReachNoise1.0", "FetchReachNoise1.5"), 0.8)
+    | dict.fromkeys(("HandReach", "CheetahTgtVel-m-e", "CheetahTgtVel-r-e", "AntTgtVel-m-e", "AntTgtVel-r-e"), 0.7)
+)
+"""Appendix C: by family. The paper is silent on Reacher, which keeps the default."""
+
 STABLE_REWARD = -2.0
 RELEASE_LINEAR = 1e-4
 RELEASE_QUADRATIC = 1e-6
@@ -85,7 +93,7 @@ class SMORe(Method):
     divergence: str = knob("the f of variant 'paper' (Table 3)", default="pearson", choices=DIVERGENCES)
     beta: float = knob("mixture ratio of q and rho", default=0.5, above=0.0, high=1.0, stackable=True)
     expectile: float = knob(
-        "expectile of M (0.8 Fetch, Sawyer; 0.7 others)", default=0.8, above=0.0, high=0.999, stackable=True
+        "expectile of M (EXPECTILE has it by task)", default=0.8, above=0.0, high=0.999, stackable=True
     )
     temperature: float = knob("alpha: inverse temperature of the policy weights", default=3.0, low=0.0, stackable=True)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
@@ -114,6 +122,9 @@ class SMORe(Method):
                 raise SpecError(f"SMORe: extraction = {self.extraction!r} has no {name}; only {needed!r} has")
         if self.divergence != "pearson" and self.variant != "paper":
             raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return {"expectile": EXPECTILE[task]} if task in EXPECTILE else {}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -62,6 +62,9 @@ class RunSpec:
     scale: str
     budget: Budget
     source: str = GENERATED
+    declared: Method | None = field(default=None, compare=False)
+    """The configuration as its sweep declared it, before what depends on task and scale: what names the run. It is no
+    part of the run's content."""
 
     def __post_init__(self) -> None:
         share: object = self.expert_share
@@ -109,9 +112,14 @@ class RunSpec:
         return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share")})
 
     @property
+    def named(self) -> Method:
+        """The configuration that gives the run its name."""
+        return self.declared or self.method
+
+    @property
     def title(self) -> str:
         """For people: ``SMORe · FetchReach · 5% · s3``, and where the data are from if they are not our own."""
-        own = f"{self.method.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
+        own = f"{self.named.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
         return own if self.source == GENERATED else f"{own} · {self.source}"
 
 
@@ -126,13 +134,19 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large a sweep is run: on which tasks, with how many seeds (0, 1, ...), under which budget.
-    ``per_task`` replaces fields of the budget (or ``seeds``) for single tasks."""
+    """How large a sweep is run: on which tasks, with how many seeds, under which budget. ``per_task`` replaces fields
+    of the budget (or ``seeds``) for single tasks.
+
+    ``knobs`` are values for every method that has such a knob (narrower networks, say), ``chosen`` those that model
+    selection gave: (method's name, task) to values. Like a method's own :meth:`Method.by_task` they fill knobs that a
+    sweep leaves alone."""
 
     tasks: Sequence[str]
     seeds: int
     budget: Budget
     per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def seeds_of(self, task: str) -> int:
         """Number of seeds of a task."""
@@ -146,16 +160,25 @@ class Scale:
             raise SpecError(f"{task}: the budget has no field {unknown[0]!r}; it has: {', '.join(vars(self.budget))}")
         return replace(self.budget, **changed)
 
+    def configure(self, method: Method, task: str, varied: Collection[str]) -> Method:
+        """The configuration with which a declared method runs on a task: what its paper sets by task, what the scale
+        sets, and what was chosen, in this order of precedence from low to high, but never for a knob that the
+        declaration changes itself or that is ``varied``."""
+        values = {**method.by_task(task), **self.knobs, **self.chosen.get((method.name, task), {})}
+        free = set(knobs(type(method))) - set(varied) - set(method.changed())
+        return replace(method, **{name: value for name, value in values.items() if name in free})  # type: ignore[type-var]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A declared experiment: grids, and the scales at which they can be run."""
+    """A declared experiment: grids, and the scales at which they can be run. Its seeds count from ``first_seed``."""
 
     name: str
     description: str
     grids: Sequence[Grid]
     scales: Mapping[str, Scale]
     default_scale: str = "laptop"
+    first_seed: int = 0
 
     def scale(self, name: str | None) -> str:
         """The name of the scale to use, or a :class:`SpecError` that lists the valid ones."""
@@ -195,13 +218,18 @@ class Sweep:
                 )
             if size.seeds_of(task) < 1:
                 raise SpecError(f"scale {chosen}: seeds = {size.seeds_of(task)} is not valid; it must be at least 1")
+        kinds = {type(method) for grid in self.grids for method in grid.methods}
+        for name in size.knobs:
+            if not any(name in knobs(kind) for kind in kinds):
+                raise SpecError(f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has")
         wanted = tuple(tasks) if tasks else tuple(size.tasks)
         if seeds is not None and seeds < 1:
             raise SpecError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
         runs = [
             RunSpec(
-                method=method,
+                method=size.configure(method, task, varied[type(method)]),
+                declared=method,
                 task=task,
                 expert_share=share,
                 seed=seed,
@@ -210,9 +238,10 @@ class Sweep:
                 source=source,
             )
             for grid in self.grids
+            for varied in [_varied(grid.methods)]
             for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
             if task in wanted
-            for seed in range(seeds if seeds is not None else size.seeds_of(task))
+            for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
         ]
         if not runs:
             raise SpecError(
@@ -257,18 +286,26 @@ class Stack:
 
 
 def labels(runs: Iterable[RunSpec]) -> dict[Method, str]:
-    """A name for each method configuration in tables: the method's, plus the knobs in which the configurations of that
-    method differ from one another."""
-    by_class: dict[type[Method], list[Method]] = defaultdict(list)
-    for method in dict.fromkeys(run.method for run in runs):
-        by_class[type(method)].append(method)
+    """A name in tables for each declared configuration (:attr:`RunSpec.named`): the method's, plus the knobs in which
+    the configurations of that method differ from one another."""
+    methods = list(dict.fromkeys(run.named for run in runs))
+    varied = _varied(methods)
     names = {}
-    for kind, configurations in by_class.items():
-        differing = [name for name in knobs(kind) if len({getattr(method, name) for method in configurations}) > 1]
-        for method in configurations:
-            changed = [name for name in differing if name in method.changed()]
-            names[method] = " ".join([kind.name, *(f"{name}={getattr(method, name)}" for name in changed)])
+    for method in methods:
+        changed = [name for name in knobs(type(method)) if name in varied[type(method)] and name in method.changed()]
+        names[method] = " ".join([method.name, *(f"{name}={getattr(method, name)}" for name in changed)])
     return names
+
+
+def _varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
+    """The knobs in which configurations of the same method differ from one another."""
+    by_class: dict[type[Method], list[Method]] = defaultdict(list)
+    for method in methods:
+        by_class[type(method)].append(method)
+    return {
+        kind: {name for name in knobs(kind) if len({getattr(method, name) for method in configurations}) > 1}
+        for kind, configurations in by_class.items()
+    }
 
 
 IMBALANCE = 1.1

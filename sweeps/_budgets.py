@@ -1,13 +1,20 @@
 """Budgets that several sweeps share, so that the same run is the same run in each of them."""
 
-from smore_sweep.spec import Budget, Scale
+from collections.abc import Sequence
+from typing import Any
+
+from smore_sweep.method import Method
+from smore_sweep.spec import Budget, Grid, Scale
+from sweeps._chosen import chosen
 
 SMOKE = Budget(
     episodes=100, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=2
 )  # fmt: skip
 LAPTOP = Budget(
-    episodes=500, updates=3_000, batch_size=256, evaluate_every=1_000, evaluation_episodes=5, final_episodes=20
+    episodes=500, updates=2_500, batch_size=256, evaluate_every=500, evaluation_episodes=5, final_episodes=20
 )  # fmt: skip
+NARROW = {"hidden": 128}
+"""Networks at smoke and laptop scale: half as wide as the paper's, at a third of the time."""
 PAPER = Budget(
     episodes=2_000, updates=1_000_000, batch_size=512, evaluate_every=20_000, evaluation_episodes=10, final_episodes=100
 )  # fmt: skip
@@ -20,7 +27,7 @@ LARGE = ("FetchPick", "FetchPush", "FetchSlide", "HandReach")
 SLOW = (*LARGE, *LOCOMOTION)
 """Tasks that take most of a day a seed on a laptop (FetchPush some 200,000 updates): left out there unless named."""
 
-SMOKE_TASKS = {task: {"episodes": 10} for task in LOCOMOTION}  # of 1,000 steps each
+SMOKE_TASKS = {task: {"episodes": 35} for task in LOCOMOTION}  # one of them the expert's
 PAPER_TASKS = {
     **{task: {"updates": 400_000} for task in FETCH},
     "FetchPick": {"updates": 400_000, "episodes": 40_000},
@@ -33,22 +40,46 @@ PAPER_TASKS = {
 """What differs from ``PAPER`` by task."""
 
 LAPTOP_TASKS = {
-    "Reacher": {"updates": 10_000, "evaluate_every": 2_500},
-    "SawyerDoor": {"updates": 10_000, "evaluate_every": 2_500},
+    "Reacher": {"updates": 10_000, "evaluate_every": 2_000},
+    "SawyerDoor": {"updates": 10_000, "evaluate_every": 2_000},
     **{task: {"updates": 20_000, "evaluate_every": 5_000} for task in LARGE},
     **{task: {"episodes": 100, "updates": 20_000, "evaluate_every": 5_000, "final_episodes": 5} for task in LOCOMOTION},
 }
 
 
-def scales(*tasks: str) -> dict[str, Scale]:
-    """The three scales of a sweep over these tasks."""
+MANIPULATION = ("Reacher", "SawyerReach", "SawyerDoor", "FetchReach", "FetchPick", "FetchPush", "FetchSlide")
+"""The seven tasks of Table 2."""
+ABLATION = ("FetchReach", "SawyerReach", "SawyerDoor", "FetchPick", "FetchPush", "FetchSlide")
+"""The six tasks of Tables 12 to 16."""
+ALL = (*MANIPULATION, "HandReach", *LOCOMOTION)
+"""The twelve tasks of Table 1."""
 
-    def only(changes: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-        return {task: change for task, change in changes.items() if task in tasks}
+EXPERT_SHARE = 0.1
+LOCOMOTION_SHARE = 30 / 1_030
+"""The paper's data: 10% of the episodes are the expert's, and 30 episodes for locomotion."""
+
+
+def at_papers_share(methods: Sequence[Method], tasks: Sequence[str]) -> list[Grid]:
+    """The grids of methods and tasks, at the expert share that the paper has for each task."""
+    shares = {
+        EXPERT_SHARE: [t for t in tasks if t not in LOCOMOTION],
+        LOCOMOTION_SHARE: [t for t in tasks if t in LOCOMOTION],
+    }
+    return [Grid(methods=methods, tasks=chosen, expert_share=[share]) for share, chosen in shares.items() if chosen]
+
+
+def scales(*tasks: str) -> dict[str, Scale]:
+    """The three scales of a sweep over these tasks, each with the knobs that model selection chose at that scale."""
+
+    def scale(
+        name: str, only: Sequence[str], seeds: int, budget: Budget, per_task: dict[str, dict[str, int]], **rest: Any
+    ) -> Scale:
+        own = {task: change for task, change in per_task.items() if task in tasks}
+        return Scale(tasks=only, seeds=seeds, budget=budget, per_task=own, chosen=chosen(name), **rest)
 
     quick = [task for task in tasks if task not in SLOW] or list(tasks)
     return {
-        "smoke": Scale(tasks=tasks, seeds=2, budget=SMOKE, per_task=only(SMOKE_TASKS)),
-        "laptop": Scale(tasks=quick, seeds=5, budget=LAPTOP, per_task=only(LAPTOP_TASKS)),
-        "paper": Scale(tasks=tasks, seeds=10, budget=PAPER, per_task=only(PAPER_TASKS)),
+        "smoke": scale("smoke", tasks, 2, SMOKE, SMOKE_TASKS, knobs=NARROW),
+        "laptop": scale("laptop", quick, 5, LAPTOP, LAPTOP_TASKS, knobs=NARROW),
+        "paper": scale("paper", tasks, 10, PAPER, PAPER_TASKS),
     }

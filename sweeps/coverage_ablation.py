@@ -3,13 +3,11 @@
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Sweep
-from sweeps._budgets import scales
-
-TASKS = ["Reacher", "SawyerReach", "SawyerDoor", "FetchReach", "FetchPick", "FetchPush", "FetchSlide"]
+from sweeps._budgets import MANIPULATION, scales
 
 SWEEP = Sweep(
     name="coverage_ablation",
     description="Table 2: expert coverage of 5, 2.5 and 1%",
-    grids=[Grid(methods=[SMORe(), GoFAR()], tasks=TASKS, expert_share=[0.05, 0.025, 0.01])],
-    scales=scales(*TASKS),
+    grids=[Grid(methods=[SMORe(), GoFAR()], tasks=MANIPULATION, expert_share=[0.05, 0.025, 0.01])],
+    scales=scales(*MANIPULATION),
 )

@@ -4,7 +4,7 @@ log of predictions and outcomes. Networks are half as wide as elsewhere, so that
 from baselines.gcsl import GCSL
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, Scale, Sweep
-from sweeps._budgets import SMOKE
+from sweeps._budgets import NARROW, SMOKE
 
 STUDY = Budget(
     episodes=2_000, updates=200_000, batch_size=256, evaluate_every=10_000, evaluation_episodes=20, final_episodes=50
@@ -16,17 +16,17 @@ SWEEP = Sweep(
     grids=[
         Grid(
             methods=[
-                SMORe(hidden=128),
-                SMORe(hidden=128, moved_share=0.8),
-                SMORe(hidden=128, moved_share=0.8, target_rate=0.02),
-                GCSL(hidden=128, her_ratio=0.8),
+                SMORe(),
+                SMORe(moved_share=0.8),
+                SMORe(moved_share=0.8, target_rate=0.02),
+                GCSL(her_ratio=0.8),
             ],
             tasks=["FetchPush"],
             expert_share=[0.1],
         )
     ],
     scales={
-        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE),
-        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=STUDY),
+        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
+        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=STUDY, knobs=NARROW),
     },
 )

@@ -64,7 +64,7 @@ def test_a_wrong_declaration(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["nothing"], "unknown sweep 'nothing'; the sweeps are: coverage_ablation, fetchpush, quickstart"),
+        (["nothing"], "unknown sweep 'nothing'; the sweeps are: components, coverage_ablation, "),
         (["nowhere.py"], "there is no sweep file nowhere.py"),
         (["quickstart", "--scale", "huge"], "sweep quickstart has no scale 'huge'; its scales are: smoke, laptop"),
         (["quickstart", "--seeds", "0"], "seeds = 0 is not valid"),

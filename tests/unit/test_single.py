@@ -73,12 +73,14 @@ def test_a_single_run_is_the_run_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> 
     (planned,) = [
         run
         for run in SWEEP.expand("laptop")
-        if run.seed == 3 and run.task == "FetchReach" and run.method == SMORe() and run.expert_share == 0.05
+        if run.seed == 3 and run.task == "FetchReach" and run.named == SMORe() and run.expert_share == 0.05
     ]
     assert [run.run_id for run in seen] == [planned.run_id]
     assert main([*command, "--updates", "7", "--set", "beta=0.9"]) == 0
     assert seen[-1].budget.updates == 7
-    assert seen[-1].method == SMORe(beta=0.9)
+    assert seen[-1].method == SMORe(beta=0.9, hidden=128)
+    assert main([*command, "--set", "hidden=256"]) == 0  # the default, but asked for
+    assert seen[-1].method == SMORe()
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def changes() -> list[dict[str, Any]]:
 
 
 def test_changes_cover_every_field() -> None:
-    assert {name for change in changes() for name in change} == {field.name for field in dataclasses.fields(RunSpec)}
+    told = {field.name for field in dataclasses.fields(RunSpec)} - {"declared"}  # how a run is named, not what it is
+    assert {name for change in changes() for name in change} == told
 
 
 def test_any_field_changes_the_id() -> None:
@@ -364,3 +365,51 @@ def test_makespan_by_hand() -> None:
     made = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]
     assert makespan(made, 2) == 4_000
     assert Stack(made[0].runs, start=400).member_updates == 3 * 600
+
+
+# --- knobs that depend on task and scale ------------------------------------------------------------------------------
+
+
+def at_scale(methods: Sequence[Method], *, first_seed: int = 0, **scale: Any) -> list[RunSpec]:
+    """The runs of a sweep over two tasks at one scale with these fields."""
+    tasks = ["FetchReach", "HandReach"]
+    size = Scale(tasks=tasks, seeds=1, budget=Budget(**BUDGET), **scale)
+    grids = [Grid(methods=methods, tasks=tasks, expert_share=[0.1])]
+    sweep = Sweep(name="small", description="", grids=grids, scales={"laptop": size}, first_seed=first_seed)
+    return sweep.expand()
+
+
+def test_a_papers_knobs_by_task_fill_what_a_sweep_leaves_alone() -> None:
+    assert [r.method for r in at_scale([SMORe()])] == [SMORe(expectile=0.8), SMORe(expectile=0.7)]
+    assert {r.method for r in at_scale([SMORe(expectile=0.9)])} == {SMORe(expectile=0.9)}
+    varied = [r.method for r in at_scale(grid(SMORe, expectile=[0.8, 0.85]))]
+    assert varied == [SMORe(expectile=0.8), SMORe(expectile=0.85)] * 2  # 0.8 is the default, and still a choice here
+
+
+def test_a_scales_knobs_reach_the_methods_that_have_them() -> None:
+    reach = [r.method for r in at_scale([SMORe(), GoFAR(hidden=64)], knobs={"hidden": 32, "beta": 0.7})][:2]
+    assert reach == [SMORe(hidden=32, beta=0.7), GoFAR(hidden=64)]
+    with pytest.raises(SpecError, match="sets the knob 'width', which no method of sweep small has"):
+        at_scale([SMORe()], knobs={"width": 32})
+
+
+def test_chosen_knobs_are_for_one_method_on_one_task_and_above_the_others() -> None:
+    chosen = {("SMORe", "FetchReach"): {"her_ratio": 0.2, "hidden": 16}, ("GCSL", "FetchReach"): {"her_ratio": 0.5}}
+    runs = at_scale([SMORe(), SMORe(beta=0.7)], chosen=chosen, knobs={"hidden": 32})
+    assert [(r.method.fields()["her_ratio"], r.method.hidden) for r in runs] == [(0.2, 16)] * 2 + [(0.8, 32)] * 2
+
+
+def test_what_depends_on_task_and_scale_is_content_but_names_nothing() -> None:
+    runs = at_scale([SMORe(), SMORe(beta=0.7)], knobs={"hidden": 32})
+    assert {r.title for r in runs if r.task == "HandReach"} == {
+        "SMORe · HandReach · 10% · s0",
+        "SMORe beta=0.7 · HandReach · 10% · s0",
+    }
+    assert labels(runs) == {SMORe(): "SMORe", SMORe(beta=0.7): "SMORe beta=0.7"}
+    plain = run(method=SMORe(hidden=32, expectile=0.7), task="HandReach")
+    assert plain == runs[2]
+    assert plain.run_id == runs[2].run_id
+
+
+def test_seeds_count_from_the_first() -> None:
+    assert {r.seed for r in at_scale([SMORe()], first_seed=1_000)} == {1_000}
