@@ -52,6 +52,12 @@ ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
 tables: $(READY)  ## write the LaTeX tables of every finished sweep into tables/: [SOURCE= RESULTS=]
 	@$(BIN)/python analysis/tables.py --results $(RESULTS) $(if $(SOURCE),--source $(SOURCE))
 
+select: $(READY)  ## choose the tuned knobs from the runs of the sweep tuning, into sweeps/chosen.csv: [SCALE= RESULTS=]
+	@$(BIN)/python analysis/selection.py --results $(RESULTS) $(if $(SCALE),--scale $(SCALE))
+
+export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]
+	@$(BIN)/python analysis/archive.py --results $(RESULTS) $(if $(TO),--to $(TO))
+
 bench: $(READY)  ## measure training speed and overhead on this machine: [METHOD=gc_iql|all]
 	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD))
 

@@ -8,37 +8,70 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis import archive
 from smore_sweep import record
 from smore_sweep.outcomes import METRICS
+from smore_sweep.record import Summary
 from smore_sweep.spec import RunSpec, labels
+
+IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
+"""The columns that say which run a row is about."""
 
 
 def load(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
     """One row per run: what it is, its budget, its status, and the metrics of :class:`smore_sweep.outcomes.Outcomes`
-    after its last update (NaN unless done)."""
-    names = labels(runs)
-    return pd.DataFrame([_row(run, names[run.named], results) for run in runs])
+    after its last update (NaN unless done). ``results`` is a results folder, or one with exported results."""
+    names, found = labels(runs), summaries(runs, results)
+    return pd.DataFrame([_row(run, names[run.named], found.get(run.run_id)) for run in runs])
 
 
-def _row(run: RunSpec, label: str, results: Path) -> dict[str, object]:
-    found = record.load(results, run.run_id) if record.state(results, run.run_id) == record.DONE else None
-    status = found.status if found else record.state(results, run.run_id)
-    values = found.summary() if found and status == record.DONE else dict.fromkeys(METRICS, math.nan)
+def curves(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
+    """One row per evaluation of each run that is done, partial or diverged: what the run is, after how many updates
+    (``update``) and the metrics then."""
+    names, found = labels(runs), summaries(runs, results)
+    rows = [
+        {**_identity(run, names[run.named]), "update": update, **values}
+        for run in runs
+        if run.run_id in found
+        for update, values in sorted(found[run.run_id].evaluations.items())
+    ]
+    return pd.DataFrame(rows, columns=[*IDENTITY, "update", *METRICS])
+
+
+def summaries(runs: Sequence[RunSpec], results: Path) -> dict[str, Summary]:
+    """The summaries of those runs that have one, by run id."""
+    if archive.is_archive(results):
+        return archive.read(results, [run.run_id for run in runs])
+    found = ((run.run_id, record.peek(results, run.run_id)) for run in runs)
+    return {run_id: summary for run_id, summary in found if summary is not None}
+
+
+def _row(run: RunSpec, label: str, found: Summary | None) -> dict[str, object]:
+    done = found is not None and found.status == record.DONE
+    values = found.evaluations[max(found.evaluations)] if found and done else dict.fromkeys(METRICS, math.nan)
     return {
-        "run_id": run.run_id,
-        "method": run.method.name,
-        "label": label,
-        "task": run.task,
-        "expert_share": run.expert_share,
-        "seed": run.seed,
-        "scale": run.scale,
-        "source": run.source,
-        "status": status,
+        **_identity(run, label),
+        "status": found.status if found else record.MISSING,
         "dataset": found.facts.get("dataset", "") if found else "",
         "git": found.facts.get("git", "") if found else "",
+        "seconds": found.seconds if found else math.nan,
         **values,
         "updates": run.budget.updates,
         "batch_size": run.budget.batch_size,
         "episodes": run.budget.episodes,
         "final_episodes": run.budget.final_episodes,
     }
+
+
+def _identity(run: RunSpec, label: str) -> dict[str, object]:
+    values = (
+        run.run_id,
+        run.method.name,
+        label,
+        run.task,
+        run.expert_share,
+        run.seed,
+        run.scale,
+        run.source,
+    )
+    return dict(zip(IDENTITY, values, strict=True))

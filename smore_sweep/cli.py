@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "sweep",
             nargs="?" if name == "status" else None,
-            help="a file of sweeps/, without .py, or a path to a .py file",
+            help="a file of sweeps/, without .py, or a path to a .py file" + ("; all of them: all" * (name == "plan")),
         )
         command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
         command.add_argument("--seeds", type=int, help="number of seeds (default: the scale's)")
@@ -163,13 +163,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from smore_sweep import view
+    from smore_sweep import campaign, view
     from smore_sweep.machine import LARGEST_STACK
     from smore_sweep.plan import describe_stacks, estimate, load_sweep, make_plan
     from smore_sweep.spec import stacks
     from smore_sweep.sweep import missing_episodes
 
     out = view.console()
+    if options.sweep == campaign.ALL:
+        scale = options.scale or "laptop"
+        out.print(view.campaign_table(list(campaign.campaign(scale, options.results, options.source)), scale))
+        return 0
     plan = make_plan(
         load_sweep(options.sweep),
         options.scale,

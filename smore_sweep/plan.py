@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -147,7 +148,7 @@ def make_plan(
     behind = {}
     for run_id, state in states.items():
         if state == record.PARTIAL:
-            partial = record.load(results, run_id)
+            partial = record.peek(results, run_id)
             if partial is None:
                 states[run_id] = record.MISSING
             else:
@@ -185,6 +186,7 @@ def estimate(plan: Plan, missing_episodes: dict[tuple[str, str], int], cores: in
     return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
 
 
+@cache
 def _product_rate() -> float:
     """Floating-point operations per second of single-precision products on all cores: the best of some short windows,
     because a busy moment says nothing about the hours to come."""

@@ -10,14 +10,14 @@ archives without pickled objects, so reading them executes nothing.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ BROKEN = (
     zlib.error,
 )
 """What NumPy and its parts raise for an archive that is cut short or damaged."""
+
+T = TypeVar("T")
 
 DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 
@@ -58,6 +60,18 @@ class Record:
     def summary(self) -> dict[str, float]:
         """The numbers of the last evaluation, which is the final one of a done run."""
         return self.evaluations[max(self.evaluations)].summary()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What tables need of a record, read without its arrays: ``evaluations`` maps the number of updates to the numbers
+    of :meth:`Outcomes.summary` then."""
+
+    status: str
+    update: int
+    seconds: float
+    facts: dict[str, Any]
+    evaluations: dict[int, dict[str, float]]
 
 
 def run_folder(results: Path, run_id: str) -> Path:
@@ -90,6 +104,7 @@ def save(results: Path, run_id: str, record: Record) -> Path:
         "seconds": record.seconds,
         "facts": record.facts,
         "metrics": record.metrics,
+        "summaries": {update: outcomes.summary() for update, outcomes in record.evaluations.items()},
     }
     arrays: dict[str, NDArray[Any]] = {"header": np.array(json.dumps(header))}
     for update, outcomes in record.evaluations.items():
@@ -116,23 +131,43 @@ def save(results: Path, run_id: str, record: Record) -> Path:
 
 def load(results: Path, run_id: str) -> Record | None:
     """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again."""
+    return _read(results, run_id, _parse)
+
+
+def peek(results: Path, run_id: str) -> Summary | None:
+    """A run's summary, or None as for :func:`load`. Half a millisecond, whatever the size of the networks."""
+    return _read(results, run_id, _summarise)
+
+
+def _read(results: Path, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
     folder = run_folder(results, run_id)
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
         path = folder / name
         try:
-            archive = path.read_bytes()
+            with path.open("rb") as file:
+                return parse(file)
         except FileNotFoundError:
             continue
-        try:
-            return _parse(archive)
         except BROKEN:
             path.replace(path.with_name(f"{name}.broken"))
     return None
 
 
-def _parse(data: bytes) -> Record:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        header = json.loads(str(archive["header"]))
+def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(archive["header"]))
+    return found
+
+
+def _summarise(file: BinaryIO) -> Summary:
+    with np.load(file, allow_pickle=False) as archive:
+        header = _header(archive)
+    evaluations = {int(update): values for update, values in header["summaries"].items()}
+    return Summary(header["status"], header["update"], header["seconds"], header["facts"], evaluations)
+
+
+def _parse(file: BinaryIO) -> Record:
+    with np.load(file, allow_pickle=False) as archive:
+        header = _header(archive)
         record = Record(
             **{name: header[name] for name in ("content", "status", "update", "seconds", "facts")},
             metrics={int(update): values for update, values in header["metrics"].items()},

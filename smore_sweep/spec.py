@@ -228,7 +228,7 @@ class Sweep:
 
         runs = [
             RunSpec(
-                method=size.configure(method, task, varied[type(method)]),
+                method=placed,
                 declared=method,
                 task=task,
                 expert_share=share,
@@ -238,9 +238,10 @@ class Sweep:
                 source=source,
             )
             for grid in self.grids
-            for varied in [_varied(grid.methods)]
+            for differing in [varied(grid.methods)]
             for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
             if task in wanted
+            for placed in [size.configure(method, task, differing[type(method)])]
             for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
         ]
         if not runs:
@@ -289,15 +290,15 @@ def labels(runs: Iterable[RunSpec]) -> dict[Method, str]:
     """A name in tables for each declared configuration (:attr:`RunSpec.named`): the method's, plus the knobs in which
     the configurations of that method differ from one another."""
     methods = list(dict.fromkeys(run.named for run in runs))
-    varied = _varied(methods)
+    differing = varied(methods)
     names = {}
     for method in methods:
-        changed = [name for name in knobs(type(method)) if name in varied[type(method)] and name in method.changed()]
+        changed = [name for name in knobs(type(method)) if name in differing[type(method)] and name in method.changed()]
         names[method] = " ".join([method.name, *(f"{name}={getattr(method, name)}" for name in changed)])
     return names
 
 
-def _varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
+def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
     """The knobs in which configurations of the same method differ from one another."""
     by_class: dict[type[Method], list[Method]] = defaultdict(list)
     for method in methods:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from smore_sweep import record
+from smore_sweep.campaign import GPU_MEMBER_UPDATES, Part
 from smore_sweep.method import Method, knobs
 from smore_sweep.plan import Estimate, Plan
 from smore_sweep.spec import GENERATED, Stack
@@ -58,6 +60,34 @@ def plan_table(plan: Plan) -> Table:
         )  # fmt: skip
         previous = name
     return table
+
+
+def campaign_table(parts: Sequence[Part], scale: str) -> Table:
+    """What every sweep at a scale adds to the ones above it, and the whole campaign."""
+    cores = os.cpu_count() or 1
+    table = Table(
+        title=f"The whole campaign at scale {scale}", title_justify="left", caption_justify="left",
+        caption="New: runs that no sweep above has; the columns after it are about those. Hours on a GPU: if it does "
+        f"{GPU_MEMBER_UPDATES:,} member-updates a second, which is the aim and not measured.",
+    )  # fmt: skip
+    table.add_column("sweep", no_wrap=True)
+    for name in ("runs", "new", "done", "stacks", "updates", f"{cores}-core hours", "GPU hours"):
+        table.add_column(name, justify="right")
+    total = [0.0] * 6
+    for part in parts:
+        numbers = [
+            len(part.fresh.runs), part.fresh.count(record.DONE), part.stacks(cores), part.member_updates,
+            part.seconds(cores) / 3600, part.member_updates / GPU_MEMBER_UPDATES / 3600,
+        ]  # fmt: skip
+        total = [before + number for before, number in zip(total, numbers, strict=True)]
+        table.add_row(part.plan.sweep.name, f"{len(part.plan.runs):,}", *_campaign_numbers(numbers))
+    table.add_section()
+    table.add_row("all", "", *_campaign_numbers(total))
+    return table
+
+
+def _campaign_numbers(numbers: Sequence[float]) -> list[str]:
+    return [*(f"{number:,.0f}" for number in numbers[:4]), *(f"{number:,.1f}" for number in numbers[4:])]
 
 
 def methods_table(known: Mapping[str, type[Method]]) -> Table:

@@ -1,4 +1,4 @@
-"""What model selection chose: ``python analysis/select.py`` writes it, with its evidence, into ``chosen.csv``."""
+"""What model selection chose: ``python analysis/selection.py`` writes it, with its evidence, into ``chosen.csv``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Model selection (appendix C of the paper): the share of hindsight goals of every method that has one, by task.
 
-Its seeds are no other sweep's. ``python analysis/select.py`` reads its runs and writes ``chosen.csv``.
+Its seeds are no other sweep's. ``python analysis/selection.py`` reads its runs and writes ``chosen.csv``.
 """
 
 from dataclasses import replace

@@ -1,0 +1,137 @@
+"""Results to hand on: the ended runs of a results folder in two small parquet files, enough for every table.
+``python analysis/archive.py --help``
+
+``runs.parquet``         one row a run: id, content (JSON), status, updates, seconds, facts (JSON)
+``evaluations.parquet``  one row an evaluation of a run: its metrics and, for the last one, the raw outcomes
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from analysis.entry import inside_environment
+
+    inside_environment()
+
+import numpy as np
+import pandas as pd
+
+from smore_sweep import record, view
+from smore_sweep.outcomes import METRICS, Outcomes
+from smore_sweep.record import PARTIAL, Record, Summary
+
+RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
+
+
+def is_archive(folder: Path) -> bool:
+    """Whether a folder holds exported results."""
+    return (folder / RUNS).is_file()
+
+
+def ended(results: Path) -> list[str]:
+    """The ids of the runs of a results folder that have ended, sorted."""
+    return sorted(path.parent.name for path in (results / "runs").glob("*/done.npz"))
+
+
+def write(results: Path, folder: Path, advance: Callable[[int], None]) -> int:
+    """Export all ended runs of a results folder, in the order of their ids; returns how many there are. Equal results
+    give equal bytes. ``advance`` is told of each run looked at."""
+    runs: list[dict[str, Any]] = []
+    evaluations: list[dict[str, Any]] = []
+    for run_id in ended(results):
+        advance(1)
+        found = record.load(results, run_id)
+        if found is None or found.status == PARTIAL:
+            continue
+        runs.append(
+            {
+                "run_id": run_id,
+                "content": json.dumps(found.content, sort_keys=True),
+                "status": found.status,
+                "update": found.update,
+                "seconds": round(found.seconds, 3),
+                "facts": json.dumps(found.facts, sort_keys=True),
+            }
+        )
+        evaluations += [_evaluation(run_id, found, update) for update in sorted(found.evaluations)]
+    folder.mkdir(parents=True, exist_ok=True)
+    # The runs last: they make the folder an archive.
+    for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
+        unfinished = folder / f".{name}.tmp"
+        pd.DataFrame(rows).to_parquet(unfinished, index=False, compression="zstd")
+        unfinished.replace(folder / name)
+    return len(runs)
+
+
+def read(folder: Path, run_ids: Collection[str]) -> dict[str, Summary]:
+    """The summaries of those runs that the archive has, by run id."""
+    runs = pd.read_parquet(folder / RUNS, columns=["run_id", "status", "update", "seconds", "facts"])
+    evaluations = pd.read_parquet(folder / EVALUATIONS, columns=["run_id", "update", *METRICS])
+    wanted = set(run_ids)
+    curves: dict[str, dict[int, dict[str, float]]] = {run_id: {} for run_id in wanted}
+    for run_id, update, *values in evaluations[evaluations["run_id"].isin(wanted)].itertuples(index=False):
+        curves[run_id][update] = dict(zip(METRICS, values, strict=True))
+    return {
+        run_id: Summary(status, update, seconds, json.loads(facts), curves[run_id])
+        for run_id, status, update, seconds, facts in runs[runs["run_id"].isin(wanted)].itertuples(index=False)
+    }
+
+
+def outcomes(folder: Path, run_id: str) -> Outcomes:
+    """The raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
+    rows = pd.read_parquet(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
+    raw = rows[rows["distances"].notna()]
+    if raw.empty:
+        raise KeyError(run_id)
+    last = raw.iloc[-1]
+    shape = (int(last["episodes"]), int(last["steps"]))
+    count = shape[0] * shape[1]
+    bits = {
+        name: np.unpackbits(np.frombuffer(last[name], np.uint8), count=count).astype(bool).reshape(shape)
+        for name in ("reached", "succeeded")
+    }
+    return Outcomes(**bits, distances=np.frombuffer(last["distances"], "<f4").reshape(shape))
+
+
+def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
+    raw = found.evaluations[update]
+    row: dict[str, Any] = {"run_id": run_id, "update": update, **raw.summary()}
+    row |= dict(zip(("episodes", "steps"), raw.reached.shape, strict=True))
+    last = update == max(found.evaluations)
+    row["reached"] = np.packbits(raw.reached).tobytes() if last else None
+    row["succeeded"] = np.packbits(raw.succeeded).tobytes() if last else None
+    row["distances"] = raw.distances.astype("<f4").tobytes() if last else None
+    return row
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export. Returns 1 if there is nothing to export, 2 if the target holds a results folder."""
+    parser = argparse.ArgumentParser(
+        description="Export the ended runs of a results folder, for others to make tables."
+    )
+    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
+    options = parser.parse_args(argv)
+    results, folder = Path(options.results), Path(options.to)
+    count = len(ended(results))
+    if not count:
+        print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
+        return 1
+    if (folder / "runs").is_dir():
+        print(f"{folder} is a results folder; export into another one", file=sys.stderr)
+        return 2
+    with view.counting(view.console(), "exporting runs", count) as advance:
+        write(results, folder, advance)
+    print(f"{folder}: {count} runs; python analysis/tables.py --results {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

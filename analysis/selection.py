@@ -1,0 +1,120 @@
+"""Model selection: which value of a tuned knob each method uses on each task. ``python analysis/selection.py --help``.
+
+It reads the finished runs of the sweep ``tuning``, whose seeds no reported run has, and writes ``sweeps/chosen.csv``:
+every value that was tried with its outcome, and which was chosen. The other sweeps read that file, so a choice is part
+of the repository and never hidden in a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from analysis.entry import inside_environment
+
+    inside_environment()
+
+import pandas as pd
+
+from analysis import stats
+from smore_sweep.method import SpecError
+from smore_sweep.plan import load_sweep
+from smore_sweep.spec import RunSpec, varied
+from smore_sweep.tasks import task as task_row
+from sweeps._chosen import FILE
+
+COLUMNS = ["scale", "task", "method", "knob", "value", "chosen", "metric", "mean", "std", "seeds", "first_seed", "git"]
+LONG = 100
+"""Episodes of more steps are compared by the return at 0.999, as the paper does for locomotion; others at 0.99."""
+
+
+def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per tried value of each (method, task) all of whose runs are done: the evidence, with the best mean
+    return over seeds marked as chosen (of equals the one nearest to the knob's default).
+
+    ``frame`` has one row per run, as :func:`analysis.results.load` gives it. Raises :class:`SpecError` if a method
+    varies in more than one knob."""
+    rows: list[dict[str, object]] = []
+    knobs = varied(run.named for run in runs)
+    at = frame.set_index("run_id")
+    cells: dict[tuple[str, str], list[RunSpec]] = {}
+    for run in runs:
+        cells.setdefault((run.method.name, run.task), []).append(run)
+    for (name, task), members in cells.items():
+        names = knobs[type(members[0].method)]
+        if len(names) != 1:
+            raise SpecError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
+        if any(at.loc[run.run_id, "status"] not in ("done", "diverged") for run in members):
+            continue
+        (knob,) = names
+        metric = "return999" if task_row(task).horizon > LONG else "return99"
+        default = type(members[0].method)().fields()[knob]
+        tried = []
+        for value in sorted({run.named.fields()[knob] for run in members}):
+            own = [run for run in members if run.named.fields()[knob] == value]
+            # A diverged run has no return; it counts as one that earned nothing.
+            earned = [float(x) if x == x else 0.0 for x in (at.loc[run.run_id, metric] for run in own)]
+            mean, std, seeds = stats.summary(earned)
+            tried.append((mean, -abs(value - default), value, std, seeds, own))
+        best = max(tried, key=lambda entry: entry[:2])[2]
+        rows += [
+            {
+                "scale": own[0].scale,
+                "task": task,
+                "method": name,
+                "knob": knob,
+                "value": value,
+                "chosen": "yes" if value == best else "no",
+                "metric": metric,
+                "mean": f"{mean:.3f}",
+                "std": f"{std:.3f}",
+                "seeds": seeds,
+                "first_seed": min(run.seed for run in own),
+                "git": " ".join(sorted({str(at.loc[run.run_id, "git"]) for run in own})),
+            }
+            for mean, _, value, std, seeds, own in tried
+        ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """``old`` with the choices of ``new`` in place of its own, by scale, task and method."""
+    key = ["scale", "task", "method"]
+    replaced = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(new[key]))
+    return pd.concat([old[~replaced], new], ignore_index=True).sort_values([*key, "value"], kind="stable")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Choose and write. Returns 1 if nothing is complete, 2 if the request is wrong."""
+    parser = argparse.ArgumentParser(description="Choose the tuned knobs from the finished runs of the sweep 'tuning'.")
+    parser.add_argument("--scale", metavar="S", help="default: the sweep's")
+    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    options = parser.parse_args(argv)
+    sweep = load_sweep("tuning")
+    try:
+        runs = sweep.expand(options.scale)
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    from analysis.results import load
+
+    made = select(runs, load(runs, Path(options.results)))
+    if made.empty:
+        print(f"no method is tuned on any task in {options.results}; run: make sweep SWEEP=tuning", file=sys.stderr)
+        return 1
+    old = pd.read_csv(FILE, dtype=str)
+    unfinished = FILE.with_suffix(".csv.tmp")
+    merge(old, made.astype(str)).to_csv(unfinished, index=False)
+    unfinished.replace(FILE)  # a reader never sees half a file
+    chosen = made[made["chosen"] == "yes"]
+    print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
+    print(f"{FILE}: {len(chosen)} choices; runs of other sweeps that use another value are new runs from now on")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""How fast results are read when there are many: ``python -m smore_sweep.bench.reading [RUNS]``.
+
+One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs (as hard links, so it takes no
+space); what is read of it is what is read of any other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from analysis import archive, results
+from smore_sweep import record, view
+from smore_sweep.outcomes import Outcomes
+from smore_sweep.plan import make_plan
+from smore_sweep.record import DONE, Record
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import GENERATED, Budget, Grid, Scale, Sweep
+
+RUNS = 10_000
+EVALUATIONS, EPISODES, STEPS = 5, 20, 50
+
+
+def main(count: int) -> int:
+    """Measure and print."""
+    budget = Budget(
+        episodes=500, updates=1_000, batch_size=256, evaluate_every=200, evaluation_episodes=20, final_episodes=20
+    )
+    sweep = Sweep(
+        name="many",
+        description="",
+        grids=[Grid(methods=[SMORe()], tasks=["FetchReach"], expert_share=[0.1])],
+        scales={"laptop": Scale(tasks=["FetchReach"], seeds=count, budget=budget)},
+    )
+    out = view.console()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "output"
+        runs = sweep.expand()
+        first = record.save(path, runs[0].run_id, _example(runs[0].content()))
+        for run in runs[1:]:
+            link = record.run_folder(path, run.run_id) / "done.npz"
+            link.parent.mkdir()
+            os.link(first, link)
+        out.print(f"{count:,} done runs of {first.stat().st_size / 1e3:,.0f} kB each")
+        _time("state of every run (make status, make plan)", lambda: make_plan(sweep, None, path, source=GENERATED))
+        _time("frame for a table, from the results folder", lambda: results.load(runs, path))
+        exported = Path(folder) / "exported"
+        _time("export to parquet", lambda: archive.write(path, exported, lambda _: None))
+        _time("frame for a table, from the export", lambda: results.load(runs, exported))
+    return 0
+
+
+def _example(content: dict[str, object]) -> Record:
+    random = np.random.default_rng(0)
+
+    def outcomes() -> Outcomes:
+        distances = random.random((EPISODES, STEPS), np.float32)
+        return Outcomes(reached=distances < 0.5, succeeded=distances < 0.3, distances=distances)
+
+    shapes = {"w0": (1, 20, 256), "w1": (1, 256, 256), "w2": (1, 256, 4)}
+    return Record(
+        content,
+        DONE,
+        update=1_000,
+        facts={"dataset": "0" * 16, "git": "0" * 12},
+        metrics={update: {"score": 1.0, "value": 1.0} for update in range(200, 1_001, 200)},
+        evaluations={200 * (i + 1): outcomes() for i in range(EVALUATIONS)},
+        policy={name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()},
+    )
+
+
+def _time(what: str, action: Callable[[], object]) -> None:
+    started = time.perf_counter()
+    action()
+    view.console().print(f"{what}: {time.perf_counter() - started:.2f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS))

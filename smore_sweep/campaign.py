@@ -1,0 +1,51 @@
+"""Every sweep at one scale as one campaign: what each adds to those before it, for runs are shared by content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smore_sweep.machine import LARGEST_STACK
+from smore_sweep.method import SpecError
+from smore_sweep.plan import Plan, estimate, load_sweep, make_plan, sweep_names
+from smore_sweep.spec import stacks
+
+ALL = "all"
+"""The name that stands for every sweep."""
+GPU_MEMBER_UPDATES = 10_000
+"""Member-updates a second of a GPU worker: what we aim at (networks of 2 x 256, batch 512), for estimates only."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One sweep of a campaign. ``fresh`` holds those of its runs that no sweep before it has."""
+
+    plan: Plan
+    fresh: Plan
+
+    @property
+    def member_updates(self) -> int:
+        """Updates of the pending fresh runs, summed."""
+        return sum(run.budget.updates - behind for run, behind in self.fresh.pending)
+
+    def stacks(self, slots: int) -> int:
+        """How many stacks the pending fresh runs make on so many workers."""
+        return len(stacks(self.fresh.pending, slots=slots, largest=LARGEST_STACK["cpu"]))
+
+    def seconds(self, cores: int) -> float:
+        """Estimate of their training and evaluation on this machine."""
+        return estimate(self.fresh, {}, cores).total
+
+
+def campaign(scale: str, results: Path, source: str) -> Iterator[Part]:
+    """The sweeps that have this scale. Raises :class:`SpecError` if none has."""
+    having = [sweep for sweep in map(load_sweep, sweep_names()) if scale in sweep.scales]
+    if not having:
+        known = dict.fromkeys(name for sweep in map(load_sweep, sweep_names()) for name in sweep.scales)
+        raise SpecError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
+    seen: set[str] = set()
+    for sweep in having:
+        plan = make_plan(sweep, scale, results, source=source)
+        yield Part(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
+        seen |= {run.run_id for run in plan.runs}

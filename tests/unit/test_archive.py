@@ -1,0 +1,95 @@
+"""Exported results: what is read from them is what the results folder says, with curves and raw outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import archive, results
+from smore_sweep import record
+from smore_sweep.outcomes import METRICS, Outcomes
+from smore_sweep.record import DIVERGED, DONE, PARTIAL, Record
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+
+BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
+SWEEP = Sweep(
+    name="small",
+    description="",
+    grids=[Grid(methods=grid(SMORe, beta=[0.5, 0.9]), tasks=["FetchReach"], expert_share=[0.1])],
+    scales={"laptop": Scale(tasks=["FetchReach"], seeds=3, budget=BUDGET)},
+)
+STATUS = [DONE, DIVERGED, PARTIAL, DONE, DONE]  # and the sixth run is missing
+
+
+def outcomes(seed: int, episodes: int) -> Outcomes:
+    distances = np.random.default_rng(seed).random((episodes, 7), np.float32)
+    return Outcomes(reached=distances < 0.5, succeeded=distances < 0.3, distances=distances)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> tuple[Path, list[RunSpec]]:
+    """A results folder with runs of every status, the last of them missing."""
+    runs = SWEEP.expand()
+    for seed, (run, status) in enumerate(zip(runs, STATUS, strict=False)):
+        evaluations = {10: outcomes(seed, 3)}
+        if status == DONE:
+            evaluations[20] = outcomes(100 + seed, 5)
+        facts = {"dataset": f"print {seed}", "git": "abc"}
+        made = Record(run.content(), status, max(evaluations), 1.5 + seed, facts, evaluations=evaluations)
+        record.save(tmp_path / "output", run.run_id, made)
+    return tmp_path / "output", runs
+
+
+def test_a_summary_is_the_record_without_its_arrays(folder: tuple[Path, list[RunSpec]]) -> None:
+    path, runs = folder
+    for run in runs[:5]:
+        whole, short = record.load(path, run.run_id), record.peek(path, run.run_id)
+        assert whole is not None
+        assert short is not None
+        assert (short.status, short.update, short.seconds, short.facts) == (
+            whole.status,
+            whole.update,
+            whole.seconds,
+            whole.facts,
+        )
+        assert short.evaluations == {update: raw.summary() for update, raw in whole.evaluations.items()}
+    assert record.peek(path, runs[5].run_id) is None
+
+
+def test_rows_and_curves_of_every_status(folder: tuple[Path, list[RunSpec]]) -> None:
+    path, runs = folder
+    frame = results.load(runs, path)
+    assert list(frame["status"]) == [*STATUS, "missing"]
+    expected = outcomes(100, 5).summary()
+    assert {name: frame.loc[0, name] for name in METRICS} == expected
+    assert frame.loc[1:2, list(METRICS)].isna().all(axis=None)
+    curves = results.curves(runs, path)
+    assert list(zip(curves["run_id"], curves["update"], strict=True)) == [
+        (runs[i].run_id, update)
+        for i, updates in enumerate([(10, 20), (10,), (10,), (10, 20), (10, 20)])
+        for update in updates
+    ]
+    assert curves.loc[2, "return99"] == outcomes(1, 3).summary()["return99"]
+    assert list(results.curves(runs[5:], path).columns) == list(curves.columns)
+
+
+def test_an_export_tells_the_same_of_ended_runs(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
+    path, runs = folder
+    exported = tmp_path / "exported"
+    assert archive.write(path, exported, lambda _: None) == 4
+    ended = [run for run, status in zip(runs, STATUS, strict=False) if status != PARTIAL]
+    pd.testing.assert_frame_equal(results.load(ended, exported), results.load(ended, path), check_exact=True)
+    pd.testing.assert_frame_equal(results.curves(ended, exported), results.curves(ended, path), check_exact=True)
+    assert list(results.load(runs, exported)["status"]) == [DONE, DIVERGED, "missing", DONE, DONE, "missing"]
+    raw, kept = archive.outcomes(exported, runs[3].run_id), outcomes(103, 5)
+    for name, array in vars(kept).items():
+        np.testing.assert_array_equal(getattr(raw, name), array)
+    with pytest.raises(KeyError):
+        archive.outcomes(exported, runs[5].run_id)
+    first = {file.name: file.read_bytes() for file in exported.iterdir()}
+    assert archive.write(path, exported, lambda _: None) == 4
+    assert {file.name: file.read_bytes() for file in exported.iterdir()} == first

@@ -1,0 +1,84 @@
+"""Model selection: the best mean over tuning seeds, evidence beside it, nothing from half a cell."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from analysis.selection import merge, select
+from baselines.gcsl import GCSL
+from smore_sweep.method import Method, SpecError
+from smore_sweep.plan import load_sweep, sweep_names
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+
+BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
+NAN = math.nan
+
+
+def expand(methods: list[Method]) -> list[RunSpec]:
+    grids = [Grid(methods=methods, tasks=["FetchReach"], expert_share=[0.1])]
+    scale = Scale(tasks=["FetchReach"], seeds=2, budget=BUDGET, knobs={"hidden": 32})
+    return Sweep(name="tuned", description="", grids=grids, scales={"laptop": scale}, first_seed=50).expand()
+
+
+def outcomes(runs: list[RunSpec], returns: list[float], status: list[str] | None = None) -> pd.DataFrame:
+    ids = [run.run_id for run in runs]
+    return pd.DataFrame({"run_id": ids, "return99": returns, "git": "abc", "status": status or "done"})
+
+
+def test_the_best_mean_is_chosen_and_every_value_is_told() -> None:
+    runs = expand([*grid(SMORe, her_ratio=[0.2, 0.8]), *grid(GCSL, her_ratio=[0.5, 1.0])])
+    chosen = select(runs, outcomes(runs, [3.0, 5.0, 2.0, 5.0, 1.0, 2.0, 4.0, 6.0]))
+    assert list(zip(chosen["method"], chosen["value"], chosen["chosen"], chosen["mean"], strict=True)) == [
+        ("SMORe", 0.2, "yes", "4.000"),
+        ("SMORe", 0.8, "no", "3.500"),
+        ("GCSL", 0.5, "no", "1.500"),
+        ("GCSL", 1.0, "yes", "5.000"),
+    ]
+    assert set(chosen["first_seed"]) == {50}
+    assert set(chosen["seeds"]) == {2}
+
+
+def test_of_equals_the_one_next_to_the_default() -> None:
+    runs = expand(grid(SMORe, her_ratio=[0.2, 0.5, 1.0]))  # the default is 0.8
+    chosen = select(runs, outcomes(runs, [30.0] * 6))
+    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [1.0]
+
+
+def test_an_unfinished_cell_is_left_out_and_a_diverged_run_earned_nothing() -> None:
+    runs = expand([*grid(SMORe, her_ratio=[0.2, 0.8]), *grid(GCSL, her_ratio=[0.5, 1.0])])
+    status = ["done", "diverged", "done", "done", "done", "done", "done", "partial"]
+    chosen = select(runs, outcomes(runs, [9.0, NAN, 5.0, 5.0, 1.0, 2.0, 4.0, NAN], status))
+    assert list(zip(chosen["method"], chosen["value"], chosen["chosen"], chosen["mean"], strict=True)) == [
+        ("SMORe", 0.2, "no", "4.500"),
+        ("SMORe", 0.8, "yes", "5.000"),
+    ]
+
+
+def test_one_knob_at_a_time() -> None:
+    runs = expand(grid(SMORe, her_ratio=[0.2, 0.8], beta=[0.5, 0.9]))
+    with pytest.raises(SpecError, match=r"SMORe varies in 2 knobs \(beta, her_ratio\)"):
+        select(runs, outcomes(runs, [1.0] * 8))
+
+
+def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
+    columns = ["scale", "task", "method", "value", "chosen"]
+    old = pd.DataFrame([["laptop", "A", "SMORe", "0.2", "yes"], ["paper", "A", "SMORe", "0.2", "yes"]], columns=columns)
+    new = pd.DataFrame([["laptop", "A", "SMORe", "0.5", "yes"], ["laptop", "A", "GCSL", "1.0", "yes"]], columns=columns)
+    assert sorted(map(tuple, merge(old, new).to_numpy())) == [
+        ("laptop", "A", "GCSL", "1.0", "yes"),
+        ("laptop", "A", "SMORe", "0.5", "yes"),
+        ("paper", "A", "SMORe", "0.2", "yes"),
+    ]
+
+
+def test_tuning_seeds_are_nobody_elses() -> None:
+    tuning = load_sweep("tuning")
+    for name in sweep_names():
+        other = load_sweep(name)
+        for scale in other.scales.keys() & tuning.scales.keys():
+            if name != "tuning":
+                assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
