@@ -117,9 +117,6 @@ class AM(Method):
         chosen = softmax_draw(scores.view(luck.shape), luck)
         return proposals.gather(2, chosen[..., None, None].expand(-1, -1, 1, proposals.shape[-1]))[:, :, 0]
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
-
 
 def softmax_draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """Indices ``[...]`` drawn with probability ``softmax`` of the logits ``[..., K]``, from as many uniform numbers in

@@ -78,9 +78,6 @@ class DDPG(Method):
         }
         return losses, {"score_mean": scores.detach().mean(-1), "climbed_mean": climbed.detach().mean(-1)}
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
-
 
 def actor_critic(
     sizes: Sizes, hidden: tuple[int, ...], learning_rate: float, target_rate: float, target_period: int

@@ -58,6 +58,3 @@ class GCSL(Method):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         error = torch.tanh(nets["pi"](batch.observations, batch.goals)) - batch.actions
         return {"policy": error.square().mean(-1).mean(-1)}, {}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))

@@ -113,9 +113,6 @@ class GoFAR(Method):
         losses["policy"] = (weights * error).mean(-1)
         return losses, {"value_mean": values.detach().mean(-1), "weight_mean": weights.mean(-1)}
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
-
 
 def discriminator(sizes: Sizes, hidden: int, learning_rate: float) -> NetworkSpec:
     """The network ``c(ag, g)``."""

@@ -93,6 +93,3 @@ class GoFARExpectile(Method):
             "policy": -(weights * log_prob).mean(-1),
         }
         return losses, {"reward_mean": rewards.mean(-1), "weight_mean": weights.mean(-1)}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))

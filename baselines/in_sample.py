@@ -121,9 +121,6 @@ class InSampleMethod(Method):
         }
         return losses, {"value_mean": values.detach().mean(-1), "weight_mean": weights.mean(-1)}
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
-
     def _draw(self, replay: Replay, streams: Streams, her_ratio: torch.Tensor, batch_size: int) -> Transitions:
         if self.relabelling == "random":
             return replay.random_goals(streams.uniform("rho", 5, batch_size), her_ratio)

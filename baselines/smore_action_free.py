@@ -24,6 +24,7 @@ import torch
 
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
 from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.smore import rho_and_q
 
 if TYPE_CHECKING:
     from smore_sweep.nn import Networks
@@ -63,8 +64,7 @@ class SMOReActionFree(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """``batch_size`` transitions of rho, followed by as many of q."""
-        rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
-        q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         return replay.batch(rho.joined(q))
 
     def losses(
@@ -84,9 +84,6 @@ class SMOReActionFree(Method):
         log_prob = gaussian_log_prob(batch.actions[:, :half], means, log_std)
         losses = {"score": score_loss, "policy": -(weights * log_prob).mean(-1)}
         return losses, {"score_mean": scores.detach().mean(-1), "weight_mean": weights.mean(-1)}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
 
 
 def ratio(y: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.smore import rho_and_q
 
 if TYPE_CHECKING:
     from smore_sweep.nn import Networks
@@ -61,8 +62,7 @@ class SMOReActorCritic(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """``batch_size`` transitions of rho, followed by as many of q."""
-        rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
-        q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         return replay.batch(rho.joined(q))
 
     def losses(
@@ -92,9 +92,6 @@ class SMOReActorCritic(Method):
         climbed = nets["S"].through(state[:, :half], goals[:, :half], means)[..., 0].amin(0)
         losses = {"score": score_loss.sum(0), "policy": -climbed.mean(-1)}
         return losses, {"score_mean": torch.cat([on_data, on_goal], -1).detach().mean(-1).mean(0)}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
 
 
 def actor_critic_loss(

@@ -161,9 +161,6 @@ class WGCSL(Method):
         )
         return both[:, :rows, 0], both[:, rows:, 0]
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
-
 
 def advantage_weights(advantages: torch.Tensor) -> torch.Tensor:
     """``min(exp A, 10)``, element by element. The exponent is clipped, so nothing overflows."""

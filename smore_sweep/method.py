@@ -155,9 +155,9 @@ class Method:
         raise NotImplementedError
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``. Of the networks
-        only :data:`POLICY` may be used: it is what is kept of a done run."""
-        raise NotImplementedError
+        """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the policy's
+        output, squashed. Of the networks only :data:`POLICY` may be used: it is what is kept of a done run."""
+        return nets[POLICY].frozen(observations, goals).tanh()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,7 +55,7 @@ from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, meth
 
 if TYPE_CHECKING:
     from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch, Replay
+    from smore_sweep.replay import Batch, Replay, Transitions
     from smore_sweep.rng import Streams
 
 DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
@@ -158,8 +158,7 @@ class SMORe(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """``batch_size`` transitions of rho, followed by as many of q."""
-        rho = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
-        q = replay.goal_transitions(streams.uniform("q", 4, batch_size), knobs["her_ratio"])
+        rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         if self.moved_share:
             rho = replay.moved(rho, streams.uniform("moved rho", 4, batch_size), self.moved_share, entering=False)
             q = replay.moved(q, streams.uniform("moved q", 4, batch_size), self.moved_share, entering=True)
@@ -223,8 +222,15 @@ class SMORe(Method):
     def _log_std(nets: Networks) -> torch.Tensor:
         return nets["pi"].log_std.clamp(*LOG_STD_RANGE)
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(nets["pi"].frozen(observations, goals))
+
+def rho_and_q(
+    replay: Replay, streams: Streams, her_ratio: torch.Tensor, batch_size: int
+) -> tuple[Transitions, Transitions]:
+    """``batch_size`` relabelled transitions (rho), and as many that reach their goal (q)."""
+    return (
+        replay.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
+        replay.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
+    )
 
 
 def conjugate(divergence: str, y: torch.Tensor) -> torch.Tensor:

@@ -19,20 +19,18 @@ import numpy as np
 from gymnasium.envs.mujoco.ant_v5 import AntEnv
 from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
-from gymnasium.spaces import Box, Dict
 from gymnasium.utils import EzPickle
-from gymnasium_robotics.core import GoalEnv
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Observation = dict[str, Array]
+from smore_sweep.envs.sparse import Array, Observation, SparseGoalEnv, goal_space
 
-THRESHOLD = 0.5  # m/s
 CONTACT_FORCES = 84
 
 
-class _TargetVelocity(MujocoEnv):
+class _TargetVelocity(MujocoEnv, SparseGoalEnv):
     """What both bodies share. Stands before Gymnasium's class of the body, whose methods it wraps."""
+
+    threshold = success_threshold = 0.5
 
     target: ClassVar[float]
     """m/s"""
@@ -45,29 +43,11 @@ class _TargetVelocity(MujocoEnv):
         """Apply the torques for 0.05 s. ``info["is_success"]`` is 1.0 if the velocity is near enough, else 0.0."""
         observation: Any
         observation, _, terminated, _, _ = super().step(action)
-        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-        info = {"is_success": float(self._is_success(achieved, desired))}
-        return observation, self.compute_reward(achieved, desired, info), bool(terminated), False, info
-
-    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
-        """The sparse reward of goals of shape (..., 1), of shape (...): -1 beyond the threshold, 0 at it and within."""
-        too_far = _distance(achieved_goal, desired_goal) > THRESHOLD
-        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
-
-    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: reaching the goal is not the end, staying there counts."""
-        return False
-
-    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
-        return False
-
-    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
-        """Whether goals of shape (..., 1) are nearer than the threshold, of shape (...). At it they are not."""
-        return _distance(achieved_goal, desired_goal) < THRESHOLD
+        observation, reward, info = self.judged(observation)
+        return observation, reward, bool(terminated), False, info
 
     def _get_obs(self) -> Observation:
-        observation: Array = super()._get_obs()  # type: ignore[misc]
+        observation: Array = super()._get_obs()
         return {
             "observation": observation,
             "achieved_goal": observation[self.velocity : self.velocity + 1].copy(),
@@ -75,7 +55,7 @@ class _TargetVelocity(MujocoEnv):
         }
 
 
-class CheetahTargetVelocity(_TargetVelocity, HalfCheetahEnv, GoalEnv):  # type: ignore[misc]
+class CheetahTargetVelocity(_TargetVelocity, HalfCheetahEnv):
     """Run at 11 m/s on two legs in a plane.
 
     Observation, a dict of float64 arrays:
@@ -97,10 +77,10 @@ class CheetahTargetVelocity(_TargetVelocity, HalfCheetahEnv, GoalEnv):  # type: 
         """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
         HalfCheetahEnv.__init__(self, render_mode=render_mode, **kwargs)
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
-        self.observation_space = _space(17)
+        self.observation_space = goal_space(17, 1)
 
 
-class AntTargetVelocity(_TargetVelocity, AntEnv, GoalEnv):  # type: ignore[misc]
+class AntTargetVelocity(_TargetVelocity, AntEnv):
     """Run at 5 m/s on four legs.
 
     Observation, a dict of float64 arrays:
@@ -123,7 +103,7 @@ class AntTargetVelocity(_TargetVelocity, AntEnv, GoalEnv):  # type: ignore[misc]
         """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
         AntEnv.__init__(self, render_mode=render_mode, include_cfrc_ext_in_observation=False, **kwargs)
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
-        self.observation_space = _space(111)
+        self.observation_space = goal_space(111, 1)
 
     def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
         """Whether the ant's present state is unhealthy, whatever the goals."""
@@ -132,18 +112,3 @@ class AntTargetVelocity(_TargetVelocity, AntEnv, GoalEnv):  # type: ignore[misc]
     def _get_obs(self) -> Observation:
         found = super()._get_obs()
         return found | {"observation": np.concatenate((found["observation"], np.zeros(CONTACT_FORCES)))}
-
-
-def _space(size: int) -> Dict:
-    """The observation space of goal observations of ``size`` numbers."""
-    return Dict(
-        {
-            name: Box(-np.inf, np.inf, shape=(length,), dtype=np.float64)
-            for name, length in (("observation", size), ("achieved_goal", 1), ("desired_goal", 1))
-        }
-    )
-
-
-def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
-    """The distance in m/s of goals of shape (..., 1), of shape (...)."""
-    return np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)

@@ -16,11 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
-from gymnasium_robotics.core import GoalEnv
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Observation = dict[str, Array]
+from smore_sweep.envs.sparse import Observation, SparseGoalEnv
+
 Wall = tuple[float, float, float, float]
 """What the point's centre must stay out of: left, right, bottom, top."""
 
@@ -41,7 +40,7 @@ ROOMS: tuple[Wall, ...] = (
 WHITE, PALE, GREY, GREEN, BLUE = (255, 255, 255), (230, 230, 230), (140, 140, 140), (120, 200, 120), (40, 80, 200)
 
 
-class PointReach(GoalEnv):  # type: ignore[misc]
+class PointReach(SparseGoalEnv):
     """Move a point to a goal in the square [-5, 5]^2.
 
     Observation, a dict of float64 arrays (2,): ``observation`` and ``achieved_goal`` are the position, ``desired_goal``
@@ -52,6 +51,7 @@ class PointReach(GoalEnv):  # type: ignore[misc]
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
     walls: ClassVar[tuple[Wall, ...]] = ()
+    threshold = success_threshold = THRESHOLD
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
         """``width`` and ``height`` are those of pictures, in pixels."""
@@ -78,23 +78,8 @@ class PointReach(GoalEnv):  # type: ignore[misc]
         by_x, by_y = (min(max(float(part), -1.0), 1.0) for part in action)
         x, y = move(x, y, x + by_x, y + by_y, self.walls)
         self._position = (min(max(x, -BOUND), BOUND), min(max(y, -BOUND), BOUND))
-        observation = self._observation()
-        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-        info = {"is_success": float(self._is_success(achieved, desired))}
-        return observation, self.compute_reward(achieved, desired, info), False, False, info
-
-    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
-        """The sparse reward of goals of shape (..., 2), of shape (...): -1 beyond the threshold, 0 at it and within."""
-        too_far = _distance(achieved_goal, desired_goal) > THRESHOLD
-        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
-
-    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: reaching the goal is not the end, staying there counts."""
-        return False
-
-    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
-        return False
+        observation, reward, info = self.judged(self._observation())
+        return observation, reward, False, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """A picture ``[height, width, 3]``: goal, walls as thick as they look, and the point (a disc of radius 0.5)."""
@@ -113,10 +98,6 @@ class PointReach(GoalEnv):  # type: ignore[misc]
         image[(x - self._position[0]) ** 2 + (y - self._position[1]) ** 2 < RADIUS**2] = BLUE
         image[np.maximum(np.abs(x), np.abs(y)) > edge] = PALE
         return image
-
-    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
-        """Whether goals of shape (..., 2) are nearer than the threshold, of shape (...). At it they are not."""
-        return _distance(achieved_goal, desired_goal) < THRESHOLD
 
     def _free_place(self) -> tuple[float, float]:
         while True:
@@ -163,9 +144,3 @@ def _stop(x: float, y: float, to_x: float, to_y: float, walls: tuple[Wall, ...])
             elif x <= left <= to_x:
                 to_x = left - GAP
     return to_x, to_y
-
-
-def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
-    """The Euclidean distance of goals of shape (..., 2), of shape (...)."""
-    difference = np.asarray(achieved_goal) - np.asarray(desired_goal)
-    return np.hypot(difference[..., 0], difference[..., 1])

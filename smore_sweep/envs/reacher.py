@@ -26,19 +26,15 @@ from typing import Any
 
 import numpy as np
 from gymnasium.envs.mujoco.reacher_v5 import ReacherEnv
-from gymnasium.spaces import Box, Dict
 from gymnasium.utils import EzPickle
-from gymnasium_robotics.core import GoalEnv
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Observation = dict[str, Array]
+from smore_sweep.envs.sparse import Observation, SparseGoalEnv, goal_space
 
-DISTANCE_THRESHOLD = 0.05  # metres, between fingertip and target
 CAMERA = {"distance": 0.75, "azimuth": 90.0, "elevation": -90.0, "lookat": np.zeros(3)}  # from above
 
 
-class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
+class ReacherGoalEnv(ReacherEnv, SparseGoalEnv):
     """Move the fingertip of a planar two-link arm (links of 0.10 m and 0.11 m) to a target.
 
     Observation, a dict of float64 arrays:
@@ -54,45 +50,23 @@ class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
     radius 0.2 m around the base. One step is 0.02 s. The episode never ends of itself.
     """
 
+    threshold = success_threshold = 0.05
+
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
         """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
         ReacherEnv.__init__(self, render_mode=render_mode, **{"default_camera_config": CAMERA, **kwargs})
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
-        self.observation_space = Dict(
-            {
-                name: Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
-                for name, size in (("observation", 11), ("achieved_goal", 2), ("desired_goal", 2))
-            }
-        )
+        self.observation_space = goal_space(11, 2)
 
     def step(  # type: ignore[override]  # the base returns an array, a goal environment a dict
         self, action: NDArray[np.float32]
     ) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
         """Apply the torques for 0.02 s. ``info["is_success"]`` is 1.0 if the fingertip is now near enough, else 0.0."""
         self.do_simulation(action, self.frame_skip)  # the simulator clips the torques to [-1, 1]
-        observation = self._get_obs()
-        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-        info = {"is_success": float(self._is_success(achieved, desired))}
+        observation, reward, info = self.judged(self._get_obs())
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
-        return observation, self.compute_reward(achieved, desired, info), False, False, info
-
-    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
-        """The sparse reward of goals of shape (..., 2), of shape (...): -1 beyond the threshold, 0 at it and within."""
-        too_far = _distance(achieved_goal, desired_goal) > DISTANCE_THRESHOLD
-        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
-
-    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: reaching the goal is not the end, staying there counts."""
-        return False
-
-    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
-        return False
-
-    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
-        """Whether goals of shape (..., 2) are nearer than the threshold, of shape (...). At it they are not."""
-        return _distance(achieved_goal, desired_goal) < DISTANCE_THRESHOLD
+        return observation, reward, False, False, info
 
     def _get_obs(self) -> Observation:
         angles, target = self.data.qpos[:2], self.data.qpos[2:]
@@ -104,8 +78,3 @@ class ReacherGoalEnv(ReacherEnv, GoalEnv):  # type: ignore[misc]
             "achieved_goal": tip[:2].copy(),
             "desired_goal": target.copy(),
         }
-
-
-def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
-    """The Euclidean distance in metres of goals of shape (..., 2), of shape (...)."""
-    return np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)

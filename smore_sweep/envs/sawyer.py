@@ -35,20 +35,18 @@ from typing import Any, ClassVar
 import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box
 from gymnasium.utils import EzPickle
-from gymnasium_robotics.core import GoalEnv
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Observation = dict[str, Array]
+from smore_sweep.envs.sparse import Array, Observation, SparseGoalEnv, goal_space
 
 ACTION_SCALE = 0.02  # metres that an action of 1 moves the hand's commanded position
 FRAME_SKIP = 50  # simulator steps in an environment step
 RENDER_MODES = ["human", "rgb_array", "depth_array", "rgbd_tuple"]
 
 
-class _SawyerEnv(MujocoEnv, GoalEnv, EzPickle):  # type: ignore[misc]
+class _SawyerEnv(MujocoEnv, SparseGoalEnv, EzPickle):
     """A hand that follows commands of 0.02 m a step within a box. The joint positions are the observation, and their
     last entries are the achieved goal. Subclasses set the numbers."""
 
@@ -59,18 +57,15 @@ class _SawyerEnv(MujocoEnv, GoalEnv, EzPickle):  # type: ignore[misc]
     home: ClassVar[Array]  # joint positions after a reset
     goal_low: ClassVar[Array]
     goal_high: ClassVar[Array]
-    threshold: ClassVar[float]  # of the reward, in the goal's units
-    success_threshold: ClassVar[float]
 
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
         """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)
-        sizes = {"observation": self.home.size, "achieved_goal": self.goal_low.size, "desired_goal": self.goal_low.size}
         MujocoEnv.__init__(
             self,
             str(Path(__file__).with_name("assets") / self.model_file),
             FRAME_SKIP,
-            Dict({name: Box(-np.inf, np.inf, shape=(size,), dtype=np.float64) for name, size in sizes.items()}),
+            goal_space(self.home.size, self.goal_low.size),
             render_mode=render_mode,
             **{"default_camera_config": self.camera, **kwargs},
         )
@@ -87,25 +82,10 @@ class _SawyerEnv(MujocoEnv, GoalEnv, EzPickle):  # type: ignore[misc]
         command = self.data.ctrl + ACTION_SCALE * np.clip(action, -1.0, 1.0)
         self.data.ctrl[:] = np.clip(command, self.hand_low, self.hand_high)
         mujoco.mj_step(self.model, self.data, FRAME_SKIP)
-        observation = self._get_obs()
-        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-        info = {"is_success": float(self._is_success(achieved, desired))}
+        observation, reward, info = self.judged(self._get_obs())
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
-        return observation, self.compute_reward(achieved, desired, info), False, False, info
-
-    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: object) -> Any:
-        """The sparse reward of goals of shape (..., n), of shape (...): -1 beyond the threshold, 0 at it and within."""
-        too_far = _distance(achieved_goal, desired_goal) > self.threshold
-        return np.where(too_far, -1.0, 0.0)[()]  # the index makes a scalar of an array without axes
-
-    def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: reaching the goal is not the end, staying there counts."""
-        return False
-
-    def compute_truncated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Never: the time limit is the wrapper's that ``gymnasium.make`` adds."""
-        return False
+        return observation, reward, False, False, info
 
     def reset_model(self) -> Observation:  # type: ignore[override]
         """Hand at home, at rest, and a new goal."""
@@ -114,10 +94,6 @@ class _SawyerEnv(MujocoEnv, GoalEnv, EzPickle):  # type: ignore[misc]
         self._show_goal()
         self.set_state(self.home, np.zeros(self.model.nv))  # type: ignore[no-untyped-call]
         return self._get_obs()
-
-    def _is_success(self, achieved_goal: Array, desired_goal: Array) -> Any:
-        """Whether goals of shape (..., n) are nearer than the tolerance, of shape (...). At it they are not."""
-        return _distance(achieved_goal, desired_goal) < self.success_threshold
 
     def _get_obs(self) -> Observation:
         observation = self.data.qpos.copy()
@@ -191,8 +167,3 @@ class SawyerDoor(_SawyerEnv):
     def _show_goal(self) -> None:
         half = 0.5 * self.goal[0]
         self.data.mocap_quat[0] = np.cos(half), 0.0, 0.0, np.sin(half)
-
-
-def _distance(achieved_goal: Array, desired_goal: Array) -> Any:
-    """The Euclidean distance of goals of shape (..., n), in their units, of shape (...)."""
-    return np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
