@@ -16,9 +16,9 @@ from typing import Any
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from analysis.entry import inside_environment
+    from analysis.entry import start
 
-    inside_environment()
+    start()
 
 import numpy as np
 import pandas as pd

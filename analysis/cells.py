@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from analysis import stats
-from analysis.published import beside
+from analysis.published import Printed, beside
 
 REFERENCE = "SMORe"
 """The method that is tested against the best other one."""
 
-Column = tuple[float, str]
-"""Expert share and label: what a column of the wide table stands for."""
+Column = tuple[float | None, str]
+"""Expert share and label: what a column of the wide table stands for. The share is None in a table whose tasks have
+one each, but not all the same."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Cell:
     diverged: int
     partial: int
     missing: int
-    published: tuple[float, float] | None
+    published: Printed | None
+    column: Column
     best: bool = False
     p: float = math.nan
     star: str = ""
@@ -85,22 +88,51 @@ class Cell:
         reasons = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return f"{self.seeds} of {self.expected} seeds ({reasons})" if reasons else ""
 
+    @property
+    def sure(self) -> Printed | None:
+        """The published cell, if it may be computed with."""
+        return self.published if self.published and not self.published.doubtful else None
 
-def cells(frame: pd.DataFrame, metric: str) -> list[Cell]:
+    @property
+    def ratio(self) -> float:
+        """Our mean over the published one; NaN where either is missing or doubtful, or the published is zero."""
+        return self.mean / self.sure.mean if self.sure and self.sure.mean else math.nan
+
+
+@dataclass(frozen=True)
+class _Test:
+    """Two cells tested against each other. ``reach`` is the smallest p that their seeds could have given."""
+
+    pair: tuple[Cell, Cell]
+    better: Cell
+    p: float
+    reach: float
+
+
+def cells(frame: pd.DataFrame, metric: str, *, table: str = "", holm: bool = False) -> list[Cell]:
     """All cells, by task as they come, expert share from high to low, and label as they come.
 
-    Raises :class:`ValueError` if the frame mixes scales: their numbers do not belong in one table."""
+    ``table`` is the paper's to take published cells from first. With ``holm``, p and stars are corrected for all tests
+    of the frame. Raises :class:`ValueError` if the frame mixes scales: their numbers do not belong in one table."""
     if frame["scale"].nunique() != 1:
         raise ValueError(
             f"a table needs runs of one scale; got: {', '.join(map(str, frame['scale'].unique())) or 'none'}"
         )
     reference = reference_label(frame)
-    made: list[Cell] = []
-    for _, of_task in frame.groupby("task", sort=False):
-        for share in sorted(of_task["expert_share"].unique(), reverse=True):
-            group = of_task[of_task["expert_share"] == share].groupby("label", sort=False)
-            made += _compare([_cell(runs, metric) for _, runs in group], METRICS[metric], reference)
-    return made
+    own_share = frame["expert_share"].nunique() > 1 and frame.groupby("task")["expert_share"].nunique().max() == 1
+    outcomes: dict[tuple[str, float], dict[str, list[tuple[str, float]]]] = {}  # plain: 10,000 runs are many for pandas
+    for task, share, label, *outcome in zip(
+        *(frame[name] for name in ("task", "expert_share", "label", "status", metric)), strict=True
+    ):
+        outcomes.setdefault((task, share), {}).setdefault(label, []).append(tuple(outcome))
+    tasks = list(frame["task"].unique())
+    groups = [
+        [_cell((*place, label), runs, metric, table, own_share) for label, runs in outcomes[place].items()]
+        for place in sorted(outcomes, key=lambda place: (tasks.index(place[0]), -place[1]))
+    ]
+    groups = [_mark_best(group, METRICS[metric]) for group in groups]
+    tests = [test for group in groups if (test := _test(group, METRICS[metric], reference))]
+    return _mark_tests([cell for group in groups for cell in group], tests, holm)
 
 
 def reference_label(frame: pd.DataFrame) -> str | None:
@@ -117,8 +149,8 @@ def columns(made: Iterable[Cell]) -> list[Column]:
     present = set()
     for cell in made:
         labels.setdefault(cell.label)
-        present.add((cell.expert_share, cell.label))
-    shares = sorted({share for share, _ in present}, reverse=True)
+        present.add(cell.column)
+    shares = sorted({share for share, _ in present}, key=lambda share: -(share or 0.0))
     return [(share, label) for share in shares for label in labels if (share, label) in present]
 
 
@@ -139,18 +171,18 @@ def averages(
 def drops(average: Mapping[Column, float]) -> dict[Column, float]:
     """Change of each average, in percent of the same method's average at the highest share (as the paper computes it);
     NaN where there is none or it is zero."""
-    highest = max(share for share, _ in average)
+    highest = max(share or 0.0 for share, _ in average)
     return {
         (share, label): 100.0 * (value / base - 1.0) if (base := average.get((highest, label), math.nan)) else math.nan
         for (share, label), value in average.items()
     }
 
 
-def _cell(runs: pd.DataFrame, metric: str) -> Cell:
-    first = runs.iloc[0]
-    task, share, label = str(first["task"]), float(first["expert_share"]), str(first["label"])
-    counts = runs["status"].value_counts()
-    values = tuple(float(value) for value in runs.loc[runs["status"] == "done", metric])
+def _cell(key: tuple[str, float, str], runs: list[tuple[str, float]], metric: str, table: str, own_share: bool) -> Cell:
+    """``runs`` holds the status and the value of each."""
+    task, share, label = key
+    counts = Counter(status for status, _ in runs)
+    values = tuple(value for status, value in runs if status == "done")
     mean, std, _ = stats.summary(values) if values else (math.nan, math.nan, 0)
     return Cell(
         task=task,
@@ -160,36 +192,52 @@ def _cell(runs: pd.DataFrame, metric: str) -> Cell:
         std=std,
         values=values,
         expected=len(runs),
-        diverged=int(counts.get("diverged", 0)),
-        partial=int(counts.get("partial", 0)),
-        missing=int(counts.get("missing", 0)),
-        published=beside(metric, task, label, share),  # a label that names knobs finds no cell there
+        diverged=counts["diverged"],
+        partial=counts["partial"],
+        missing=counts["missing"],
+        published=beside(metric, task, label, share, table),
+        column=(None if own_share else share, label),
     )
 
 
-def _compare(group: list[Cell], metric: Metric, reference: str | None) -> list[Cell]:
-    """Mark the best mean, and test the reference against the best other method."""
+def _mark_best(group: list[Cell], metric: Metric) -> list[Cell]:
+    """Means that print alike are marked alike, and nothing is best of one."""
     finished = [cell for cell in group if cell.seeds]
-    if not finished:
+    if len(finished) < 2:
         return group
-    # Means that print alike are shown alike, and nothing is best of one.
     top = round(_best(finished, metric).mean, metric.digits)
+    return [replace(cell, best=cell.seeds > 0 and round(cell.mean, metric.digits) == top) for cell in group]
+
+
+def _test(group: list[Cell], metric: Metric, reference: str | None) -> _Test | None:
+    """The reference against the best other method or, in a table without one, the best against the second best."""
+    finished = [cell for cell in group if cell.seeds]
+    if reference is None:
+        ours = _best(finished, metric) if finished else None
+    else:
+        ours = next((cell for cell in group if cell.label == reference and cell.tested), None)
+    others = [cell for cell in finished if cell is not ours]
+    if ours is None or not others:
+        return None
+    rival = _best(others, metric)
+    ranked = _ranked(ours, metric), _ranked(rival, metric)
+    # Better by ranks and not by means, which know nothing of diverged seeds.
+    rival_wins = metric.better(0.5, stats.probability_of_improvement(*ranked))
+    reach = stats.smallest_p(ours.tested, rival.tested)
+    return _Test((ours, rival), rival if rival_wins else ours, stats.mann_whitney(*ranked), reach)
+
+
+def _mark_tests(made: list[Cell], tests: Sequence[_Test], holm: bool) -> list[Cell]:
+    ps, reach = [test.p for test in tests], [test.reach for test in tests]
+    if holm:
+        # Lower ps never raise a corrected one, so the smallest that all tests can give bound what each can reach.
+        ps, reach = stats.holm(ps), stats.holm(reach)
     marked = {
-        c.label: replace(c, best=len(finished) > 1 and c.seeds > 0 and round(c.mean, metric.digits) == top)
-        for c in group
+        id(cell): replace(cell, p=p, star=stats.mark(p, smallest) if cell is test.better else "")
+        for test, p, smallest in zip(tests, ps, reach, strict=True)
+        for cell in test.pair
     }
-    ours = next((cell for cell in marked.values() if cell.label == reference and cell.tested), None)
-    others = [cell for cell in marked.values() if cell.label != reference and cell.seeds]
-    if ours and others:
-        rival = _best(others, metric)
-        pair = _ranked(ours, metric), _ranked(rival, metric)
-        p = stats.mann_whitney(*pair)
-        star = stats.star(p, ours.tested, rival.tested)
-        # By ranks and not by means, which know nothing of diverged seeds.
-        rival_wins = metric.better(0.5, stats.probability_of_improvement(*pair))
-        marked[ours.label] = replace(ours, p=p, star="" if rival_wins else star)
-        marked[rival.label] = replace(rival, p=p, star=star if rival_wins else "")
-    return list(marked.values())
+    return [marked.get(id(cell), cell) for cell in made]
 
 
 def _best(finished: list[Cell], metric: Metric) -> Cell:

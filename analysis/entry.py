@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 
-def inside_environment() -> None:
-    """Go on inside the project's virtual environment, once, if the script was typed outside of it."""
+def start() -> None:
+    """Go on inside the virtual environment, once, if the script was typed outside of it."""
     root = Path(__file__).resolve().parent.parent
     python = root / ".venv" / "bin" / "python"
     if not importlib.util.find_spec("pandas") and python.exists() and Path(sys.prefix).resolve() != root / ".venv":

@@ -2,11 +2,12 @@ r"""LaTeX of a :class:`analysis.layout.Layout`, and a document that compiles alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from analysis.layout import Block, Entry, Layout, Row
-from analysis.wording import MISSING, percent
+from analysis.layout import Block, Entry, Head, Layout, Row
+from analysis.wording import MISSING
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -18,12 +19,19 @@ _SPECIAL = {
     "^": r"\textasciicircum{}",
     **{character: f"\\{character}" for character in "%&$#_{}"},
 }
+HEADING = 15
+"""Characters after which a heading goes on in the next line."""
+ROOMY = 6
+"""Columns that fit in the larger print."""
 _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage{booktabs}
-\addtolength{\oddsidemargin}{-26mm}
-\addtolength{\textwidth}{52mm}
+\addtolength{\oddsidemargin}{-31mm}
+\addtolength{\textwidth}{62mm}
 \addtolength{\topmargin}{-20mm}
 \addtolength{\textheight}{40mm}
+\renewcommand{\topfraction}{1}
+\renewcommand{\textfraction}{0}
+\setcounter{topnumber}{9}
 \begin{document}
 """
 
@@ -34,7 +42,7 @@ def escape(text: str) -> str:
 
 
 def table(layout: Layout) -> str:
-    """A float for each block of columns: the first has the caption, the last the notes."""
+    """A float for each block of columns: the first has the caption, the last what else is to be said."""
     floats = []
     for number, block in enumerate(layout.blocks):
         last = number == len(layout.blocks) - 1
@@ -44,11 +52,11 @@ def table(layout: Layout) -> str:
                     r"\begin{table}[htbp]",
                     r"\centering",
                     r"\setlength{\belowcaptionskip}{6pt}",
-                    _caption(layout.caption) if number == 0 else r"Table \thetable{} (continued)\par\medskip",
-                    r"\small",
-                    r"\setlength{\tabcolsep}{4pt}",
+                    _caption(*layout.caption[:2]) if number == 0 else r"Table \thetable{} (continued)\par\medskip",
+                    r"\small" if len(block.heads) <= ROOMY else r"\footnotesize",
+                    rf"\setlength{{\tabcolsep}}{{{4 if len(block.heads) <= ROOMY else 3}pt}}",
                     *_tabular(block),
-                    *(_notes(layout.notes) if last else []),
+                    *(_notes(layout) if last else []),
                     r"\end{table}",
                 ]
             )
@@ -61,22 +69,22 @@ def document(tables: Iterable[str]) -> str:
     return _PREAMBLE + "\n\\clearpage\n".join(tables) + "\\end{document}\n"
 
 
-def _caption(sentences: Sequence[str]) -> str:
-    title, *rest = map(escape, sentences)
-    return "\n".join([rf"\caption{{\textbf{{{title}}}", *rest]) + "}"
+def _caption(title: str, *sentences: str) -> str:
+    return "\n".join([rf"\caption{{\textbf{{{escape(title)}}}", *map(escape, sentences)]) + "}"
 
 
 def _tabular(block: Block) -> list[str]:
     # Two columns for each of ours: the number flush right, its superscripts flush left, so that numbers line up.
-    lines = [r"\begin{tabular}{l" + "r@{}l" * len(block.columns) + "}", r"\toprule"]
-    shares, rules, column = [""], [], 2
-    for share, group in groupby(block.columns, key=lambda item: item[0]):
-        width = 2 * len(list(group))
-        shares.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(percent(share))} expert}}")
-        rules.append(rf"\cmidrule(lr){{{column}-{column + width - 1}}}")
-        column += width
-    labels = ["Task", *(rf"\multicolumn{{2}}{{c}}{{{_heading(label)}}}" for _, label in block.columns)]
-    lines += [_line(shares), "".join(rules), _line(labels), r"\midrule"]
+    heads = block.heads
+    names = ["Task", *(rf"\multicolumn{{2}}{{c}}{{{_heading(head.name)}}}" for head in heads)]
+    lines = [
+        r"\begin{tabular}{l" + "r@{}l" * len(heads) + "}",
+        r"\toprule",
+        *_spanning(heads, lambda head: head.share),
+        *_spanning(heads, lambda head: head.group),
+        _line(names),
+        r"\midrule",
+    ]
     summaries = [row for row in block.rows if row.kind == "summary"]
     for row in block.rows:
         if row in summaries[:1]:
@@ -87,15 +95,34 @@ def _tabular(block: Block) -> list[str]:
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
+def _spanning(heads: Sequence[Head], of: Callable[[Head], str]) -> list[str]:
+    """A line of headings over several columns each, with a rule under each; nothing if there is none."""
+    if not any(map(of, heads)):
+        return []
+    cells, rules, column = [""], [], 2
+    for (_, text), group in groupby(heads, key=lambda head: (head.share, of(head))):
+        width = 2 * len(list(group))
+        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(text)}}}")
+        if text:
+            rules.append(rf"\cmidrule(lr){{{column}-{column + width - 1}}}")
+        column += width
+    return [_line(cells), "".join(rules)]
+
+
 def _cells(row: Row) -> list[str]:
     if row.kind == "published":
-        return [rf"\quad\scriptsize {escape(row.name)}", *(rf"\scriptsize {_number(e)} &" for e in row.entries)]
+        small = (rf"\scriptsize {_number(entry)} & {_marks(entry)}".rstrip() for entry in row.entries)
+        return [rf"\quad\scriptsize {escape(row.name)}", *small]
+    if row.kind == "agreement":
+        return [escape(row.name), *(rf"\multicolumn{{2}}{{c}}{{{_number(entry)}}}" for entry in row.entries)]
     return [escape(row.name), *(f"{_number(entry)} & {_marks(entry)}".rstrip() for entry in row.entries)]
 
 
 def _number(entry: Entry) -> str:
     if entry.text in ("", MISSING):
         return entry.text.replace(MISSING, "---")
+    if entry.text.isalpha():
+        return escape(entry.text)
     mean, *std = entry.text.split(" ± ")
     digits = rf"\mathbf{{{mean}}}" if entry.bold else escape(mean)
     return "$" + r" \pm ".join([digits, *std]) + "$"
@@ -108,19 +135,25 @@ def _marks(entry: Entry) -> str:
     return f"$^{{{marks}}}$" if marks else ""
 
 
-def _heading(label: str) -> str:
-    """A label with changed knobs, one knob a line."""
-    return (
-        r"\shortstack{" + r"\\".join(escape(part) for part in label.split(" ")) + "}" if " " in label else escape(label)
-    )
+def _heading(name: str) -> str:
+    lines = textwrap.wrap(name, HEADING, break_long_words=False, break_on_hyphens=False)
+    return escape(name) if len(lines) == 1 else r"\shortstack{" + r"\\".join(map(escape, lines)) + "}"
 
 
 def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _notes(notes: Sequence[str]) -> list[str]:
-    if not notes:
-        return []
-    texts = (rf"$^{{\mathrm{{{letter}}}}}$ {escape(text)}" for letter, text in (note.split(" ", 1) for note in notes))
-    return [r"\par\medskip", r"\footnotesize " + r"\quad ".join(texts)]
+def _notes(layout: Layout) -> list[str]:
+    """What the letters mean, and the rest of the caption: it is too long to stand above."""
+    texts = (
+        rf"$^{{\mathrm{{{letter}}}}}$ {escape(text)}" for letter, text in (note.split(" ", 1) for note in layout.notes)
+    )
+    gaps = [r"\quad ".join(texts) + r"\par\smallskip"] if layout.notes else []
+    return [
+        r"\par\medskip",
+        r"\begin{minipage}{\linewidth}\footnotesize",
+        *gaps,
+        *map(escape, layout.caption[2:]),
+        r"\end{minipage}",
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from analysis.layout import Block, Entry, Layout, Row
-from analysis.wording import percent
 
 
 def table(layout: Layout) -> str:
@@ -15,7 +14,10 @@ def table(layout: Layout) -> str:
 
 
 def _block(block: Block) -> str:
-    heads = [f"{percent(share)} {_escape(label)}" for share, label in block.columns]
+    heads = [
+        _escape(" ".join(part for part in (head.share.removesuffix(" expert"), head.name) if part))
+        for head in block.heads
+    ]
     lines = [["Task", *heads], [":--", *("--:" for _ in heads)], *(_cells(row) for row in block.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

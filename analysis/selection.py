@@ -14,9 +14,9 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from analysis.entry import inside_environment
+    from analysis.entry import start
 
-    inside_environment()
+    start()
 
 import pandas as pd
 

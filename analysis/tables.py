@@ -1,4 +1,4 @@
-"""Tables of finished sweeps: ``python analysis/tables.py --help``.
+"""The paper's tables, and one for each sweep that is none of them: ``python analysis/tables.py --help``.
 
 Every format is a function of one frame, with one row per expected run (:mod:`analysis.results`): what is missing shows.
 """
@@ -6,38 +6,71 @@ Every format is a function of one frame, with one row per expected run (:mod:`an
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
-import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parent.parent
-    sys.path[0] = str(root)  # a script's first path is its own folder, but `analysis` and `sweeps` live one above
-    python = root / ".venv" / "bin" / "python"
-    # Typed outside the virtual environment: go on inside it, once.
-    if not importlib.util.find_spec("pandas") and python.exists() and Path(sys.prefix).resolve() != root / ".venv":
-        os.execv(python, [str(python), *sys.argv])
+    # A script's first path is its own folder, but `analysis` and `sweeps` live one above.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from analysis.entry import start
+
+    start()
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from analysis import latex as tex
 from analysis import markdown as md
-from analysis.cells import METRICS, Cell, cells
-from analysis.layout import layout
-from analysis.wording import number, percent, probability
+from analysis import terminal as rich_table
+from analysis.agreement import agreements
+from analysis.cells import METRICS, Cell
+from analysis.layout import Layout, layout
+from analysis.paper_tables import PAPER_TABLES, PaperTable
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.spec import GENERATED, Sweep, check_source
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
-WIDTH = 100
-"""Columns that the terminal table needs, and gets where the output is no terminal."""
+DEFAULT_METRIC = "return99"
+UNASKED = ("tuning",)
+"""Sweeps that are shown only if named: model selection is no result."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A table to make: one of the paper's, or a sweep's own."""
+
+    sweep: Sweep
+    scale: str
+    metric: str
+    table: PaperTable | None = None
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return self.table.title if self.table else self.sweep.description
+
+    @property
+    def name(self) -> str:
+        """In file names and in the CSV format."""
+        return f"table_{int(self.table.number):02}" if self.table else self.sweep.name
+
+    @property
+    def stem(self) -> str:
+        """Of its file's name."""
+        usual = self.table.metric if self.table else DEFAULT_METRIC
+        return f"{self.name}_{self.scale}" + ("" if self.metric == usual else f"_{self.metric}")
+
+    @property
+    def shows(self) -> tuple[object, ...]:
+        """Equal for two tables that would show the same numbers."""
+        table = self.table
+        columns = (tuple(table.labels), tuple(table.shares)) if table else ()
+        return (self.sweep.name, self.scale, self.metric, columns)
 
 
 def latex(frame: pd.DataFrame, metric: str, title: str) -> str:
@@ -50,97 +83,101 @@ def markdown(frame: pd.DataFrame, metric: str, title: str) -> str:
     return md.table(layout(frame, metric, title))
 
 
-def csv(frames: Iterable[tuple[str, pd.DataFrame]], metric: str) -> str:
-    """One line a cell of the named frames, with all that the other formats show."""
-    records = [_record(name, frame, cell, metric) for name, frame in frames for cell in cells(frame, metric)]
-    return str(pd.DataFrame(records).to_csv(index=False, float_format="%.6g"))
-
-
 def terminal(frame: pd.DataFrame, metric: str, title: str) -> Table:
     """One line a cell, in at most 100 columns."""
-    shown = layout(frame, metric, title)
-    made = Table(title=Text(shown.caption[0]), caption=Text(" ".join(shown.caption[1:])), caption_justify="left")
-    for name in ("task", "expert", "method"):
-        made.add_column(name)
-    for name in ("mean ± std", "seeds", "p", "published"):
-        made.add_column(name, justify="right", no_wrap=True)
-    previous = None
-    digits = METRICS[metric].digits
-    for cell in cells(frame, metric):
-        here = (cell.task, cell.expert_share)
-        if previous not in (None, here):
-            made.add_section()
-        made.add_row(
-            *(("", "") if previous == here else (cell.task, percent(cell.expert_share))),
-            Text(cell.label),
-            Text(number(cell.mean, cell.std, digits), style="bold" if cell.best else ""),
-            f"{cell.seeds}/{cell.expected}" + (f" ({cell.diverged} diverged)" if cell.diverged else ""),
-            f"{probability(cell.p)} {cell.star or ' '}",
-            number(*cell.published, digits) if cell.published else "",
-        )
-        previous = here
-    return made
+    return rich_table.table(layout(frame, metric, title))
+
+
+def csv(tables: Iterable[tuple[str, Layout]]) -> str:
+    """One line a cell of the named tables, with all that the other formats show."""
+    records = [record for name, shown in tables for record in _records(name, shown)]
+    return str(pd.DataFrame(records).to_csv(index=False, float_format="%.6g"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print or write the tables asked for. Returns 1 if there is no finished run, 2 if the request is wrong."""
     options = _parser().parse_args(argv)
     try:
-        chosen = _chosen(options)
+        requests = _requests(options)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
     results = Path(options.results)
+    style = {"holm": options.holm, "compare": options.compare}
     made = [
-        (sweep, scale, frame)
-        for sweep, scale in chosen
-        if (frame := _finished(sweep, scale, options.source, results)) is not None
+        (request, layout(frame, request.metric, request.title, table=request.table, **style))
+        for request, frame in _finished(requests, options.source, results)
     ]
     if not made:
-        sweep = options.sweep[0] if options.sweep else "quickstart"
+        sweep = requests[0].sweep.name if options.table else options.sweep[0] if options.sweep else "quickstart"
         own = "" if options.source == GENERATED else f" SOURCE={options.source}"
         print(f"no finished run in {results}; run: make sweep SWEEP={sweep}{own}", file=sys.stderr)
         return 1
     if options.format == "latex":
-        _write_latex(made, options.metric, Path(options.output))
+        _write_latex(made, options.source, Path(options.output))
     elif options.format == "csv":
-        print(csv([(sweep.name, frame) for sweep, _, frame in made], options.metric), end="")
+        print(csv((request.name, shown) for request, shown in made), end="")
     else:
-        console = Console(width=None if sys.stdout.isatty() else WIDTH)
-        for sweep, _, frame in made:
+        for _, shown in made:
             if options.format == "markdown":
-                print(markdown(frame, options.metric, sweep.description))
+                print(md.table(shown))
             else:
-                console.print(terminal(frame, options.metric, sweep.description))
+                Console(width=None if sys.stdout.isatty() else rich_table.width(shown)).print(rich_table.table(shown))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Tables of finished sweeps, beside the published numbers.")
-    parser.add_argument("--sweep", nargs="+", metavar="NAME", help="default: every sweep that has a finished run")
+    parser = argparse.ArgumentParser(description="The paper's tables from our runs, beside the published numbers.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--table", nargs="+", metavar="N", help="tables of the paper (default: all with a finished run)")
+    which.add_argument("--sweep", nargs="+", metavar="NAME", help="the tables of these sweeps")
     parser.add_argument("--scale", metavar="S", help="default: every scale that has a finished run")
     parser.add_argument(
         "--source", metavar="S", default=GENERATED, help="where the episodes are from (default: our own)"
     )
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
-    parser.add_argument("--metric", default="return99", help=f"one of {', '.join(METRICS)} (default: return99)")
+    parser.add_argument("--metric", help=f"one of {', '.join(METRICS)} (default: what the paper's table prints)")
+    parser.add_argument("--holm", action="store_true", help="correct each table's tests for their number")
+    parser.add_argument(
+        "--compare", action="store_true", help="ratios to the published means, and whether the methods' orders agree"
+    )
     parser.add_argument("--output", metavar="DIR", default="tables", help="where LaTeX is written (default: tables)")
     return parser
 
 
-def _chosen(options: argparse.Namespace) -> list[tuple[Sweep, str]]:
-    """The sweeps and scales to look at, or a :class:`SpecError` that lists the valid values."""
+def _requests(options: argparse.Namespace) -> list[Request]:
+    """The tables to make, or a :class:`SpecError` that lists the valid values."""
     _check("format", options.format, FORMATS)
-    _check("metric", options.metric, METRICS)
+    if options.metric:
+        _check("metric", options.metric, METRICS)
     check_source(options.source)
-    sweeps = [load_sweep(name) for name in dict.fromkeys(options.sweep or sweep_names())]
-    if options.scale is None:
-        return [(sweep, scale) for sweep in sweeps for scale in sweep.scales]
-    if options.sweep:
-        return [(sweep, sweep.scale(options.scale)) for sweep in sweeps]
-    _check("scale", options.scale, dict.fromkeys(scale for sweep in sweeps for scale in sweep.scales))
-    return [(sweep, options.scale) for sweep in sweeps if options.scale in sweep.scales]
+    for number in options.table or ():
+        _check("table", number, PAPER_TABLES)
+    if options.table:
+        tables = {number: PAPER_TABLES[number] for number in options.table}
+        wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in tables.values()]
+    else:
+        names = options.sweep or [name for name in sweep_names() if name not in UNASKED]
+        wanted = [pair for name in dict.fromkeys(names) for pair in _tables_of(load_sweep(name))]
+        wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
+    if options.scale and not (options.sweep or options.table):
+        _check("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
+        wanted = [(sweep, table) for sweep, table in wanted if options.scale in sweep.scales]
+    requests = [
+        Request(sweep, scale, options.metric or (table.metric if table else DEFAULT_METRIC), table)
+        for sweep, table in wanted
+        for scale in ([sweep.scale(options.scale)] if options.scale else sweep.scales)
+    ]
+    distinct: dict[tuple[object, ...], Request] = {}
+    for request in requests:  # with --metric, Tables 1, 10 and 11 are one
+        distinct.setdefault(request.shows, request)
+    return list(distinct.values())
+
+
+def _tables_of(sweep: Sweep) -> list[tuple[Sweep, PaperTable | None]]:
+    """The tables of the paper that a sweep yields, or else one of its own."""
+    return [(sweep, table) for table in PAPER_TABLES.values() if table.sweep == sweep.name] or [(sweep, None)]
 
 
 def _check(what: str, value: str, valid: Iterable[str]) -> None:
@@ -148,24 +185,28 @@ def _check(what: str, value: str, valid: Iterable[str]) -> None:
         raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
 
 
-def _finished(sweep: Sweep, scale: str, source: str, results: Path) -> pd.DataFrame | None:
-    """One row per expected run, or None if none of them is finished."""
+def _finished(requests: Sequence[Request], source: str, results: Path) -> list[tuple[Request, pd.DataFrame]]:
+    """The tables that have a finished run, each with one row per expected run of its sweep."""
     if not results.is_dir():
-        return None
-    from analysis.results import load  # late: it brings MLflow, and a wrong request is to be refused at once
+        return []
+    from analysis.results import load  # late: it reads files of many kinds, and a wrong request is refused at once
 
-    frame = load(sweep.expand(scale, source=source), results)
-    return frame if (frame["status"] == "done").any() else None
+    frames: dict[tuple[str, str], pd.DataFrame] = {}
+    found = []
+    for request in requests:
+        key = (request.sweep.name, request.scale)
+        if key not in frames:
+            frames[key] = load(request.sweep.expand(request.scale, source=source), results)
+        frame = request.table.select(frames[key]) if request.table else frames[key]
+        if (frame["status"] == "done").any():
+            found.append((request, frame))
+    return found
 
 
-def _write_latex(made: Sequence[tuple[Sweep, str, pd.DataFrame]], metric: str, folder: Path) -> None:
+def _write_latex(made: Sequence[tuple[Request, Layout]], source: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    source = str(made[0][2]["source"].iloc[0])
     own = "" if source == GENERATED else f"_{source}"
-    tables = {
-        folder / f"{sweep.name}_{scale}{own}.tex": latex(frame, metric, sweep.description)
-        for sweep, scale, frame in made
-    }
+    tables = {folder / f"{request.stem}{own}.tex": tex.table(shown) for request, shown in made}
     for path, text in {**tables, folder / f"all{own}.tex": tex.document(tables.values())}.items():
         unfinished = path.with_suffix(".tex.tmp")
         unfinished.write_text(text, encoding="utf-8")
@@ -173,28 +214,39 @@ def _write_latex(made: Sequence[tuple[Sweep, str, pd.DataFrame]], metric: str, f
         print(path)
 
 
-def _record(name: str, frame: pd.DataFrame, cell: Cell, metric: str) -> dict[str, object]:
-    published = cell.published or (math.nan, math.nan)
+def _records(name: str, shown: Layout) -> list[dict[str, object]]:
+    found = agreements(shown.cells)
+    records = []
+    for cell in shown.cells:
+        printed = cell.published
+        record = {
+            "table": name,
+            "scale": shown.scale,
+            "source": shown.source,
+            "metric": shown.metric,
+            **_record(cell),
+            "published_mean": printed.mean if printed else math.nan,
+            "published_std": printed.std if printed else math.nan,
+            "published_doubtful": printed.doubtful if printed else False,
+        }
+        if shown.compare:
+            agreement = found.get((cell.task, cell.column[0]))
+            record |= {
+                "ratio": cell.ratio,
+                "tau": agreement.tau if agreement else math.nan,
+                "order": agreement.order if agreement else "",
+            }
+        records.append(record)
+    return records
+
+
+def _record(cell: Cell) -> dict[str, object]:
+    names = ("mean", "std", "seeds", "expected", "diverged", "partial", "missing", "best", "p", "star")
     return {
-        "sweep": name,
-        "scale": frame["scale"].iloc[0],
-        "source": frame["source"].iloc[0],
-        "metric": metric,
         "task": cell.task,
         "expert_share": cell.expert_share,
         "method": cell.label,
-        "mean": cell.mean,
-        "std": cell.std,
-        "seeds": cell.seeds,
-        "expected": cell.expected,
-        "diverged": cell.diverged,
-        "partial": cell.partial,
-        "missing": cell.missing,
-        "best": cell.best,
-        "p": cell.p,
-        "star": cell.star,
-        "published_mean": published[0],
-        "published_std": published[1],
+        **{name: getattr(cell, name) for name in names},
     }
 
 

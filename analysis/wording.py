@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
 from analysis import stats
-from analysis.cells import METRICS, REFERENCE, Cell
+from analysis.cells import METRICS, REFERENCE, Cell, Metric
+from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
 
 AVERAGE = "Average Performance"
 MISSING = "--"
+DOUBT = "?"
+PAPERS_HORIZON = 50
+"""Steps of an episode; locomotion has longer ones."""
 
 
 def number(mean: float, std: float, digits: int) -> str:
@@ -23,9 +26,9 @@ def number(mean: float, std: float, digits: int) -> str:
     return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
 
 
-def percent(share: float) -> str:
-    """``2.5%``"""
-    return f"{100 * share:g}%"
+def tau(value: float) -> str:
+    """``0.67``"""
+    return MISSING if math.isnan(value) else f"{value:.2f}"
 
 
 def probability(p: float) -> str:
@@ -33,47 +36,109 @@ def probability(p: float) -> str:
     return "" if math.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def caption(frame: pd.DataFrame, metric: str, made: list[Cell], averaged: list[str]) -> list[str]:
+def caption(
+    frame: pd.DataFrame, metric: str, made: list[Cell], averaged: list[str], *, holm: bool, compare: bool
+) -> list[str]:
     """What a reader needs to judge the numbers, in sentences."""
     chosen = METRICS[metric]
     sources = ", ".join(dict.fromkeys(map(str, frame["source"])))
-    horizon = _per_task({name: task_row(name).horizon for name in dict.fromkeys(map(str, frame["task"]))})
+    horizons = _horizons(frame)
     discount = f", discount {chosen.discount:g}" if chosen.discount else ""
-    sentences = [
+    return [
         f"{chosen.title}, {'higher' if chosen.higher_is_better else 'lower'} is better: mean ± sample standard "
         "deviation over finished seeds, best mean in bold.",
+        *_shares(made),
         f"Scale {frame['scale'].iloc[0]}: {_per_task(_seeds(made))} seeds, {_budget(frame, 'updates')} updates, "
-        f"batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} training episodes ({sources} data).",
-        f"Evaluation: sparse reward, {horizon} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
+        f"batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} training episodes ({sources} data)"
+        f"{_revisions(frame)}.",
+        f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
-        *_test(made),
+        *_test(made, holm),
+        *_average(chosen, averaged, comparable(frame, chosen)),
+        *_published(made, chosen, averaged, compare, long=max(horizons.values()) > PAPERS_HORIZON),
     ]
+
+
+def comparable(frame: pd.DataFrame, metric: Metric) -> bool:
+    """Whether an average over tasks means anything: discounted returns of longer episodes are larger."""
+    return metric.averaged and (metric.discount is None or len(set(_horizons(frame).values())) == 1)
+
+
+def _average(metric: Metric, averaged: list[str], sensible: bool) -> list[str]:
     if averaged:
-        sentences.append(f"{AVERAGE}: over the tasks finished in every column ({', '.join(averaged)}).")
-    elif chosen.averaged:
-        sentences.append("No average: no task is finished in every column.")
-    if any(cell.published for cell in made):
-        mixed = ", whose returns appear to mix discounts (0.99 for SMORe and IQL, 0.98 for GoFAR and others)"
-        same = "; its averages are over the same tasks" if averaged else ""
-        sentences.append(f"Published: as printed in the SMORe paper{mixed if chosen.discount else ''}{same}.")
+        return [f"{AVERAGE}: over the tasks finished in every column ({', '.join(averaged)})."]
+    if not sensible:
+        return ["No average: the tasks' episodes differ in length."] if metric.averaged else []
+    return ["No average: no task is finished in every column."]
+
+
+def _published(made: list[Cell], metric: Metric, averaged: list[str], compare: bool, long: bool) -> list[str]:
+    if not any(cell.published for cell in made):
+        return []
+    locomotion = ", 0.999 for locomotion" if long else ""
+    mixed = f", whose returns appear to mix discounts (0.99 for SMORe and IQL, 0.98 for GoFAR and others{locomotion})"
+    columns = {cell.column for cell in made}
+    whole = [all(c.sure for c in made if c.column == column and c.task in averaged) for column in columns]
+    same = "; its averages are over the same tasks" if averaged and any(whole) else ""
+    sentences = [f"Published: as printed in the SMORe paper{mixed if metric.discount else ''}{same}."]
+    if any(cell.published and cell.published.doubtful for cell in made):
+        sentences.append(
+            f"{DOUBT} marks a published cell that appears to be another expert share's: neither averaged nor compared."
+        )
+    if compare:
+        sentences.append(
+            "Ours / published: ratio of the means. Kendall's tau: of the methods' means, ours against the published; "
+            "the order agrees where no two methods stand the other way round."
+        )
     return sentences
 
 
-def _test(made: list[Cell]) -> list[str]:
-    tested: dict[tuple[str, float], list[int]] = defaultdict(list)
+def _test(made: list[Cell], holm: bool) -> list[str]:
+    pairs: dict[tuple[str, float], list[int]] = {}
     for cell in made:
         if not math.isnan(cell.p):
-            tested[cell.task, cell.expert_share].append(cell.tested)
-    if not tested:
+            pairs.setdefault((cell.task, cell.expert_share), []).append(cell.tested)
+    if not pairs:
         return []
-    sizes = sorted({(min(pair), max(pair)) for pair in tested.values()})
-    reach = ", ".join(f"{probability(stats.smallest_p(n, m))} with {n} against {m} seeds" for n, m in sizes)
+    sizes = [(min(pair), max(pair)) for pair in pairs.values()]
+    smallest = [stats.smallest_p(*pair) for pair in sizes]
+    reach = dict(zip(sizes, stats.holm(smallest) if holm else smallest, strict=True))
+    within = ", ".join(f"{probability(reach[n, m])} with {n} against {m} seeds" for n, m in sorted(reach))
+    tested = {cell.label for cell in made if not math.isnan(cell.p)}
+    who = (
+        f"{REFERENCE} against the best other method"
+        if any(label.split(" ")[0] == REFERENCE for label in tested)
+        else "the best method against the second best"
+    )
+    tests = "test" if len(pairs) == 1 else "tests"
+    correction = (
+        f"corrected for the table's {len(pairs)} {tests} by Holm's method"
+        if holm
+        else f"not corrected for the number of tests ({len(pairs)})"
+    )
     diverged = " A diverged seed ranks last." if any(cell.diverged for cell in made) else ""
     return [
         f"* p < 0.05, {stats.UNREACHABLE} 0.05 is out of the seeds' reach: exact two-sided Mann-Whitney U test over "
-        f"seeds of {REFERENCE} against the best other method, set on the better of the two, not corrected for the "
-        f"number of tests; smallest p possible: {reach}.{diverged}"
+        f"seeds of {who}, set on the better of the two, {correction}; smallest p possible"
+        f"{' after it' if holm else ''}: {within}.{diverged}"
     ]
+
+
+def _shares(made: Iterable[Cell]) -> list[str]:
+    """What the columns do not say."""
+    shares = {cell.task: cell.expert_share for cell in made if cell.column[0] is None}
+    return [f"Expert share: {_per_task(shares, percent)}."] if shares else []
+
+
+def _revisions(frame: pd.DataFrame) -> str:
+    """Of the code that made the finished runs."""
+    found = [str(revision) for revision in frame.loc[frame["status"] == "done", "git"].unique() if revision]
+    listed = ", ".join(found[:3]) + (f" and {len(found) - 3} others" if len(found) > 3 else "")
+    return f", code at revision{'s' if len(found) > 1 else ''} {listed}" if found else ""
+
+
+def _horizons(frame: pd.DataFrame) -> dict[str, int]:
+    return {name: task_row(name).horizon for name in dict.fromkeys(map(str, frame["task"]))}
 
 
 def _seeds(made: Iterable[Cell]) -> dict[str, int]:
@@ -88,11 +153,11 @@ def _budget(frame: pd.DataFrame, column: str) -> str:
     return _per_task(dict(zip(map(str, firsts["task"]), map(int, firsts[column]), strict=True)))
 
 
-def _per_task(values: Mapping[str, int]) -> str:
-    """``20,000``, or ``20,000 (Reacher, FetchReach) or 40,000 (FetchPush)``."""
-    tasks: dict[int, list[str]] = {}
+def _per_task(values: Mapping[str, float], form: Callable[[float], str] = "{:,}".format) -> str:
+    """``20,000``, or ``20,000 (40,000 for FetchPush)`` where most tasks have the first."""
+    tasks: dict[float, list[str]] = {}
     for task, value in values.items():
         tasks.setdefault(value, []).append(task)
-    if len(tasks) == 1:
-        return f"{next(iter(tasks)):,}"
-    return " or ".join(f"{value:,} ({', '.join(names)})" for value, names in tasks.items())
+    usual, *others = sorted(tasks, key=lambda value: -len(tasks[value]))
+    exceptions = "; ".join(f"{form(value)} for {', '.join(tasks[value])}" for value in others)
+    return f"{form(usual)} ({exceptions})" if exceptions else form(usual)

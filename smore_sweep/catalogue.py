@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from smore_sweep.deferred import deferred
 from smore_sweep.method import Method, SpecError, knobs
 
 
@@ -18,7 +19,8 @@ def methods() -> dict[str, type[Method]]:
     names = ["smore_sweep.smore", *(f"baselines.{module.name}" for module in pkgutil.iter_modules(baselines.__path__))]
     found: dict[str, type[Method]] = {}
     for name in names:
-        module = importlib.import_module(name)
+        with deferred("torch"):
+            module = importlib.import_module(name)
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, Method) and kind.__module__ == name and "name" in vars(kind):
                 found[name.rpartition(".")[2]] = kind

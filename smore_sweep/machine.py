@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 ENVIRONMENT = {
     # One thread a process: processes are what keeps the cores busy, and nested threads collapse on a busy machine.
@@ -22,6 +25,8 @@ LARGEST_STACK = {"cpu": 10, "cuda": 100}
 
 def choose_device(gpu: bool) -> torch.device:
     """The GPU that this process was given, or the CPU. Raises RuntimeError if a GPU is wanted and cannot be used."""
+    import torch  # late: a plan wants this module's numbers and no torch
+
     if gpu and not torch.cuda.is_available():
         raise RuntimeError(
             "this worker was given a GPU that its PyTorch cannot use; install a CUDA build, or ask for 0"
@@ -31,6 +36,8 @@ def choose_device(gpu: bool) -> torch.device:
 
 def prepare(device: torch.device) -> None:
     """Set up this process for training on ``device``."""
+    import torch
+
     if device.type == "cpu":
         torch.set_num_threads(1)
         _allow_fast_products()
@@ -42,6 +49,8 @@ def _allow_fast_products() -> None:
     On AMD processors it leads to oneDNN's AVX-512 kernels at twice the speed; on processors with bfloat16 units it
     really loses digits. So it is tried on one product against double precision, and taken back if the error is not
     float32's."""
+    import torch
+
     before = torch.get_float32_matmul_precision()
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(512, 256, generator=generator)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from smore_sweep import record
+from smore_sweep.deferred import deferred
 from smore_sweep.method import SpecError
 from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep, labels
 from smore_sweep.tasks import task
@@ -108,7 +109,8 @@ def load_sweep(name: str) -> Sweep:
     if name.endswith(".py"):
         module = _load_file(Path(name))
     elif name in sweep_names():
-        module = importlib.import_module(f"sweeps.{name}")
+        with deferred("torch"):
+            module = importlib.import_module(f"sweeps.{name}")
     else:
         raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file")
     sweep = getattr(module, "SWEEP", None)
@@ -125,7 +127,8 @@ def _load_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with deferred("torch"):
+            spec.loader.exec_module(module)
     except (ImportError, SyntaxError, TypeError, NameError) as error:
         raise SpecError(f"sweep file {path} cannot be read: {error}") from None
     return module

@@ -119,7 +119,7 @@ class RunSpec:
     @property
     def title(self) -> str:
         """For people: ``SMORe · FetchReach · 5% · s3``, and where the data are from if they are not our own."""
-        own = f"{self.named.label} · {self.task} · {100 * self.expert_share:g}% · s{self.seed}"
+        own = f"{self.named.label} · {self.task} · {percent(self.expert_share)} · s{self.seed}"
         return own if self.source == GENERATED else f"{own} · {self.source}"
 
 
@@ -254,6 +254,11 @@ class Sweep:
                 raise SpecError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
             seen[run.run_id] = run
         return runs
+
+
+def percent(share: float) -> str:
+    """``2.5%``; three digits are enough to tell shares apart."""
+    return f"{100 * share:.3g}%"
 
 
 def grid(method: type[Method], **choices: Any) -> list[Method]:

@@ -17,7 +17,7 @@ from smore_sweep import record
 from smore_sweep.campaign import GPU_MEMBER_UPDATES, Part
 from smore_sweep.method import Method, knobs
 from smore_sweep.plan import Estimate, Plan
-from smore_sweep.spec import GENERATED, Stack
+from smore_sweep.spec import GENERATED, Stack, percent
 
 if TYPE_CHECKING:
     from smore_sweep import trainable
@@ -54,7 +54,7 @@ def plan_table(plan: Plan) -> Table:
         if name != previous and previous:
             table.add_section()
         table.add_row(
-            "" if name == previous else name, label, f"{100 * share:g}%", f"{run.budget.updates:,}",
+            "" if name == previous else name, label, percent(share), f"{run.budget.updates:,}",
             *(str(count or "·") for count in (states.total(), states[record.DONE], states[record.PARTIAL],
             states[record.MISSING])),
         )  # fmt: skip

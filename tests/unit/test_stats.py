@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from scipy.stats import PermutationMethod, mannwhitneyu
+from numpy.typing import NDArray
+from scipy.stats import PermutationMethod, bootstrap, mannwhitneyu, trim_mean
 
 from analysis import stats
 
@@ -92,6 +93,144 @@ def test_star() -> None:
     assert stats.star(0.1, 3, 3, level=0.2) == "*"
 
 
+def test_a_mark_knows_what_a_correction_leaves_within_reach() -> None:
+    assert stats.mark(0.04, reach=0.02) == "*"
+    assert stats.mark(0.06, reach=0.02) == ""
+    assert stats.mark(0.06, reach=0.05) == "†"
+    with pytest.raises(ValueError, match="NaN"):
+        stats.mark(math.nan, reach=0.02)
+
+
+def test_improvement_equals_rliables_formula() -> None:
+    """rliable's: U / (n m) per task, U of SciPy's Mann-Whitney test, averaged over tasks (here of one)."""
+    rng = np.random.default_rng(0)
+    for n, m in ((5, 5), (10, 3), (2, 7)):
+        x, y = rng.integers(0, 4, n).astype(float), rng.integers(0, 4, m).astype(float)
+        expected = mannwhitneyu(x, y, alternative="greater").statistic / (n * m)
+        assert stats.probability_of_improvement(x, y) == pytest.approx(expected)
+
+
+# Interquartile mean
+
+
+def test_iqm_worked_by_hand() -> None:
+    assert stats.iqm([100, 1, 2, 3, 4, 5, 6, -100]) == 3.5  # two cut off at either end
+    assert stats.iqm([1, 2, 30]) == 11.0  # a quarter of three is none
+    assert stats.iqm([7]) == 7.0
+    assert stats.iqm([2, 2, 2, 2]) == 2.0
+    assert stats.iqm([0, 1, 2, -math.inf]) == 0.5  # one that diverged is cut off
+
+
+@pytest.mark.parametrize("shape", [(5,), (10, 7), (3, 2), (4, 12)])
+def test_iqm_equals_rliables_and_a_plain_reading(shape: tuple[int, ...]) -> None:
+    """rliable's aggregate_iqm is ``trim_mean(scores, proportiontocut=0.25, axis=None)`` of runs x tasks."""
+    scores = np.random.default_rng(shape).normal(size=shape)
+    assert stats.iqm(scores) == pytest.approx(trim_mean(scores, proportiontocut=0.25, axis=None))
+    ordered = sorted(scores.ravel())
+    cut = len(ordered) // 4
+    kept = ordered[cut : len(ordered) - cut]
+    assert stats.iqm(scores) == pytest.approx(sum(kept) / len(kept))
+
+
+# Intervals
+
+
+def mean_of_means(groups: list[NDArray[np.float64]]) -> float:
+    return float(np.mean([group.mean() for group in groups]))
+
+
+def test_an_interval_equals_scipys_percentile_bootstrap() -> None:
+    values = np.random.default_rng(1).normal(size=12)
+    rng = np.random.default_rng(2)
+    low, high = stats.stratified_interval(mean_of_means, [values], rng=rng, level=0.9, resamples=20_000)
+    expected = bootstrap(
+        (values,), np.mean, confidence_level=0.9, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
+
+
+def test_seeds_are_resampled_within_their_group_as_rliable_does() -> None:
+    """Resampled across groups, the mean would vary; within groups of equal values it cannot."""
+    groups = [[0.0, 0.0, 0.0], [10.0, 10.0]]
+    assert stats.stratified_interval(mean_of_means, groups, rng=np.random.default_rng(0)) == (5.0, 5.0)
+
+    def sizes(groups: list[NDArray[np.float64]]) -> float:
+        assert [group.size for group in groups] == [3, 2]
+        return float(groups[0].sum() + groups[1].sum())
+
+    assert stats.stratified_interval(sizes, groups, rng=np.random.default_rng(0)) == (20.0, 20.0)
+
+
+def test_an_interval_of_two_seeds_worked_by_hand() -> None:
+    # The mean of two draws of {0, 1} is 0, 0.5 or 1 with chances of 1/4, 1/2, 1/4.
+    def interval(level: float) -> tuple[float, float]:
+        return stats.stratified_interval(mean_of_means, [[0.0, 1.0]], rng=np.random.default_rng(0), level=level)
+
+    assert interval(0.95) == (0.0, 1.0)
+    assert interval(0.3) == (0.5, 0.5)
+
+
+def test_intervals_depend_on_the_generator_alone() -> None:
+    groups = [np.random.default_rng(4).normal(size=6), np.random.default_rng(5).normal(size=4)]
+
+    def interval(seed: int) -> tuple[float, float]:
+        return stats.stratified_interval(mean_of_means, groups, rng=np.random.default_rng(seed), resamples=200)
+
+    assert interval(0) == interval(0) != interval(1)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    """Of 200 draws of 3 groups of 20 seeds; a percentile bootstrap is a little too narrow."""
+    rng = np.random.default_rng(6)
+    covered = 0
+    for _ in range(200):
+        groups = [rng.normal(centre, 1.0, size=20) for centre in (0.0, 5.0, -3.0)]
+        low, high = stats.stratified_interval(mean_of_means, groups, rng=rng, resamples=200)
+        covered += low <= 2.0 / 3.0 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_interval_of_improvement() -> None:
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(0.5, size=10), rng.normal(size=10)
+    low, high = stats.improvement_interval(first, second, rng=rng)
+    assert 0.0 <= low < stats.probability_of_improvement(first, second) < high <= 1.0
+    wider = stats.improvement_interval(first, second, rng=rng, level=0.99)
+    assert wider[0] < low
+    assert high < wider[1]
+
+
+def test_interval_of_improvement_without_variation() -> None:
+    rng = np.random.default_rng(8)
+    assert stats.improvement_interval([4, 5, 6], [1, 2, -math.inf], rng=rng) == (1.0, 1.0)
+    assert stats.improvement_interval([1, 1], [1, 1, 1], rng=rng) == (0.5, 0.5)
+    assert stats.improvement_interval([2], [1], rng=rng) == (1.0, 1.0)
+
+
+# Holm
+
+
+def test_holm_worked_by_hand() -> None:
+    # Holm's steps: 0.005 * 4, 0.01 * 3 -> 0.03, 0.03 * 2 -> 0.06, and 0.04 * 1 raised to the 0.06 before it.
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm([0.02, 0.02, 0.02]) == pytest.approx([0.06, 0.06, 0.06])
+    assert stats.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert stats.holm([0.04]) == [0.04]
+    assert stats.holm([]) == []
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(100):
+        ps = list(rng.uniform(0, 0.1, size=rng.integers(1, 8)))
+        rejected: set[int] = set()
+        for step, index in enumerate(np.argsort(ps)):
+            if ps[index] > 0.05 / (len(ps) - step):
+                break
+            rejected.add(int(index))
+        assert {index for index, p in enumerate(stats.holm(ps)) if p <= 0.05} == rejected
+
+
 def test_summary_is_of_the_sample() -> None:
     assert stats.summary([1, 2, 3, 4]) == pytest.approx((2.5, math.sqrt(5 / 3), 4))
     mean, std, n = stats.summary([7])
@@ -107,6 +246,13 @@ def test_empty_and_nan_are_refused(wrong: list[float]) -> None:
         stats.mann_whitney(wrong, [1.0])
     with pytest.raises(ValueError, match="second"):
         stats.mann_whitney([1.0], wrong)
+    with pytest.raises(ValueError, match="values"):
+        stats.iqm(wrong)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="group 1"):
+        stats.stratified_interval(mean_of_means, [[1.0], wrong], rng=rng)
+    with pytest.raises(ValueError, match="second"):
+        stats.improvement_interval([1.0], wrong, rng=rng)
 
 
 def test_senseless_arguments_are_refused() -> None:
@@ -116,3 +262,14 @@ def test_senseless_arguments_are_refused() -> None:
         stats.smallest_p(0, 3)
     with pytest.raises(ValueError, match="NaN"):
         stats.star(math.nan, 3, 3)
+    with pytest.raises(ValueError, match="infinite"):
+        stats.iqm([math.inf, 1.0])
+    for wrong in ([0.5, math.nan], [1.5], [-0.1]):
+        with pytest.raises(ValueError, match="probabilities"):
+            stats.holm(wrong)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="at least one group"):
+        stats.stratified_interval(mean_of_means, [], rng=rng)
+    for level, resamples in ((1.0, 10), (0.0, 10), (0.95, 0)):
+        with pytest.raises(ValueError, match="level"):
+            stats.stratified_interval(mean_of_means, [[1.0]], rng=rng, level=level, resamples=resamples)
