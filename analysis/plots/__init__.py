@@ -1,0 +1,1 @@
+"""Figures as functions of frames: no file is read or written here."""

@@ -1,0 +1,118 @@
+"""How figures look in print: sizes, fonts, and for each method a colour, a marker and a line style of its own, so that
+it is recognised in every figure, in grey, and by the colour-blind. Matplotlib is imported when something is drawn."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
+"""Widths in inches of a column and of a page."""
+
+FOOTER_SIZE = 6.5
+RC: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E0E0E0",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "pdf.fonttype": 42,  # text stays text: journals refuse Type 3
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and line style of one method."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...] | None = None
+    """On and off lengths in line widths; None is a full line."""
+
+    def line(self) -> dict[str, Any]:
+        """Arguments for matplotlib's ``plot``."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": (0, self.dashes) if self.dashes else "-",
+            "markeredgecolor": self.colour,
+        }
+
+
+# The first seven are the palette of Okabe and Ito (2008) without its yellow, which is too pale for a line; the rest are
+# grey and from Paul Tol's muted palette.
+LOOKS: Mapping[str, Look] = {
+    "SMORe": Look("#0072B2", "o"),
+    "GoFAR": Look("#D55E00", "s", (5, 1.5)),
+    "WGCSL": Look("#009E73", "^", (3, 1, 1, 1)),
+    "GCSL": Look("#E69F00", "v", (1.5, 1)),
+    "CRL": Look("#CC79A7", "D", (6, 1, 1, 1, 1, 1)),
+    "AM": Look("#56B4E9", "P", (2.5, 1)),
+    "GC-IQL": Look("#000000", "X", (1, 1.5)),
+    "GC-SQL": Look("#882255", "<", (4, 1, 1, 1)),
+    "GC-EQL": Look("#999933", ">", (7, 1.5)),
+    "GC-XQL": Look("#332288", "d", (2, 2)),
+    "DDPG+HER": Look("#888888", "*", (5, 1, 2, 1)),
+}
+SPARE = (Look("#AA4499", "h", (8, 2)), Look("#661100", "p", (3, 2)), Look("#117733", "H", (1, 1, 4, 1)))
+"""For methods that are not in ``LOOKS``, in the order in which they come."""
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """The look of each method. One more than there are spare looks gets the first again."""
+    wanted = list(dict.fromkeys(names))
+    others = [name for name in wanted if name not in LOOKS]
+    spare = {name: SPARE[number % len(SPARE)] for number, name in enumerate(others)}
+    return {name: LOOKS[name] if name in LOOKS else spare[name] for name in wanted}
+
+
+def printed() -> AbstractContextManager[None]:
+    """Draw and save inside of this context to get the fonts and lines of all our figures."""
+    import matplotlib
+
+    return matplotlib.rc_context(RC)
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches. It belongs to no window, and needs no closing."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend(on: Figure, chosen: Mapping[str, Look]) -> None:
+    """One legend above all panels; the figure grows by its height."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], label=name, **look.line()) for name, look in chosen.items()]
+    rows = math.ceil(len(handles) / int(on.get_figwidth() / 1.05))
+    across = math.ceil(len(handles) / rows)
+    on.legend(handles=handles, loc="outside upper center", ncols=across, columnspacing=1.2)
+    on.set_figheight(on.get_figheight() + 0.17 * rows + 0.1)
+
+
+def footer(on: Figure, sentences: Iterable[str]) -> None:
+    """Small print below all panels; the figure grows by its height."""
+    wide = int(20 * on.get_figwidth())  # characters of this size to the inch, of text as it comes
+    text = textwrap.fill(" ".join(sentences), wide, break_on_hyphens=False)
+    on.set_figheight(on.get_figheight() + 0.108 * (text.count("\n") + 1) + 0.08)
+    on.supxlabel(text, fontsize=FOOTER_SIZE, x=0.01, ha="left", color="#404040")
