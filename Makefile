@@ -11,10 +11,11 @@ comma   := ,
 
 # Options of the sweep commands, each passed on only if it is given.
 CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SOURCE),--source $(SOURCE))
+ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SOURCE),--source $(SOURCE))
 PLACE  = $(if $(ADDRESS),--address $(ADDRESS)) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan status data experts play ui tables bench methods test lint format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +30,10 @@ $(READY): pyproject.toml constraints.txt
 
 sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK=]
 	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE)
+
+submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= ... DETACH=1 | FOLLOW=job | CANCEL=job]
+	@$(BIN)/smore-sweep submit $(SWEEP) $(CHOICE) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) \
+		$(if $(JOBS_ADDRESS),--jobs-address $(JOBS_ADDRESS)) $(if $(DETACH),--detach) $(if $(FOLLOW),--follow $(FOLLOW)) $(if $(CANCEL),--cancel $(CANCEL))
 
 plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(SWEEP) $(CHOICE)
@@ -46,17 +51,32 @@ play: $(READY)  ## animate a policy: TASK=FetchPush [POLICY=expert|random|RUN_ID
 	@$(BIN)/smore-sweep play $(TASK) --results $(RESULTS) $(if $(POLICY),--policy $(POLICY)) $(if $(EPISODES),--episodes $(EPISODES)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output $(OUTPUT))
 
+videos: $(READY)  ## attach an animation to one run of each cell of a sweep in MLflow: SWEEP=... [SCALE= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep videos $(SWEEP) --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SOURCE),--source $(SOURCE))
+
 ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
 	@$(BIN)/smore-sweep ui --results $(RESULTS) $(if $(PORT),--port $(PORT))
 
-tables: $(READY)  ## write the LaTeX tables of every finished sweep into tables/: [SOURCE= RESULTS=]
-	@$(BIN)/python analysis/tables.py --results $(RESULTS) $(if $(SOURCE),--source $(SOURCE))
+tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/python analysis/tables.py $(ABOUT) $(if $(TABLE),--table $(TABLE))
+
+figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/python analysis/figures.py $(ABOUT)
+
+report: $(READY)  ## a sweep as one HTML page in reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/python analysis/report.py --sweep $(SWEEP) $(ABOUT)
 
 select: $(READY)  ## choose the tuned knobs from the runs of the sweep tuning, into sweeps/chosen.csv: [SCALE= RESULTS=]
 	@$(BIN)/python analysis/selection.py --results $(RESULTS) $(if $(SCALE),--scale $(SCALE))
 
 export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]
 	@$(BIN)/python analysis/archive.py --results $(RESULTS) $(if $(TO),--to $(TO))
+
+claims: $(READY)  ## what the finished runs say about each claim of the paper: [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/python analysis/claims.py $(ABOUT)
+
+results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/python analysis/results_page.py $(ABOUT)
 
 bench: $(READY)  ## measure training speed and overhead on this machine: [METHOD=gc_iql|all]
 	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD))

@@ -22,10 +22,10 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis import verdict_text as text
+from analysis.asked import Asked, add_options, asked, check
 from analysis.verdict import Claim, Verdict, drops, judge, returns
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import GENERATED, check_source
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
 
 FORMATS = ("terminal", "markdown", "json")
@@ -187,39 +187,34 @@ CLAIMS = (
 )
 
 
-def verdicts(results: Path, scale: str, source: str = GENERATED) -> list[Verdict]:
-    """A verdict for each claim, from the runs of a results folder (or exported results) at one scale."""
-    return [judge(claim, whole_frame(claim.sweep, results, scale, source)) for claim in CLAIMS]
+def verdicts(about: Asked, scale: str) -> list[Verdict]:
+    """A verdict for each claim, from the runs at one scale."""
+    return [judge(claim, whole_frame(claim.sweep, about, scale)) for claim in CLAIMS]
 
 
-def whole_frame(name: str, results: Path, scale: str, source: str = GENERATED) -> pd.DataFrame:
+def whole_frame(name: str, about: Asked, scale: str) -> pd.DataFrame:
     """One row for each expected run of a sweep on all of its tasks, also on those that the scale leaves out."""
-    from analysis.results import load
-
     sweep = load_sweep(name)
     declared = list(dict.fromkeys(task for grid in sweep.grids for task in grid.tasks))
-    return load(sweep.expand(scale, tasks=declared, source=source), results)
+    return about.load(sweep, scale, declared)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the verdicts. Returns 1 if no claim has a finished run, 2 if the request is wrong."""
     parser = argparse.ArgumentParser(description="The paper's claims, and what the finished runs say about each.")
-    parser.add_argument("--scale", metavar="S", default="laptop", help="default: laptop")
-    parser.add_argument("--source", metavar="S", default=GENERATED, help="where the episodes are from")
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    add_options(parser, "laptop")
     parser.add_argument("--format", default="terminal", help=f"one of {', '.join(FORMATS)} (default: terminal)")
     options = parser.parse_args(argv)
     try:
-        check_source(options.source)
-        if options.format not in FORMATS:
-            raise SpecError(f"there is no format {options.format!r}; the valid ones are: {', '.join(FORMATS)}")
-        made = verdicts(Path(options.results), options.scale, options.source)
+        check("format", options.format, FORMATS)
+        scale = options.scale or "laptop"
+        made = verdicts(asked(options), scale)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
     if not any(verdict.runs for verdict in made):
         print(
-            f"no finished run of a claim at scale {options.scale} in {options.results}; "
+            f"no finished run of a claim at scale {scale} in {options.results}; "
             f"run: make sweep SWEEP={CLAIMS[0].sweep} (or: {', '.join(claim.sweep for claim in CLAIMS[1:])})",
             file=sys.stderr,
         )

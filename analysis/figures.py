@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,13 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 
+from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import GENERATED, RunSpec, check_source
+from smore_sweep.spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,17 +71,17 @@ def draw(name: str, frame: pd.DataFrame, metric: str) -> Figure:
         return FIGURES[name].draw(frame, metric, np.random.default_rng(SEED))
 
 
-def gather(name: str, scale: str, source: str, results: Path) -> pd.DataFrame:
+def gather(name: str, scale: str, about: Asked) -> pd.DataFrame:
     """The frame of a figure: one row per expected run of its sweeps, or one per evaluation of each."""
-    from analysis.results import curves, load
+    from analysis.results import curves
 
     kind = FIGURES[name]
     frames = []
     for sweep in map(load_sweep, kind.sweeps):
-        runs = sweep.expand(sweep.scale(scale), source=source)
-        frame = load(runs, results)
+        runs = about.runs(sweep, sweep.scale(scale))
+        frame = about.load(sweep, sweep.scale(scale))
         if kind.curves:
-            evaluations = curves(runs, results)[["run_id", "update", *METRICS]]
+            evaluations = curves(runs, about.results)[["run_id", "update", *METRICS]]
             frame = frame.drop(columns=list(METRICS)).merge(evaluations, on="run_id", how="left")
         if kind.knob:
             values = {run.run_id: _knob(run, kind.knob) for run in runs}
@@ -110,36 +111,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = list(dict.fromkeys(options.figure or FIGURES))
     try:
         for name in names:
-            _check("figure", name, FIGURES)
-        _check("metric", options.metric, METRICS)
+            check("figure", name, FIGURES)
+        check("metric", options.metric, METRICS)
         scales = list(dict.fromkeys(scale for name in names for scale in load_sweep(FIGURES[name].sweeps[0]).scales))
-        _check("scale", options.scale or scales[0], scales)
-        check_source(options.source)
+        check("scale", options.scale or scales[0], scales)
+        about = asked(options)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
     found = False
     for name in names:
-        for path in _written(name, [options.scale] if options.scale else scales, options):
+        for path in _written(name, [options.scale] if options.scale else scales, options, about):
             print(path)
             found = True
     return 0 if found else 1
 
 
-def _written(name: str, scales: Sequence[str], options: argparse.Namespace) -> Iterator[Path]:
+def _written(name: str, scales: Sequence[str], options: argparse.Namespace, about: Asked) -> Iterator[Path]:
     """Draw and write a figure at each scale; say why if there is none."""
-    own = "" if options.source == GENERATED else f"_{options.source}"
     lacking: dict[str, list[str]] = {}
     for scale in scales:
         try:
-            figure = draw(name, gather(name, scale, options.source, Path(options.results)), options.metric)
+            figure = draw(name, gather(name, scale, about), options.metric)
         except NothingToDrawError as error:
             lacking.setdefault(str(error), []).append(scale)
             continue
-        yield from write(figure, Path(options.output) / f"{name}_{scale}{own}")
+        yield from write(figure, Path(options.output) / f"{name}_{scale}{about.suffix}")
     if sum(map(len, lacking.values())) == len(scales):
-        source = "" if options.source == GENERATED else f" SOURCE={options.source}"
-        commands = "; ".join(f"make sweep SWEEP={sweep}{source}" for sweep in FIGURES[name].sweeps)
+        commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in FIGURES[name].sweeps)
         reasons = ", ".join(
             reason + (f" ({', '.join(at)})" if len(lacking) > 1 else "") for reason, at in lacking.items()
         )
@@ -149,19 +148,10 @@ def _written(name: str, scales: Sequence[str], options: argparse.Namespace) -> I
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Figures of finished sweeps, as PDF and PNG.")
     parser.add_argument("--figure", nargs="+", metavar="NAME", help=f"of {', '.join(FIGURES)} (default: all)")
-    parser.add_argument("--scale", metavar="S", help="default: every scale that has a finished run")
-    parser.add_argument(
-        "--source", metavar="S", default=GENERATED, help="where the episodes are from (default: our own)"
-    )
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    add_options(parser, "every scale that has a finished run")
     parser.add_argument("--metric", default="return99", help=f"one of {', '.join(METRICS)} (default: return99)")
     parser.add_argument("--output", metavar="DIR", default="figures", help="where to write (default: figures)")
     return parser
-
-
-def _check(what: str, value: str, valid: Iterable[str]) -> None:
-    if value not in (names := list(valid)):
-        raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
 
 
 def _knob(run: RunSpec, name: str) -> float:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from analysis import markdown as md
 from analysis import stats, verdict_text
+from analysis.asked import Asked, add_options, asked
 from analysis.claims import CLAIMS, whole_frame
 from analysis.layout import layout
 from analysis.paper_tables import PAPER_TABLES
@@ -29,7 +30,7 @@ from analysis.wording import probability
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL
-from smore_sweep.spec import GENERATED, check_source, percent
+from smore_sweep.spec import GENERATED, percent
 
 SCALES = ("laptop", "paper")
 """Whose results are shown; smoke only tests the machinery."""
@@ -69,10 +70,10 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def finished(results: Path, scale: str, source: str) -> Frames:
+def finished(about: Asked, scale: str) -> Frames:
     """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: whole_frame(name, results, scale, source) for name in names}
+    frames = {name: whole_frame(name, about, scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name != TUNING) else {}
 
 
@@ -173,15 +174,13 @@ def _all_runs(frames: Frames) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page. Returns 1 if there is no finished run, 2 if the request is wrong."""
     parser = argparse.ArgumentParser(description="Write RESULTS.md: claims, commentary, tables, provenance.")
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
-    parser.add_argument("--scale", metavar="S", help=f"default: those of {', '.join(SCALES)} that have a finished run")
-    parser.add_argument("--source", metavar="S", default=GENERATED, help="where the episodes are from")
+    add_options(parser, f"those of {', '.join(SCALES)} that have a finished run")
     parser.add_argument("--output", metavar="FILE", default="RESULTS.md", help="default: RESULTS.md")
     options = parser.parse_args(argv)
     try:
-        check_source(options.source)
+        about = asked(options)
         wanted = [load_sweep(CLAIMS[0].sweep).scale(options.scale)] if options.scale else SCALES
-        found = {scale: finished(Path(options.results), scale, options.source) for scale in wanted}
+        found = {scale: finished(about, scale) for scale in wanted}
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2

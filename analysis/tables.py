@@ -27,12 +27,13 @@ from analysis import latex as tex
 from analysis import markdown as md
 from analysis import terminal as rich_table
 from analysis.agreement import agreements
+from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS, Cell
 from analysis.layout import Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
-from smore_sweep.spec import GENERATED, Sweep, check_source
+from smore_sweep.spec import Sweep
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 DEFAULT_METRIC = "return99"
@@ -98,23 +99,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print or write the tables asked for. Returns 1 if there is no finished run, 2 if the request is wrong."""
     options = _parser().parse_args(argv)
     try:
-        requests = _requests(options)
+        about, requests = asked(options), _requests(options)
+        found = _finished(requests, about)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
-    results = Path(options.results)
     style = {"holm": options.holm, "compare": options.compare}
     made = [
         (request, layout(frame, request.metric, request.title, table=request.table, **style))
-        for request, frame in _finished(requests, options.source, results)
+        for request, frame in found
     ]
     if not made:
         sweep = requests[0].sweep.name if options.table else options.sweep[0] if options.sweep else "quickstart"
-        own = "" if options.source == GENERATED else f" SOURCE={options.source}"
-        print(f"no finished run in {results}; run: make sweep SWEEP={sweep}{own}", file=sys.stderr)
+        print(f"no finished run in {about.results}; run: make sweep SWEEP={sweep}{about.options}", file=sys.stderr)
         return 1
     if options.format == "latex":
-        _write_latex(made, options.source, Path(options.output))
+        _write_latex(made, about.suffix, Path(options.output))
     elif options.format == "csv":
         print(csv((request.name, shown) for request, shown in made), end="")
     else:
@@ -131,11 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--table", nargs="+", metavar="N", help="tables of the paper (default: all with a finished run)")
     which.add_argument("--sweep", nargs="+", metavar="NAME", help="the tables of these sweeps")
-    parser.add_argument("--scale", metavar="S", help="default: every scale that has a finished run")
-    parser.add_argument(
-        "--source", metavar="S", default=GENERATED, help="where the episodes are from (default: our own)"
-    )
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    add_options(parser, "every scale that has a finished run")
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
     parser.add_argument("--metric", help=f"one of {', '.join(METRICS)} (default: what the paper's table prints)")
     parser.add_argument("--holm", action="store_true", help="correct each table's tests for their number")
@@ -148,12 +144,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _requests(options: argparse.Namespace) -> list[Request]:
     """The tables to make, or a :class:`SpecError` that lists the valid values."""
-    _check("format", options.format, FORMATS)
+    check("format", options.format, FORMATS)
     if options.metric:
-        _check("metric", options.metric, METRICS)
-    check_source(options.source)
+        check("metric", options.metric, METRICS)
     for number in options.table or ():
-        _check("table", number, PAPER_TABLES)
+        check("table", number, PAPER_TABLES)
     if options.table:
         tables = {number: PAPER_TABLES[number] for number in options.table}
         wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in tables.values()]
@@ -162,7 +157,7 @@ def _requests(options: argparse.Namespace) -> list[Request]:
         wanted = [pair for name in dict.fromkeys(names) for pair in _tables_of(load_sweep(name))]
         wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
     if options.scale and not (options.sweep or options.table):
-        _check("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
+        check("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
         wanted = [(sweep, table) for sweep, table in wanted if options.scale in sweep.scales]
     requests = [
         Request(sweep, scale, options.metric or (table.metric if table else DEFAULT_METRIC), table)
@@ -180,32 +175,24 @@ def _tables_of(sweep: Sweep) -> list[tuple[Sweep, PaperTable | None]]:
     return [(sweep, table) for table in PAPER_TABLES.values() if table.sweep == sweep.name] or [(sweep, None)]
 
 
-def _check(what: str, value: str, valid: Iterable[str]) -> None:
-    if value not in (names := list(valid)):
-        raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
-
-
-def _finished(requests: Sequence[Request], source: str, results: Path) -> list[tuple[Request, pd.DataFrame]]:
+def _finished(requests: Sequence[Request], about: Asked) -> list[tuple[Request, pd.DataFrame]]:
     """The tables that have a finished run, each with one row per expected run of its sweep."""
-    if not results.is_dir():
+    if not about.results.is_dir():
         return []
-    from analysis.results import load  # late: it reads files of many kinds, and a wrong request is refused at once
-
     frames: dict[tuple[str, str], pd.DataFrame] = {}
     found = []
     for request in requests:
         key = (request.sweep.name, request.scale)
         if key not in frames:
-            frames[key] = load(request.sweep.expand(request.scale, source=source), results)
+            frames[key] = about.load(request.sweep, request.scale)
         frame = request.table.select(frames[key]) if request.table else frames[key]
         if (frame["status"] == "done").any():
             found.append((request, frame))
     return found
 
 
-def _write_latex(made: Sequence[tuple[Request, Layout]], source: str, folder: Path) -> None:
+def _write_latex(made: Sequence[tuple[Request, Layout]], own: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    own = "" if source == GENERATED else f"_{source}"
     tables = {folder / f"{request.stem}{own}.tex": tex.table(shown) for request, shown in made}
     for path, text in {**tables, folder / f"all{own}.tex": tex.document(tables.values())}.items():
         unfinished = path.with_suffix(".tex.tmp")

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis import figures
+from analysis.asked import Asked
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError, line, mean_interval
 from smore_sweep import record
@@ -389,18 +390,18 @@ def test_wrong_requests_name_the_valid_ones(tmp_path: Path, capsys: pytest.Captu
 
 def test_frames_know_the_knob_and_count_a_run_once(tmp_path: Path) -> None:
     finish(tmp_path, "her_ratio", "smoke", 1)
-    her = figures.gather("her", "smoke", "generated", tmp_path)
+    her = figures.gather("her", "smoke", Asked(tmp_path))
     assert set(her["value"].dropna()) == {0.0, 0.2, 0.5, 0.8, 1.0}
     assert her.loc[her["value"].isna(), "method"].unique().tolist() == ["GoFAR"]
     assert (her["status"] == "done").sum() == 1
 
-    coverage = figures.gather("coverage", "smoke", "generated", tmp_path)
+    coverage = figures.gather("coverage", "smoke", Asked(tmp_path))
     assert coverage["run_id"].is_unique
     assert set(coverage.loc[coverage["task"] == "Reacher", "expert_share"]) == {0.1, 0.05, 0.025, 0.01}
 
 
 def test_learning_curves_keep_every_evaluation_and_every_gap(tmp_path: Path) -> None:
     finish(tmp_path, "main", "smoke", 2)
-    curves = figures.gather("learning_curves", "smoke", "generated", tmp_path)
+    curves = figures.gather("learning_curves", "smoke", Asked(tmp_path))
     assert curves.loc[curves["status"] == "done", "update"].tolist() == [20, 40, 20, 40]
     assert curves["run_id"].nunique() == len(load_sweep("main").expand("smoke"))

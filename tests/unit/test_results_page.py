@@ -138,7 +138,7 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.Capture
 def test_the_page_is_written_whole(
     frames: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(results_page, "finished", lambda results, scale, source: frames if scale == "laptop" else {})
+    monkeypatch.setattr(results_page, "finished", lambda about, scale: frames if scale == "laptop" else {})
     monkeypatch.setattr(results_page, "COMMENTARY", tmp_path / "commentary.md")
     (tmp_path / "commentary.md").write_text(COMMENTARY)
     output = tmp_path / "RESULTS.md"
