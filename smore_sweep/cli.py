@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from smore_sweep.method import SpecError
 from smore_sweep.spec import GENERATED
@@ -17,7 +15,6 @@ from smore_sweep.spec import GENERATED
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. A user's mistake is one line on standard error and exit code 2."""
-    _defer("torch")
     options = _parser().parse_args(argv)
     try:
         code: int = options.command(options)
@@ -41,13 +38,14 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, help in (
         ("run", "run what a sweep still lacks, on a local Ray or on a cluster"),
+        ("submit", "run a sweep as a job of a Ray cluster, and follow it to its end"),
         ("plan", "show what is done, partial and missing, and how long the rest takes"),
         ("status", "show how far a sweep, or every sweep, is"),
     ):
         command = add(name, help)
         command.add_argument(
             "sweep",
-            nargs="?" if name == "status" else None,
+            nargs="?" if name in ("status", "submit") else None,
             help="a file of sweeps/, without .py, or a path to a .py file" + ("; all of them: all" * (name == "plan")),
         )
         command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
@@ -55,9 +53,18 @@ def _parser() -> argparse.ArgumentParser:
         if name != "status":
             command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
         _add_source(command)
-        _add_results(command)
+        if name == "submit":
+            command.add_argument("--results", help="results folder: a full path on the cluster")
+            command.add_argument("--jobs-address", default="http://127.0.0.1:8265", help="the cluster's job server")
+            instead = command.add_mutually_exclusive_group()
+            instead.add_argument("--detach", action="store_true", help="print the job's id and return")
+            instead.add_argument("--follow", metavar="JOB", help="no new job: follow this one to its end")
+            instead.add_argument("--cancel", metavar="JOB", help="no new job: cancel this one")
+        else:
+            _add_results(command)
         if name == "run":
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
+        if name in ("run", "submit"):
             command.add_argument("--gpus-per-stack", type=float, help="default: 1 if the cluster has GPUs, else 0")
     help = "make, import and look at episodes"
     _add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
@@ -88,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="number of the first evaluation episode (default: 0)")
     command.add_argument("--output", type=Path, help="a .gif file; the stills lie beside it (default: in RESULTS/play)")
     command.add_argument("--sheet", type=Path, help="instead: a .png file with stills of every task's expert")
+    _add_results(command)
+    command = add("videos", "attach an animation to one run of each cell of a sweep, in MLflow")
+    command.add_argument("sweep", help="a file of sweeps/, without .py, or a path to a .py file")
+    command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
+    _add_source(command)
     _add_results(command)
     command = add("ui", "open the MLflow page of the results folder")
     command.add_argument("--port", type=int, default=5000)
@@ -160,6 +172,28 @@ def _run(options: argparse.Namespace) -> int:
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
     )
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from smore_sweep.submit import cancel, follow, submit
+
+    if options.follow:
+        return follow(options.follow, options.jobs_address)
+    if options.cancel:
+        return cancel(options.cancel, options.jobs_address)
+    if not options.sweep or not options.results:
+        raise SpecError(
+            "name a sweep and a results folder on the cluster: smore-sweep submit quickstart --results /..."
+        )
+    given = {
+        "--scale": options.scale,
+        "--seeds": options.seeds,
+        "--tasks": ",".join(options.tasks or ()),
+        "--source": options.source,
+        "--gpus-per-stack": options.gpus_per_stack,
+    }
+    passed = [word for name, value in given.items() if value not in (None, "") for word in (name, str(value))]
+    return submit(options.sweep, passed, results=options.results, address=options.jobs_address, detach=options.detach)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -329,6 +363,12 @@ def _play(options: argparse.Namespace) -> int:
     )
 
 
+def _videos(options: argparse.Namespace) -> int:
+    from smore_sweep.videos import videos
+
+    return videos(options.sweep, options.scale, source=options.source, results=options.results)
+
+
 def _ui(options: argparse.Namespace) -> int:
     from smore_sweep.tracking import check_uri, default_uri
 
@@ -349,26 +389,6 @@ def _bench(options: argparse.Namespace) -> int:
     from smore_sweep.bench import bench
 
     return bench(options.batch_size, options.method)
-
-
-class _Deferred(ModuleType):
-    """Stands in a module's place until one of its attributes is asked for, then becomes it.
-
-    Sweeps name methods, and methods name torch, but a plan never needs it. (``importlib.util.LazyLoader`` does not
-    serve: an import statement looks at the module's spec, which makes it load.)"""
-
-    def __getattr__(self, attribute: str) -> object:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        module = importlib.import_module(self.__name__)
-        self.__dict__.update(module.__dict__)
-        return getattr(module, attribute)
-
-
-def _defer(name: str) -> None:
-    """Load ``name`` at its first use instead of its first import."""
-    if name not in sys.modules:
-        sys.modules[name] = _Deferred(name)
 
 
 if __name__ == "__main__":

@@ -54,20 +54,28 @@ def play(
         if value < least:
             raise SpecError(f"{what} = {value} is not valid; it must be a whole number of at least {least}")
     label, choose = _find_policy(row, policy, results)
-    env = _environment(row)
+    env = environment(row)
     path = _prepare(output or results / "play" / f"{name}-{label}.gif", ".gif")
-    times = range(MOST_STEPS + 1)
-    rolled = [_roll(env, row, choose(first + i), first + i, times, WIDTH) for i in range(episodes)]
+    summary = film(env, row, choose, range(first, first + episodes), path).summary()
     env.close()
-    _write([frames for frames, _ in rolled], path)
-    parts = zip(*(vars(outcomes).values() for _, outcomes in rolled), strict=True)
-    summary = Outcomes(*map(np.concatenate, parts)).summary()
     print(
         f"{name} · {label} · {episodes} episode{'s' * (episodes > 1)}: return at 0.99 {summary['return99']:.2f}, "
         f"success {summary['success']:.2f}, final distance {summary['final_distance']:.4f}"
     )
     print(f"wrote {path} and {path.with_suffix('.png')}")
     return 0
+
+
+def film(
+    env: gymnasium.Env[Any, Any], row: Task, choose: Callable[[int], Policy], numbers: Sequence[int], path: Path
+) -> Outcomes:
+    """Roll out the evaluation episodes with these numbers, each with the policy that ``choose`` gives for it, and write
+    them as :func:`play` does. ``env`` is the task's :func:`environment`."""
+    times = range(MOST_STEPS + 1)
+    rolled = [_roll(env, row, choose(number), number, times, WIDTH) for number in numbers]
+    _write([frames for frames, _ in rolled], path)
+    parts = zip(*(vars(outcomes).values() for _, outcomes in rolled), strict=True)
+    return Outcomes(*map(np.concatenate, parts))
 
 
 def sheet(output: Path, number: int = 0) -> int:
@@ -77,7 +85,7 @@ def sheet(output: Path, number: int = 0) -> int:
     rows = {row.name.split("-")[0]: row for row in TASKS.values() if row.expert}
     strips, kept = [], []
     for row in rows.values():
-        expert, env = row.policy("expert"), _environment(row)
+        expert, env = row.policy("expert"), environment(row)
         assert expert is not None
         frames, _ = _roll(env, row, expert, number, _early(row.horizon), SHEET_WIDTH)
         strips.append(_side_by_side(frames))
@@ -104,7 +112,7 @@ def _find_policy(row: Task, name: str, results: Path) -> tuple[str, Callable[[in
         raise SpecError(f"{row.name} has no policy {name!r}; it has: {known}, or give the id of a run in {results}")
     if len(runs) > 1:
         raise SpecError(f"{len(runs)} runs in {results} begin with {name!r}: {runs[0]}, {runs[1]} ...")
-    return runs[0], _trained(row, runs[0], results)
+    return runs[0], trained(row, runs[0], results)
 
 
 def _random(row: Task, number: int) -> Policy:
@@ -112,7 +120,7 @@ def _random(row: Task, number: int) -> Policy:
     return lambda _: generator.uniform(-1.0, 1.0, row.sizes.action).astype(np.float32)
 
 
-def _trained(row: Task, run_id: str, results: Path) -> Callable[[int], Policy]:
+def trained(row: Task, run_id: str, results: Path) -> Callable[[int], Policy]:
     """What a run's policy does in each episode: the very numbers of its evaluation, which has ``ROWS`` rows."""
     from smore_sweep.catalogue import find_method
     from smore_sweep.policy import restore
@@ -143,7 +151,7 @@ def _trained(row: Task, run_id: str, results: Path) -> Callable[[int], Policy]:
     return of_episode
 
 
-def _environment(row: Task) -> gymnasium.Env[Any, Any]:
+def environment(row: Task) -> gymnasium.Env[Any, Any]:
     """The task's environment, ready to be drawn."""
     off_screen = sys.platform == "linux" and not {"MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
     backend = next((name for name, library in OFF_SCREEN if ctypes.util.find_library(library)), "")

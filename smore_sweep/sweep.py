@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from smore_sweep.replay import Store
 
 MEGABYTES_FREE = 500
+REVISION = "SMORE_SWEEP_REVISION"
+"""Environment variable with the git revision, for code that was sent without its history."""
 INCOMPLETE, INTERRUPTED = 1, 130
 
 
@@ -113,7 +115,7 @@ def tracking_job(plan: Plan, results: Path) -> Job:
     place cannot be reached."""
     uri = default_uri(results)
     check_uri(uri)
-    tags = {"git": _git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
+    tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
     return Job(results.resolve(), uri, plan.sweep.name, plan.sweep.description, tags)
 
 
@@ -199,13 +201,14 @@ def _option(source: str) -> str:
     return "" if source == GENERATED else f", --source {source}"
 
 
-def _git_revision() -> str:
-    """The commit of the working copy that this package runs from, or "unknown"."""
+def git_revision() -> str:
+    """The commit of the working copy that this package runs from; that of a job's sender (:data:`REVISION`) where there
+    is none; or "unknown"."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
             cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get(REVISION, "unknown")
     return found.stdout.strip()

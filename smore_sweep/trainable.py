@@ -1,4 +1,4 @@
-"""Stacks as Ray Tune trials. The only file that imports ray.
+"""Stacks as Ray Tune trials. Besides the small client of :mod:`smore_sweep.submit` the only file that imports ray.
 
 Tune places the trials, gives them their resources and starts a lost one again; it is not the book-keeper. Everything
 that lasts goes through one actor on the driver's node, the :class:`smore_sweep.recorder.Recorder`: it alone writes the
@@ -28,6 +28,7 @@ from smore_sweep.method import SpecError
 from smore_sweep.record import PARTIAL, Record
 from smore_sweep.recorder import Recorder
 from smore_sweep.spec import RunSpec, Stack
+from smore_sweep.submit import TOKEN
 from smore_sweep.tracking import Job
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SpecError(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        said = str(error).splitlines()[0]  # which is the same if the cluster refuses us
+        raise SpecError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN})") from None
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put handlers of its own in its place, which end the process
     try:
         resources = ray.cluster_resources()

@@ -1,8 +1,10 @@
-"""Who may import whom (docs: the layout in the README): read from the source, nothing is run."""
+"""Who may import whom (docs: the layout in the README), read from the source; and what is loaded when looking only."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,8 +42,10 @@ def importers(module: str) -> set[str]:
     }
 
 
-def test_one_file_knows_ray_and_one_knows_mlflow() -> None:
-    assert importers("ray") == {"smore_sweep/trainable.py"}
+def test_who_knows_ray_and_who_mlflow() -> None:
+    # The client of the job server is a file of its own: submitting needs neither torch nor Tune, as the trainable does.
+    assert importers("ray") == {"smore_sweep/trainable.py", "smore_sweep/submit.py"}
+    assert not {name for name in imports(ROOT / "smore_sweep/submit.py") if name.startswith("smore_sweep.trainable")}
     assert importers("mlflow") == {"smore_sweep/tracking.py"}
 
 
@@ -69,3 +73,19 @@ def test_training_knows_neither_ray_nor_any_method() -> None:
 
 def test_analysis_needs_no_torch() -> None:
     assert not any(path.startswith("analysis/") for path in importers("torch"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "from smore_sweep.cli import main; main(['plan', 'all', '--scale', 'smoke', '--results', {folder!r}])",
+        "from smore_sweep.cli import main; main(['methods'])",
+        "from analysis.tables import main; main(['--results', {folder!r}])",
+        "from analysis.selection import main; main(['--results', {folder!r}])",
+    ],
+)
+def test_looking_needs_no_torch(call: str, tmp_path: Path) -> None:
+    """It takes seconds to load; sweeps and methods name it, and get it when they train."""
+    code = f"import sys; {call.format(folder=str(tmp_path))}; sys.exit('torch' in sys.modules)"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert made.returncode == 0, made.stderr
