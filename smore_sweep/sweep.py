@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -129,6 +131,8 @@ def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
 
 
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
+    if address is None:
+        _keep_to_ourselves()
     from smore_sweep import trainable
 
     pools, lacking = plan.pools(), missing_episodes(plan)
@@ -153,6 +157,13 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
             return trainable.train_stacks(
                 made, stores, recorder, git=job.tags["git"], cluster=cluster, listen=live.listen
             )
+
+
+def _keep_to_ourselves() -> None:
+    """Ray listens on all addresses of a machine, and whoever reaches it may run code. With a token that nobody else has
+    the Ray of this sweep answers its own processes only. Ray reads this when it is imported."""
+    if "ray" not in sys.modules:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:

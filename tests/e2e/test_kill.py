@@ -36,7 +36,10 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
     # kill -9 of a training worker: its stack is started again, from its last evaluation.
     with driver(tmp_path) as process:
         wait_for(lambda: under_way(tmp_path) and bool(training_workers(process)), process)
-        os.kill(training_workers(process)[0], signal.SIGKILL)
+        worker = training_workers(process)[0]
+        # Ray listens on all addresses, so it wants a token.
+        assert b"\0RAY_AUTH_MODE=token\0" in Path(f"/proc/{worker}/environ").read_bytes()
+        os.kill(worker, signal.SIGKILL)
 
         # A second driver on the same results refuses, and says who has them.
         code, output = run(tmp_path)
