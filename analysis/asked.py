@@ -31,6 +31,14 @@ class Asked:
 
         return load(self.runs(sweep, scale, tasks), self.results)
 
+    def nothing(self, sweep: str, scale: str | None = None) -> str:
+        """Why there is nothing to show, and what to do about it: run this sweep."""
+        if not self.results.is_dir():
+            return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
+        where = "" if str(self.results) == "output" else f" RESULTS={self.results}"
+        at, chosen = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
+        return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{chosen}{self.options}{where}"
+
     @property
     def options(self) -> str:
         """What ``make sweep`` has to be told of it."""

@@ -95,8 +95,11 @@ class Cell:
 
     @property
     def ratio(self) -> float:
-        """Our mean over the published one; NaN where either is missing or doubtful, or the published is zero."""
-        return self.mean / self.sure.mean if self.sure and self.sure.mean else math.nan
+        """Our mean over the published one; NaN where either is missing or doubtful, or the published one is within two
+        of its standard deviations of zero: a share of next to nothing says nothing."""
+        if not self.sure or not self.sure.mean or abs(self.sure.mean) < 2 * self.sure.std:  # False for a std of NaN
+            return math.nan
+        return self.mean / self.sure.mean
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def cells(frame: pd.DataFrame, metric: str, *, table: str = "", holm: bool = Fal
     ]
     groups = [_mark_best(group, METRICS[metric]) for group in groups]
     tests = [test for group in groups if (test := _test(group, METRICS[metric], reference))]
-    return _mark_tests([cell for group in groups for cell in group], tests, holm)
+    return _mark_tests([cell for group in groups for cell in group], tests, len(comparisons(groups)), holm)
 
 
 def reference_label(frame: pd.DataFrame) -> str | None:
@@ -200,6 +203,11 @@ def _cell(key: tuple[str, float, str], runs: list[tuple[str, float]], metric: st
     )
 
 
+def comparisons(groups: Iterable[Sequence[Cell]]) -> list[Sequence[Cell]]:
+    """Those groups of cells, of one task and share each, in which there is something to test once all runs are done."""
+    return [group for group in groups if len(group) > 1]
+
+
 def _mark_best(group: list[Cell], metric: Metric) -> list[Cell]:
     """Means that print alike are marked alike, and nothing is best of one."""
     finished = [cell for cell in group if cell.seeds]
@@ -227,11 +235,14 @@ def _test(group: list[Cell], metric: Metric, reference: str | None) -> _Test | N
     return _Test((ours, rival), rival if rival_wins else ours, stats.mann_whitney(*ranked), reach)
 
 
-def _mark_tests(made: list[Cell], tests: Sequence[_Test], holm: bool) -> list[Cell]:
+def _mark_tests(made: list[Cell], tests: Sequence[_Test], declared: int, holm: bool) -> list[Cell]:
     ps, reach = [test.p for test in tests], [test.reach for test in tests]
-    if holm:
-        # Lower ps never raise a corrected one, so the smallest that all tests can give bound what each can reach.
-        ps, reach = stats.holm(ps), stats.holm(reach)
+    if holm and tests:
+        # Tests that are still to come count as well, or stars would vanish as a table fills. Lower ps never raise a
+        # corrected one, so the smallest that all tests can give bound what each can reach.
+        to_come = declared - len(tests)
+        ps = stats.holm([*ps, *[1.0] * to_come])[: len(tests)]
+        reach = stats.holm([*reach, *[min(reach)] * to_come])[: len(tests)]
     marked = {
         id(cell): replace(cell, p=p, star=stats.mark(p, smallest) if cell is test.better else "")
         for test, p, smallest in zip(tests, ps, reach, strict=True)

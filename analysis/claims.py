@@ -26,6 +26,7 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.verdict import Claim, Verdict, drops, judge, returns
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
+from smore_sweep.spec import Sweep
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
 
 FORMATS = ("terminal", "markdown", "json")
@@ -189,12 +190,11 @@ CLAIMS = (
 
 def verdicts(about: Asked, scale: str) -> list[Verdict]:
     """A verdict for each claim, from the runs at one scale."""
-    return [judge(claim, whole_frame(claim.sweep, about, scale)) for claim in CLAIMS]
+    return [judge(claim, whole_frame(load_sweep(claim.sweep), about, scale)) for claim in CLAIMS]
 
 
-def whole_frame(name: str, about: Asked, scale: str) -> pd.DataFrame:
+def whole_frame(sweep: Sweep, about: Asked, scale: str) -> pd.DataFrame:
     """One row for each expected run of a sweep on all of its tasks, also on those that the scale leaves out."""
-    sweep = load_sweep(name)
     declared = list(dict.fromkeys(task for grid in sweep.grids for task in grid.tasks))
     return about.load(sweep, scale, declared)
 
@@ -208,16 +208,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check("format", options.format, FORMATS)
         scale = options.scale or "laptop"
-        made = verdicts(asked(options), scale)
+        about = asked(options)
+        made = verdicts(about, scale)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
     if not any(verdict.runs for verdict in made):
-        print(
-            f"no finished run of a claim at scale {scale} in {options.results}; "
-            f"run: make sweep SWEEP={CLAIMS[0].sweep} (or: {', '.join(claim.sweep for claim in CLAIMS[1:])})",
-            file=sys.stderr,
-        )
+        others = ", ".join(claim.sweep for claim in CLAIMS[1:])
+        print(f"{about.nothing(CLAIMS[0].sweep, scale)}  (or: {others})", file=sys.stderr)
         return 1
     if options.format == "terminal":
         text.show(made)

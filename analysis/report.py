@@ -18,6 +18,7 @@ if __name__ == "__main__":
 
 from analysis import figures
 from analysis.asked import Asked, add_options, asked
+from analysis.claims import whole_frame
 from analysis.report_page import FIGURE_TITLES, Material, page
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
@@ -39,6 +40,7 @@ def gather(sweep: Sweep, scale: str, about: Asked) -> Material:
         summaries(runs, about.results),
         {name: figures.gather(name, scale, about) for name in own},
         f"SWEEP={sweep.name} SCALE={scale}{about.options}",
+        whole_frame(sweep, about, scale),
     )
 
 
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not (of.frame["status"] == DONE).any():
-        print(f"no finished run in {about.results}; run: make sweep {of.command}", file=sys.stderr)
+        print(about.nothing(sweep.name, scale), file=sys.stderr)
         return 1
     path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ class Material:
     """What a page is made of. ``frame`` has a row for each expected run (:func:`analysis.results.load`), ``curves`` one
     for each evaluation, ``summaries`` what was kept of each run that is there, by run id, ``figures`` the frames of the
     sweep's own figures (:func:`analysis.figures.gather`), by name, ``command`` what ``make sweep`` and ``make
-    report`` are told."""
+    report`` are told, ``whole`` what claims are judged by: the runs on all tasks that the sweep has at any scale."""
 
     sweep: Sweep
     runs: Sequence[RunSpec]
@@ -62,6 +62,7 @@ class Material:
     summaries: Mapping[str, Summary]
     figures: Mapping[str, pd.DataFrame]
     command: str
+    whole: pd.DataFrame
 
     @property
     def scale(self) -> str:
@@ -98,7 +99,7 @@ def page(of: Material) -> str:
 
 
 def _claims(of: Material) -> Html:
-    verdicts = [judge(claim, of.frame) for claim in CLAIMS if claim.sweep == of.sweep.name]
+    verdicts = [judge(claim, of.whole) for claim in CLAIMS if claim.sweep == of.sweep.name]
     rule = [web.folded("How claims are judged", web.paragraph(text.RULE, soft=True))] if verdicts else []
     return web.join([*map(_verdict, verdicts), *rule])
 

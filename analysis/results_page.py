@@ -73,7 +73,7 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
 def finished(about: Asked, scale: str) -> Frames:
     """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: whole_frame(name, about, scale) for name in names}
+    frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name != TUNING) else {}
 
 
@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     found = {scale: frames for scale, frames in found.items() if frames}
     if not found:
-        print(f"no finished run in {options.results}; run: make sweep SWEEP={CLAIMS[0].sweep}", file=sys.stderr)
+        print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
         return 1
     path = Path(options.output)
     unfinished = path.with_name(f".{path.name}.tmp")

@@ -98,6 +98,8 @@ def csv(tables: Iterable[tuple[str, Layout]]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print or write the tables asked for. Returns 1 if there is no finished run, 2 if the request is wrong."""
     options = _parser().parse_args(argv)
+    if options.table:  # "2,9" is "2 9"
+        options.table = [number for given in options.table for number in given.split(",") if number]
     try:
         about, requests = asked(options), _requests(options)
         found = _finished(requests, about)
@@ -110,8 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for request, frame in found
     ]
     if not made:
-        sweep = requests[0].sweep.name if options.table else options.sweep[0] if options.sweep else "quickstart"
-        print(f"no finished run in {about.results}; run: make sweep SWEEP={sweep}{about.options}", file=sys.stderr)
+        named = requests[0].sweep.name if options.table or options.scale else "quickstart"
+        print(about.nothing(options.sweep[0] if options.sweep else named, options.scale), file=sys.stderr)
         return 1
     if options.format == "latex":
         _write_latex(made, about.suffix, Path(options.output))

@@ -10,7 +10,7 @@ from rich.text import Text
 from analysis.agreement import Agreement, agreements
 from analysis.cells import METRICS, Cell
 from analysis.layout import Layout
-from analysis.wording import DOUBT, number, probability, tau
+from analysis.wording import AVERAGE, DOUBT, number, probability, tau
 from smore_sweep.spec import percent
 
 WIDTH = 100
@@ -25,7 +25,8 @@ def width(layout: Layout) -> int:
 
 def table(layout: Layout) -> Table:
     """In at most :func:`width` columns."""
-    made = Table(title=Text(layout.caption[0]), caption=Text(" ".join(layout.caption[1:])), caption_justify="left")
+    said = [sentence for sentence in layout.caption[1:] if AVERAGE not in sentence]  # no row shows one here
+    made = Table(title=Text(layout.caption[0]), caption=Text(" ".join(said)), caption_justify="left")
     for name in ("task", "expert", "method"):
         made.add_column(name)
     for name in ("mean ± std", "seeds", "p", "published", *(("ratio", "order") if layout.compare else ())):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pandas as pd
 
 from analysis import stats
-from analysis.cells import METRICS, REFERENCE, Cell, Metric
+from analysis.cells import METRICS, REFERENCE, Cell, Metric, comparisons
 from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
 
@@ -101,8 +101,13 @@ def _test(made: list[Cell], holm: bool) -> list[str]:
     if not pairs:
         return []
     sizes = [(min(pair), max(pair)) for pair in pairs.values()]
+    groups: dict[tuple[str, float], list[Cell]] = {}
+    for cell in made:
+        groups.setdefault((cell.task, cell.expert_share), []).append(cell)
+    to_come = len(comparisons(groups.values())) - len(pairs)
     smallest = [stats.smallest_p(*pair) for pair in sizes]
-    reach = dict(zip(sizes, stats.holm(smallest) if holm else smallest, strict=True))
+    possible = stats.holm([*smallest, *[min(smallest)] * to_come])[: len(pairs)] if holm else smallest
+    reach = dict(zip(sizes, possible, strict=True))
     within = ", ".join(f"{probability(reach[n, m])} with {n} against {m} seeds" for n, m in sorted(reach))
     tested = {cell.label for cell in made if not math.isnan(cell.p)}
     who = (
@@ -112,7 +117,7 @@ def _test(made: list[Cell], holm: bool) -> list[str]:
     )
     tests = "test" if len(pairs) == 1 else "tests"
     correction = (
-        f"corrected for the table's {len(pairs)} {tests} by Holm's method"
+        f"corrected for the table's {len(pairs)} {tests}{f' and {to_come} to come' if to_come else ''} by Holm's method"
         if holm
         else f"not corrected for the number of tests ({len(pairs)})"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,14 +38,20 @@ class Part:
         return estimate(self.fresh, {}, cores).total
 
 
-def campaign(scale: str, results: Path, source: str) -> Iterator[Part]:
-    """The sweeps that have this scale. Raises :class:`SpecError` if none has."""
+def campaign(
+    scale: str, results: Path, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+) -> Iterator[Part]:
+    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`SpecError` if none
+    has."""
     having = [sweep for sweep in map(load_sweep, sweep_names()) if scale in sweep.scales]
     if not having:
         known = dict.fromkeys(name for sweep in map(load_sweep, sweep_names()) for name in sweep.scales)
         raise SpecError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
     seen: set[str] = set()
     for sweep in having:
-        plan = make_plan(sweep, scale, results, source=source)
+        own = [name for name in tasks or () if any(name in grid.tasks for grid in sweep.grids)]
+        if tasks and not own:
+            continue
+        plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)
         yield Part(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
         seen |= {run.run_id for run in plan.runs}

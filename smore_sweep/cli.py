@@ -206,7 +206,8 @@ def _plan(options: argparse.Namespace) -> int:
     out = view.console()
     if options.sweep == campaign.ALL:
         scale = options.scale or "laptop"
-        out.print(view.campaign_table(list(campaign.campaign(scale, options.results, options.source)), scale))
+        parts = campaign.campaign(scale, options.results, options.source, seeds=options.seeds, tasks=options.tasks)
+        out.print(view.campaign_table(list(parts), scale))
         return 0
     plan = make_plan(
         load_sweep(options.sweep),

@@ -112,6 +112,8 @@ def load_sweep(name: str) -> Sweep:
         with deferred("torch"):
             module = importlib.import_module(f"sweeps.{name}")
     else:
+        if name == "all":
+            raise SpecError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
         raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file")
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):

@@ -67,11 +67,11 @@ def campaign_table(parts: Sequence[Part], scale: str) -> Table:
     cores = os.cpu_count() or 1
     table = Table(
         title=f"The whole campaign at scale {scale}", title_justify="left", caption_justify="left",
-        caption="New: runs that no sweep above has; the columns after it are about those. Hours on a GPU: if it does "
-        f"{GPU_MEMBER_UPDATES:,} member-updates a second, which is the aim and not measured.",
+        caption="New: runs that no sweep above has; done: of those; then what the rest of those takes. On a GPU: if it "
+        f"does {GPU_MEMBER_UPDATES:,} member-updates a second, which is the aim and not measured.",
     )  # fmt: skip
     table.add_column("sweep", no_wrap=True)
-    for name in ("runs", "new", "done", "stacks", "updates", f"{cores}-core hours", "GPU hours"):
+    for name in ("runs", "new", "done", "stacks left", "updates left", f"{cores}-core hours", "GPU hours"):
         table.add_column(name, justify="right")
     total = [0.0] * 6
     for part in parts:

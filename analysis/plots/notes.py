@@ -25,7 +25,8 @@ def notes(frame: pd.DataFrame, metric: str) -> list[str]:
     runs = frame.drop_duplicates("run_id")
     made = cells(runs, metric)
     seeds = sorted({cell.expected for cell in made})
-    updates = sorted({int(value) for value in runs["updates"]})
+    drawn = runs[runs["status"] == "done"]
+    updates = sorted({int(value) for value in (drawn if len(drawn) else runs)["updates"]})
     sources = sorted({str(source) for source in runs["source"]})
     revisions = sorted({str(git)[:7] for git in runs["git"]} - {""})
     return [

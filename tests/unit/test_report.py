@@ -60,7 +60,8 @@ def material(other: Mapping[str, str] = OTHER) -> Material:
                 **{name: getattr(BUDGET, name) for name in ("updates", "batch_size", "episodes", "final_episodes")},
             }
         )  # fmt: skip
-    return Material(SWEEP, RUNS, pd.DataFrame(rows), pd.DataFrame(evaluations), summaries, {}, COMMAND)
+    frame = pd.DataFrame(rows)
+    return Material(SWEEP, RUNS, frame, pd.DataFrame(evaluations), summaries, {}, COMMAND, frame)
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +194,9 @@ def test_the_page_is_written_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.usefixtures("sweeps")
 def test_wrong_requests_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, code, said in (
-        ([], 1, "run: make sweep SWEEP=coverage_ablation SCALE=laptop\n"),
+        ([], 1, f"run: make sweep SWEEP=coverage_ablation SCALE=laptop RESULTS={tmp_path}\n"),
         (["--seeds", "0"], 2, "seeds = 0 is not valid; it must be a whole number of at least 1\n"),
-        (["--source", "wgcsl"], 1, "run: make sweep SWEEP=coverage_ablation SCALE=laptop SOURCE=wgcsl\n"),
+        (["--source", "wgcsl"], 1, f"SWEEP=coverage_ablation SCALE=laptop SOURCE=wgcsl RESULTS={tmp_path}\n"),
         (["--scale", "huge"], 2, "has no scale 'huge'; its scales are: laptop\n"),
         (["--source", "the web"], 2, "use lower-case letters, digits, - and _\n"),
     ):
