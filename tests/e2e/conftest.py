@@ -15,15 +15,6 @@ from tests.e2e.sweeping import run
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder go to one of the parallel processes: they share the undisturbed sweep, and would take
-    each other's cores."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Minari's folder, and a clean environment, for every process of these tests."""
