@@ -23,6 +23,7 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 
+from analysis.whole import whole
 from smore_sweep import record, view
 from smore_sweep.outcomes import METRICS, Outcomes
 from smore_sweep.record import PARTIAL, Record, Summary
@@ -61,12 +62,10 @@ def write(results: Path, folder: Path, advance: Callable[[int], None]) -> int:
             }
         )
         evaluations += [_evaluation(run_id, found, update) for update in sorted(found.evaluations)]
-    folder.mkdir(parents=True, exist_ok=True)
     # The runs last: they make the folder an archive.
     for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
-        unfinished = folder / f".{name}.tmp"
-        pd.DataFrame(rows).to_parquet(unfinished, index=False, compression="zstd")
-        unfinished.replace(folder / name)
+        with whole(folder / name) as unfinished:
+            pd.DataFrame(rows).to_parquet(unfinished, index=False, compression="zstd")
     return len(runs)
 
 

@@ -26,7 +26,7 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.verdict import Claim, Verdict, drops, judge, returns
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import Sweep
+from smore_sweep.spec import DEFAULT_SCALE, Sweep
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
 
 FORMATS = ("terminal", "markdown", "json")
@@ -202,12 +202,12 @@ def whole_frame(sweep: Sweep, about: Asked, scale: str) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the verdicts. Returns 1 if no claim has a finished run, 2 if the request is wrong."""
     parser = argparse.ArgumentParser(description="The paper's claims, and what the finished runs say about each.")
-    add_options(parser, "laptop")
+    add_options(parser, DEFAULT_SCALE)
     parser.add_argument("--format", default="terminal", help=f"one of {', '.join(FORMATS)} (default: terminal)")
     options = parser.parse_args(argv)
     try:
         check("format", options.format, FORMATS)
-        scale = options.scale or "laptop"
+        scale = options.scale or DEFAULT_SCALE
         about = asked(options)
         made = verdicts(about, scale)
     except SpecError as error:

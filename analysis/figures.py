@@ -27,6 +27,7 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
+from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
 from smore_sweep.spec import RunSpec
@@ -93,14 +94,11 @@ def gather(name: str, scale: str, about: Asked) -> pd.DataFrame:
 
 def write(figure: Figure, path: Path) -> list[Path]:
     """The figure as PDF and PNG. Equal figures give equal bytes, and a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         target = path.with_name(f"{path.name}.{kind}")
-        unfinished = target.with_name(f".{target.name}.tmp")
-        with style.printed():
+        with style.printed(), whole(target) as unfinished:
             figure.savefig(unfinished, format=kind, dpi=200, metadata=metadata)
-        unfinished.replace(target)
         written.append(target)
     return written
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from smore_sweep.spec import percent
+
 OURS = "not in the paper"
 """Heads columns that the sweep has beyond the printed table."""
 
@@ -62,7 +64,7 @@ _ALL = (
     *(
         PaperTable(
             number=number,
-            title=f"seven methods with {100 * share:g}% expert data",
+            title=f"seven methods with {percent(share)} expert data",
             sweep="coverage_methods",
             groups=_SEVEN,
             shares=(share,),

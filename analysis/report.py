@@ -20,6 +20,7 @@ from analysis import figures
 from analysis.asked import Asked, add_options, asked
 from analysis.claims import whole_frame
 from analysis.report_page import FIGURE_TITLES, Material, page
+from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
 from smore_sweep.record import DONE
@@ -63,10 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(about.nothing(sweep.name, scale), file=sys.stderr)
         return 1
     path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".html.tmp")
-    unfinished.write_text(page(of), encoding="utf-8")
-    unfinished.replace(path)  # a reader never sees half a page
+    with whole(path) as unfinished:
+        unfinished.write_text(page(of), encoding="utf-8")
     print(path)
     return 0
 

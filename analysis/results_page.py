@@ -26,6 +26,7 @@ from analysis.claims import CLAIMS, whole_frame
 from analysis.layout import layout
 from analysis.paper_tables import PAPER_TABLES
 from analysis.verdict import judge
+from analysis.whole import whole
 from analysis.wording import probability
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
@@ -189,9 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
         return 1
     path = Path(options.output)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
-    unfinished.replace(path)  # a reader never sees half a page
+    with whole(path) as unfinished:
+        unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
     print(path)
     return 0
 

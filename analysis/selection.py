@@ -21,6 +21,7 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis import stats
+from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
 from smore_sweep.spec import RunSpec, varied
@@ -107,9 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"no method is tuned on any task in {options.results}; run: make sweep SWEEP=tuning", file=sys.stderr)
         return 1
     old = pd.read_csv(FILE, dtype=str)
-    unfinished = FILE.with_suffix(".csv.tmp")
-    merge(old, made.astype(str)).to_csv(unfinished, index=False)
-    unfinished.replace(FILE)  # a reader never sees half a file
+    with whole(FILE) as unfinished:
+        merge(old, made.astype(str)).to_csv(unfinished, index=False)
     chosen = made[made["chosen"] == "yes"]
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
     print(f"{FILE}: {len(chosen)} choices; runs of other sweeps that use another value are new runs from now on")

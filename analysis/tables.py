@@ -31,6 +31,7 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS, Cell
 from analysis.layout import Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
+from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
@@ -194,12 +195,10 @@ def _finished(requests: Sequence[Request], about: Asked) -> list[tuple[Request, 
 
 
 def _write_latex(made: Sequence[tuple[Request, Layout]], own: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     tables = {folder / f"{request.stem}{own}.tex": tex.table(shown) for request, shown in made}
     for path, text in {**tables, folder / f"all{own}.tex": tex.document(tables.values())}.items():
-        unfinished = path.with_suffix(".tex.tmp")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)  # a reader never sees half a table
+        with whole(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
         print(path)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smore_sweep.method import SpecError
-from smore_sweep.spec import GENERATED
+from smore_sweep.spec import DEFAULT_SCALE, GENERATED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_source(command)
         if name == "submit":
             command.add_argument("--results", help="results folder: a full path on the cluster")
-            command.add_argument("--jobs-address", default="http://127.0.0.1:8265", help="the cluster's job server")
+            command.add_argument("--jobs-address", help="the cluster's job server (default: one on this machine)")
             instead = command.add_mutually_exclusive_group()
             instead.add_argument("--detach", action="store_true", help="print the job's id and return")
             instead.add_argument("--follow", metavar="JOB", help="no new job: follow this one to its end")
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--set", action="append", default=[], metavar="KNOB=VALUE", dest="settings", help="may be given several times"
     )
-    command.add_argument("--scale", default="laptop", help="smoke, laptop or paper: the budget (default: laptop)")
+    command.add_argument("--scale", default=DEFAULT_SCALE, help=f"of the budget (default: {DEFAULT_SCALE})")
     for field in ("updates", "episodes", "batch-size"):
         command.add_argument(f"--{field}", type=int, help="default: the scale's")
     _add_source(command)
@@ -175,12 +175,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    from smore_sweep.submit import cancel, follow, submit
+    from smore_sweep.submit import JOBS_ADDRESS, cancel, follow, submit
 
+    address = options.jobs_address or JOBS_ADDRESS
     if options.follow:
-        return follow(options.follow, options.jobs_address)
+        return follow(options.follow, address)
     if options.cancel:
-        return cancel(options.cancel, options.jobs_address)
+        return cancel(options.cancel, address)
     if not options.sweep or not options.results:
         raise SpecError(
             "name a sweep and a results folder on the cluster: smore-sweep submit quickstart --results /..."
@@ -193,7 +194,7 @@ def _submit(options: argparse.Namespace) -> int:
         "--gpus-per-stack": options.gpus_per_stack,
     }
     passed = [word for name, value in given.items() if value not in (None, "") for word in (name, str(value))]
-    return submit(options.sweep, passed, results=options.results, address=options.jobs_address, detach=options.detach)
+    return submit(options.sweep, passed, results=options.results, address=address, detach=options.detach)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -205,7 +206,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     out = view.console()
     if options.sweep == campaign.ALL:
-        scale = options.scale or "laptop"
+        scale = options.scale or DEFAULT_SCALE
         parts = campaign.campaign(scale, options.results, options.source, seeds=options.seeds, tasks=options.tasks)
         out.print(view.campaign_table(list(parts), scale))
         return 0

@@ -27,6 +27,9 @@ GENERATED = "generated"
 """Source of the data: roll-outs of our own experts and of a uniform-random policy."""
 
 
+DEFAULT_SCALE = "laptop"
+
+
 def check_source(source: str) -> None:
     """Raise :class:`SpecError` unless this can be the name of a source of data (it is part of folder names)."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
@@ -166,7 +169,7 @@ class Scale:
         declaration changes itself or that is ``varied``."""
         values = {**method.by_task(task), **self.knobs, **self.chosen.get((method.name, task), {})}
         free = set(knobs(type(method))) - set(varied) - set(method.changed())
-        return replace(method, **{name: value for name, value in values.items() if name in free})  # type: ignore[type-var]
+        return type(method)(**{**method.fields(), **{name: values[name] for name in values if name in free}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +180,7 @@ class Sweep:
     description: str
     grids: Sequence[Grid]
     scales: Mapping[str, Scale]
-    default_scale: str = "laptop"
+    default_scale: str = DEFAULT_SCALE
     first_seed: int = 0
 
     def scale(self, name: str | None) -> str:
