@@ -41,8 +41,7 @@ class Network:
         self.flat = torch.cat([*initial, torch.zeros(-size % LANES)]).to(device)
         self._padding = slice(size, None)
         self.target_flat = self.flat.clone() if spec.target_rate else None
-        self.blocks = [slice(e, e + 1) for e in range(self.stack)] if device.type == "cpu" else [slice(None)]
-        """Members that are computed together: one by one on a CPU, all at once on a GPU."""
+        self.blocks = _blocks(self.stack, device)
         self.parameters = self.by_block(self.flat)
         self.target_parameters = self.by_block(self.target_flat) if self.target_flat is not None else None
         self.flat.requires_grad_()
@@ -126,13 +125,18 @@ class Network:
 Networks = dict[str, Network]
 
 
+def _blocks(stack: int, device: torch.device) -> list[slice]:
+    """Members that are computed together: one by one on a CPU, all at once on a GPU."""
+    return [slice(e, e + 1) for e in range(stack)] if device.type == "cpu" else [slice(None)]
+
+
 @dataclass
 class _Layer:
-    """What the backward pass needs of a hidden layer: its activations and, with LayerNorm, what was normalised."""
+    """What the backward pass needs of a hidden layer: its activations and, with LayerNorm, what was normalised, with
+    the means and the reciprocal standard deviations of its rows."""
 
     activations: torch.Tensor
-    normalised: torch.Tensor | None = None
-    rstd: torch.Tensor | None = None
+    normalised: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
 def _forward(
@@ -142,21 +146,17 @@ def _forward(
     spec, last = net.spec, len(net.spec.hidden)
     outputs = x.new_empty(net.stack, x.shape[1], spec.outputs)
     kept = []
-    # A LayerNorm that is given a unit scale takes half the time of one that is given none.
-    ones, zeros = x.new_ones(max(spec.hidden)), x.new_zeros(max(spec.hidden))
     for block, leaves in zip(net.blocks, parameters, strict=True):
         h, layers = x[block], []
-        for i, width in enumerate(spec.hidden):
-            z = torch.bmm(h, leaves[f"w{i}"]).add_(leaves[f"b{i}"])
-            layer = _Layer(z)
+        for i in range(last):
+            z, normalised = torch.bmm(h, leaves[f"w{i}"]).add_(leaves[f"b{i}"]), None
             if spec.layer_norm:
-                layer.normalised, _, layer.rstd = torch.native_layer_norm(
-                    z, (width,), ones[:width], zeros[:width], LAYER_NORM_EPS
-                )
-                torch.addcmul(leaves[f"shift{i}"], layer.normalised, leaves[f"scale{i}"], out=z)
+                before = z
+                z, mean, rstd = _layer_norm(before, leaves[f"scale{i}"], leaves[f"shift{i}"])
+                normalised = (before, mean, rstd)
             h = z.relu_() if spec.activation == "relu" else z.tanh_()
             if keep:
-                layers.append(layer)
+                layers.append(_Layer(h, normalised))
         torch.baddbmm(leaves[f"b{last}"], h, leaves[f"w{last}"], out=outputs[block])
         kept.append(layers)
     return outputs, kept
@@ -197,21 +197,40 @@ class _Pass(torch.autograd.Function):
                     torch.ops.aten.threshold_backward.grad_input(d, before, 0, grad_input=d)
                 else:
                     torch.ops.aten.tanh_backward.grad_input(d, before, grad_input=d)
-                normalised, rstd = layers[i - 1].normalised, layers[i - 1].rstd
-                if normalised is not None and rstd is not None:
+                if (normalised := layers[i - 1].normalised) is not None:
+                    z, mean, rstd = normalised
+                    d, to_scale, to_shift = _layer_norm_backward(d, z, mean, rstd, leaves[f"scale{i - 1}"])
                     if to_parameters:
-                        torch.sum(d * normalised, 1, keepdim=True, out=out[f"scale{i - 1}"])
-                        torch.sum(d, 1, keepdim=True, out=out[f"shift{i - 1}"])
-                    d = _layer_norm_backward(d.mul_(leaves[f"scale{i - 1}"]), normalised, rstd)
+                        out[f"scale{i - 1}"].copy_(to_scale)
+                        out[f"shift{i - 1}"].copy_(to_shift)
             if x_gradient is not None:
                 torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])
         return None, x_gradient, flat_gradient
 
 
-def _layer_norm_backward(d: torch.Tensor, normalised: torch.Tensor, rstd: torch.Tensor) -> torch.Tensor:
-    """Gradient of a layer normalisation without scale and shift, in ``d``'s place."""
-    along = (d * normalised).mean(-1, keepdim=True)
-    return d.sub_(d.mean(-1, keepdim=True)).addcmul_(normalised, along, value=-1.0).mul_(rstd)
+def _layer_norm(
+    z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Layer normalisation of ``z`` ``[members, B, width]`` with each member's scale and shift ``[members, 1, width]``;
+    and the means and reciprocal standard deviations of the rows. PyTorch's kernel knows one scale: it is given that of
+    a single member, which saves two passes over the activations."""
+    width = z.shape[-1:]
+    if len(z) == 1:
+        return torch.native_layer_norm(z, width, scale.view(width), shift.view(width), LAYER_NORM_EPS)
+    normalised, mean, rstd = torch.native_layer_norm(z, width, None, None, LAYER_NORM_EPS)
+    return torch.addcmul(shift, normalised, scale), mean, rstd
+
+
+def _layer_norm_backward(
+    d: torch.Tensor, z: torch.Tensor, mean: torch.Tensor, rstd: torch.Tensor, scale: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of :func:`_layer_norm`'s ``z``, scale and shift for that of its output, ``d``."""
+    width, backward = z.shape[-1:], torch.ops.aten.native_layer_norm_backward
+    if len(z) == 1:
+        d, to_scale, to_shift = backward(d, z, width, mean, rstd, scale.view(width), scale.view(width), [True] * 3)
+        return d, to_scale.view_as(scale), to_shift.view_as(scale)
+    to_scale, to_shift = (d * (z - mean) * rstd).sum(1, keepdim=True), d.sum(1, keepdim=True)
+    return backward(d * scale, z, width, mean, rstd, None, None, [True, False, False])[0], to_scale, to_shift
 
 
 def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seeds: Sequence[int]) -> torch.Tensor:

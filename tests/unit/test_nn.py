@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from smore_sweep import nn
 from smore_sweep.method import NetworkSpec
 from smore_sweep.nn import LAYER_NORM_EPS, Network
 
@@ -25,11 +26,14 @@ SPECS = {
 }
 
 
-@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
-def precision(request: pytest.FixtureRequest) -> Iterator[float]:
-    """Networks of this type; yields how close results have to be."""
-    torch.set_default_dtype(request.param)
-    yield 1e-5 if request.param == torch.float32 else 1e-10
+@pytest.fixture(params=["float32", "float64", "float64, all members at once"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    """Networks of this type, computed member by member or, as on a GPU, all at once; yields how close results have to
+    be."""
+    if "at once" in request.param:
+        monkeypatch.setattr(nn, "_blocks", lambda stack, device: [slice(None)])
+    torch.set_default_dtype(torch.float32 if request.param == "float32" else torch.float64)
+    yield 1e-5 if request.param == "float32" else 1e-10
     torch.set_default_dtype(torch.float32)
 
 
