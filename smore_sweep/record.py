@@ -62,11 +62,16 @@ class Record:
 
     def note(self, what: str) -> None:
         """Add to the log, with the time."""
-        self.log.append(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {what}")
+        self.log.append(log_line(what))
 
     def summary(self) -> dict[str, float]:
         """The numbers of the last evaluation, which is the final one of a done run."""
         return self.evaluations[max(self.evaluations)].summary()
+
+
+def log_line(what: str) -> str:
+    """A line of a run's log."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {what}"
 
 
 @dataclass(frozen=True)

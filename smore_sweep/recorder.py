@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smore_sweep import record as records
 from smore_sweep.attempts import LOSSES, Attempts
-from smore_sweep.record import DIVERGED, PARTIAL, Record
+from smore_sweep.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
 PAUSE = 60.0
@@ -58,6 +58,7 @@ class Recorder:
         self._closed = False
         self._attempts = Attempts()
         self._candidates: dict[str, Candidate] = {}
+        self._unsaved: dict[str, list[str]] = {}  # lines of logs: starts since the last kept record
         self._news: list[str] = []
         self._failed: dict[str, list[str]] = {}
 
@@ -76,11 +77,12 @@ class Recorder:
             if lost < LOSSES:
                 break
             self.fail(part, f"its worker was lost {lost} times without progress; is it out of memory?")
+        again = "its worker was lost; " if part and self._attempts.losses(part) else ""
+        company = f"in a stack of {len(part)}" if len(part) > 1 else "by itself"
+        for run_id in part:
+            line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
+            self._unsaved.setdefault(run_id, []).append(line)
         members = [(run_id, self._load(run_id)) for run_id in part]
-        for _, record in members:
-            again = "its worker was lost; " if self._attempts.losses(part) else ""
-            company = f"in a stack of {len(part)}" if len(part) > 1 else "by itself"
-            record.note(f"{again}training from update {record.update:,} {company}, {where}")
         self._attempts.start(part)
         news, self._news = self._news, []
         rest = [updates for run_id, updates in behind.items() if run_id not in part]
@@ -106,7 +108,7 @@ class Recorder:
             title = self._candidates[run_id].title
             given_up = self._attempts.fail(run_id)
             record.note(
-                f"failed: {error}\n{trace}".rstrip() if given_up else f"failed, and is tried by itself: {error}"
+                f"failed: {error}\n{trace}".rstrip() if given_up else f"failed, and is tried again by itself: {error}"
             )
             self._save(run_id, record)
             if given_up:
@@ -116,7 +118,7 @@ class Recorder:
             else:
                 again.append(title)
         if again:
-            self._news.append(f"failed, each to be tried by itself: {_several(again)}: {error}")
+            self._news.append(f"failed, and to be tried again one by one: {_several(again)}: {error}")
 
     def failed(self) -> list[str]:
         """A sentence for each error for which runs were given up."""
@@ -140,11 +142,14 @@ class Recorder:
         return self._trouble
 
     def _load(self, run_id: str) -> Record:
-        return records.load(self._job.results, run_id) or self._candidates[run_id].fresh
+        found = records.load(self._job.results, run_id) or self._candidates[run_id].fresh
+        return replace(found, log=[*found.log, *self._unsaved.get(run_id, [])])
 
     def _save(self, run_id: str, record: Record) -> Path:
         with self._writing():
-            return records.save(self._job.results, run_id, record)
+            path = records.save(self._job.results, run_id, record)
+        self._unsaved.pop(run_id, None)
+        return path
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
