@@ -12,7 +12,7 @@ comma   := ,
 # Options of the sweep commands, each passed on only if it is given.
 CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SOURCE),--source $(SOURCE))
 ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SOURCE),--source $(SOURCE))
-PLACE  = $(if $(ADDRESS),--address $(ADDRESS)) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK))
+PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(NOTIFY),--notify "$$NOTIFY")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test lint format clean
@@ -28,18 +28,18 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK=]
-	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE)
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= NOTIFY=command]
+	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE) $(if $(ADDRESS),--address $(ADDRESS))
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= ... DETACH=1 | FOLLOW=job | CANCEL=job]
-	@$(BIN)/smore-sweep submit $(SWEEP) $(CHOICE) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) \
+	@$(BIN)/smore-sweep submit $(SWEEP) $(CHOICE) $(PLACE) \
 		$(if $(JOBS_ADDRESS),--jobs-address $(JOBS_ADDRESS)) $(if $(DETACH),--detach) $(if $(FOLLOW),--follow $(FOLLOW)) $(if $(CANCEL),--cancel $(CANCEL))
 
 plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(SWEEP) $(CHOICE)
 
-status: $(READY)  ## how far every sweep is: [SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep status --results $(RESULTS) $(if $(SOURCE),--source $(SOURCE))
+status: $(READY)  ## how far every sweep is, and the one that trains now: [SWEEP= SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep status $(if $(filter-out file,$(origin SWEEP)),$(SWEEP)) $(ABOUT)
 
 data: $(READY)  ## make the episodes of a task that the sweeps need: TASK=FetchReach [SCALE=paper | EPISODES=1000]
 	@$(BIN)/smore-sweep data make $(TASK) $(if $(SCALE),--scale $(SCALE)) $(if $(EPISODES),--episodes $(EPISODES))

@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
         if name in ("run", "submit"):
             command.add_argument("--gpus-per-stack", type=float, help="default: 1 if the cluster has GPUs, else 0")
+            command.add_argument("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
     help = "make, import and look at episodes"
     _add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
     command = add("train", "train one run in this process, without Ray")
@@ -171,6 +173,7 @@ def _run(options: argparse.Namespace) -> int:
         results=options.results,
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
+        notification=options.notify,
     )
 
 
@@ -192,6 +195,7 @@ def _submit(options: argparse.Namespace) -> int:
         "--tasks": ",".join(options.tasks or ()),
         "--source": options.source,
         "--gpus-per-stack": options.gpus_per_stack,
+        "--notify": options.notify,
     }
     passed = [word for name, value in given.items() if value not in (None, "") for word in (name, str(value))]
     return submit(options.sweep, passed, results=options.results, address=address, detach=options.detach)
@@ -233,7 +237,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from smore_sweep import record, view
+    from smore_sweep import live, record, training_view, view
     from smore_sweep.plan import load_sweep, make_plan, sweep_names
 
     out = view.console()
@@ -249,6 +253,10 @@ def _status(options: argparse.Namespace) -> int:
             states = (record.DONE, record.PARTIAL, record.MISSING)
             counts = ", ".join(f"{plan.count(state)} {state}" for state in states)
             out.print(f"{name} · {scale}: {counts}")
+    if found := live.load(options.results):
+        out.print()
+        for line in training_view.describe(found, time.time()):
+            out.print(line, markup=False, soft_wrap=True)
     return 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -45,7 +46,8 @@ DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 class Record:
     """``content`` is the run's (:meth:`RunSpec.content`). ``evaluations`` maps the number of updates to the outcomes
     then, ``metrics`` to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial,
-    ``policy`` what is kept of them when it is done. ``facts`` say how it came about: dataset, stack, git revision."""
+    ``policy`` what is kept of them when it is done. ``facts`` say how it came about: dataset, stack, git revision.
+    ``log`` tells its story in lines for people: starts, evaluations, failures."""
 
     content: dict[str, Any]
     status: str = PARTIAL
@@ -56,10 +58,20 @@ class Record:
     evaluations: dict[int, Outcomes] = field(default_factory=dict)
     learner: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     policy: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        """Add to the log, with the time."""
+        self.log.append(log_line(what))
 
     def summary(self) -> dict[str, float]:
         """The numbers of the last evaluation, which is the final one of a done run."""
         return self.evaluations[max(self.evaluations)].summary()
+
+
+def log_line(what: str) -> str:
+    """A line of a run's log."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {what}"
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,7 @@ def save(results: Path, run_id: str, record: Record) -> Path:
         "update": record.update,
         "seconds": record.seconds,
         "facts": record.facts,
+        "log": record.log,
         "metrics": record.metrics,
         "summaries": {update: outcomes.summary() for update, outcomes in record.evaluations.items()},
     }
@@ -171,6 +184,7 @@ def _parse(file: BinaryIO) -> Record:
         record = Record(
             **{name: header[name] for name in ("content", "status", "update", "seconds", "facts")},
             metrics={int(update): values for update, values in header["metrics"].items()},
+            log=header.get("log", []),
         )
         evaluations: dict[int, dict[str, Any]] = {}
         for name in archive.files:

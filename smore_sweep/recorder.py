@@ -7,15 +7,43 @@ ready before the first worker is.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smore_sweep import record as records
-from smore_sweep.record import PARTIAL, Record
+from smore_sweep.attempts import LOSSES, Attempts
+from smore_sweep.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
 PAUSE = 60.0
 """Seconds for which MLflow is left alone after it could not be used: every try waits for it, and training waits too."""
+
+
+class RecordingError(Exception):
+    """Results cannot be kept any more, so there is no use in training."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run as its worker knows it: ``fresh`` is the record to begin with if there is none yet."""
+
+    run_id: str
+    title: str
+    fresh: Record
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a worker trains next: ``members`` are runs (by id) that stand at the same update. Of the stack's other runs
+    ``ended`` have ended, and all of those have ``behind`` updates behind them. ``news`` are sentences for people: what
+    failed since the last part."""
+
+    members: list[tuple[str, Record]]
+    ended: int
+    behind: int
+    news: list[str]
 
 
 class Recorder:
@@ -28,16 +56,73 @@ class Recorder:
         self._trouble = ""
         self._away_until = 0.0
         self._closed = False
+        self._attempts = Attempts()
+        self._candidates: dict[str, Candidate] = {}
+        self._unsaved: dict[str, list[str]] = {}  # lines of logs: starts since the last kept record
+        self._news: list[str] = []
+        self._failed: dict[str, list[str]] = {}
 
-    def load(self, run_ids: Sequence[str]) -> list[Record | None]:
-        """The runs' records as they are on disk."""
-        return [records.load(self._job.results, run_id) for run_id in run_ids]
+    def begin(self, candidates: Sequence[Candidate], where: str) -> Part:
+        """What a worker trains next of its stack; no members if nothing is left to be tried. ``where`` names the
+        worker, for the runs' logs. Raises :class:`RecordingError` if the results cannot be written."""
+        for candidate in candidates:
+            self._candidates.setdefault(candidate.run_id, candidate)
+        standing = {candidate.run_id: records.peek(self._job.results, candidate.run_id) for candidate in candidates}
+        behind = {run_id: found.update if found else 0 for run_id, found in standing.items()}
+        unfinished = {
+            run_id: behind[run_id] for run_id, found in standing.items() if not found or found.status == PARTIAL
+        }
+        while part := self._attempts.choose(unfinished):
+            lost = self._attempts.losses(part)
+            if lost < LOSSES:
+                break
+            self.fail(part, f"its worker was lost {lost} times without progress; is it out of memory?")
+        again = "its worker was lost; " if part and self._attempts.losses(part) else ""
+        company = f"in a stack of {len(part)}" if len(part) > 1 else "by itself"
+        for run_id in part:
+            line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
+            self._unsaved.setdefault(run_id, []).append(line)
+        members = [(run_id, self._load(run_id)) for run_id in part]
+        self._attempts.start(part)
+        news, self._news = self._news, []
+        rest = [updates for run_id, updates in behind.items() if run_id not in part]
+        return Part(members, len(candidates) - len(unfinished), sum(rest), news)
 
-    def keep(self, kept: Sequence[tuple[str, Record]], titles: Sequence[str]) -> None:
-        """Write records, then show them in MLflow."""
-        paths = [records.save(self._job.results, run_id, record) for run_id, record in kept]
-        for (run_id, record), title, path in zip(kept, titles, paths, strict=True):
-            self._show(run_id, record, title, path)
+    def keep(self, kept: Sequence[tuple[str, Record]]) -> None:
+        """Write records of runs that have begun, then show them in MLflow. Raises :class:`RecordingError` if they
+        cannot be written."""
+        paths = [self._save(run_id, record) for run_id, record in kept]
+        self._attempts.progress(run_id for run_id, _ in kept)
+        for (run_id, record), path in zip(kept, paths, strict=True):
+            if record.status == DIVERGED:
+                self._news.append(f"diverged at update {record.update:,}: {self._candidates[run_id].title}")
+            self._show(run_id, record, self._candidates[run_id].title, path)
+
+    def fail(self, run_ids: Sequence[str], error: str, trace: str = "") -> None:
+        """Training these runs together failed, with this error (one line) and traceback. Each is tried once more by
+        itself; one for which that was the second time is given up, until the sweep's command is given again. Raises
+        :class:`RecordingError` as :meth:`keep`."""
+        unfinished = {run_id: record for run_id in run_ids if (record := self._load(run_id)).status == PARTIAL}
+        again = []
+        for run_id, record in unfinished.items():
+            title = self._candidates[run_id].title
+            given_up = self._attempts.fail(run_id)
+            record.note(
+                f"failed: {error}\n{trace}".rstrip() if given_up else f"failed, and is tried again by itself: {error}"
+            )
+            self._save(run_id, record)
+            if given_up:
+                self._failed.setdefault(error, []).append(title)
+                self._news.append(f"failed: {title}: {error}")
+                self._show(run_id, record, title, error=error)
+            else:
+                again.append(title)
+        if again:
+            self._news.append(f"failed, and to be tried again one by one: {_several(again)}: {error}")
+
+    def failed(self) -> list[str]:
+        """A sentence for each error for which runs were given up."""
+        return [f"{_several(titles)}: {error}" for error, titles in self._failed.items()]
 
     def publish(self, hidden: Sequence[tuple[str, str]]) -> None:
         """Show in MLflow the ended runs (id, title) that are on disk but not yet there."""
@@ -56,16 +141,39 @@ class Recorder:
             self._trouble = str(error)
         return self._trouble
 
-    def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
+    def _load(self, run_id: str) -> Record:
+        found = records.load(self._job.results, run_id) or self._candidates[run_id].fresh
+        return replace(found, log=[*found.log, *self._unsaved.get(run_id, [])])
+
+    def _save(self, run_id: str, record: Record) -> Path:
+        with self._writing():
+            path = records.save(self._job.results, run_id, record)
+        self._unsaved.pop(run_id, None)
+        return path
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RecordingError(f"results folder {self._job.results} cannot be written: {error.strerror}") from None
+
+    def _show(self, run_id: str, record: Record, title: str, path: Path | None = None, error: str = "") -> None:
         if self._closed or time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}
         ended = record.status != PARTIAL
         try:
-            self._tracker.publish(run_id, record, tags, path if ended else None)
-        except TrackingError as error:
-            self._trouble = str(error)
+            self._tracker.publish(run_id, record, tags, path if ended else None, error)
+        except TrackingError as trouble:
+            self._trouble = str(trouble)
             self._away_until = time.monotonic() + PAUSE
             return
         if ended:
-            records.note_published(self._job.results, run_id, self._job.tracking_uri)
+            with self._writing():
+                records.note_published(self._job.results, run_id, self._job.tracking_uri)
+
+
+def _several(titles: Sequence[str]) -> str:
+    others = len(titles) - 1
+    return titles[0] + (f" and {others} other{'s' * (others > 1)}" if others else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +13,17 @@ from smore_sweep import data, generate, record, view
 from smore_sweep.lock import hold
 from smore_sweep.plan import Plan
 from smore_sweep.record import Record
-from smore_sweep.recorder import Recorder
+from smore_sweep.recorder import Candidate, Recorder, RecordingError
 from smore_sweep.spec import RunSpec, Sweep
-from smore_sweep.sweep import INTERRUPTED, build_stores, check_folder, interruptible, missing_episodes, tracking_job
+from smore_sweep.sweep import (
+    INCOMPLETE,
+    INTERRUPTED,
+    build_stores,
+    check_folder,
+    interruptible,
+    missing_episodes,
+    tracking_job,
+)
 
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
@@ -34,9 +44,12 @@ def train_one(run: RunSpec, results: Path) -> int:
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command goes on from the last evaluation.")
             return INTERRUPTED
+        except RecordingError as error:
+            out.print(f"\n{error}. Once that is mended, the same command goes on.", markup=False)
+            return INCOMPLETE
         finally:
             recorder.close()
-        (found,) = recorder.load([run.run_id])
+        found = record.load(results, run.run_id)
     assert found is not None
     _report(out, found, record.run_folder(results, run.run_id))
     return 0
@@ -55,9 +68,9 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     store, prints = build_stores(plan, episodes)[run.task]
     device = choose_device(torch.cuda.is_available())
     prepare(device)
-    (current,) = recorder.load([run.run_id])
-    if current is None:
-        current = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
+    fresh = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
+    part = recorder.begin([Candidate(run.run_id, run.title, fresh)], f"process {os.getpid()} on {socket.gethostname()}")
+    ((_, current),) = part.members
     learner = build([run], store, device)
     join(learner, [current])
     done = current.update
@@ -65,7 +78,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     with view.counting(out, "updates", run.budget.updates - done) as advance:
 
         def keep(kept: Sequence[tuple[str, Record]]) -> None:
-            recorder.keep(kept, [run.title])
+            recorder.keep(kept)
             for _, now in kept:
                 if now.evaluations:
                     out.print(f"  update {now.update:,}: return {now.summary()['return99']:.2f}")

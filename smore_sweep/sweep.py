@@ -20,10 +20,13 @@ from smore_sweep import data, generate, record, view
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.lock import hold
 from smore_sweep.method import SpecError
+from smore_sweep.notify import notifying
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
+from smore_sweep.recorder import RecordingError
 from smore_sweep.spec import GENERATED, stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
+from smore_sweep.training_view import TrainingView
 
 if TYPE_CHECKING:
     from smore_sweep.replay import Store
@@ -59,28 +62,44 @@ def run(
     results: Path,
     address: str | None = None,
     gpus_per_stack: float | None = None,
+    notification: str | None = None,
 ) -> int:
-    """Run a sweep to its end; returns the exit code: 0 if every planned run is there."""
+    """Run a sweep to its end; returns the exit code: 0 if every planned run is there. However it ends, the shell
+    command ``notification`` is run then, if there is one."""
     out = view.console()
-    sweep = load_sweep(name)
+    with notifying(notification, name, out.print) as ending:
+        sweep = load_sweep(name)
 
-    def look() -> Plan:
-        return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
+        def look() -> Plan:
+            return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
 
-    plan = look()
-    check_folder(results)
-    job = tracking_job(plan, results)
-    with hold(results, f"make sweep SWEEP={name}"), interruptible():
         plan = look()
-        out.print(view.plan_table(plan))
-        failures: list[str] = []
-        try:
-            if plan.pending or _hidden(plan, job):
-                failures = _train(out, plan, job, address, gpus_per_stack)
-        except KeyboardInterrupt:
-            out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
-            return INTERRUPTED
-        return _report(out, look, results, failures)
+        check_folder(results)
+        job = tracking_job(plan, results)
+        with hold(results, f"make sweep SWEEP={name}"), interruptible():
+            plan = look()
+            out.print(view.plan_table(plan))
+            failures: list[str] = []
+            try:
+                if plan.pending or _hidden(plan, job):
+                    failures = _train(out, plan, job, address, gpus_per_stack)
+            except KeyboardInterrupt:
+                ending.status, ending.message = "interrupted", f"{name}: interrupted"
+                out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
+                return INTERRUPTED
+            except RecordingError as error:
+                ending.message = f"{name}: {error}"
+                out.print(
+                    f"\n{error}. Finished runs are kept; once that is mended, the same command goes on.", markup=False
+                )
+                return INCOMPLETE
+            plan = _report(out, look, results, failures)
+        if plan.pending:
+            ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
+            ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
+            return INCOMPLETE
+        ending.status, ending.message = "done", f"{name}: all {len(plan.runs)} runs are done"
+        return 0
 
 
 def check_folder(results: Path) -> None:
@@ -153,10 +172,8 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = build_stores(plan, episodes)
-        with view.TrainingView(out, made) as live:
-            return trainable.train_stacks(
-                made, stores, recorder, git=job.tags["git"], cluster=cluster, listen=live.listen
-            )
+        with TrainingView(out, plan, made, cluster.cpus, job.results) as watcher:
+            return trainable.train_stacks(made, stores, recorder, git=job.tags["git"], cluster=cluster, watcher=watcher)
 
 
 def _keep_to_ourselves() -> None:
@@ -187,7 +204,8 @@ def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[
     return made
 
 
-def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Sequence[str]) -> int:
+def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Sequence[str]) -> Plan:
+    """Print the table and what is missing; returns the plan as it stands."""
     from analysis import tables
     from analysis.results import load
 
@@ -195,17 +213,19 @@ def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Seq
     plan = look()  # again: reading the outcomes may have found a broken one
     out.print(tables.terminal(frame, "return99", plan.sweep.description))
     for failure in failures:
-        out.print(f"failed: {failure}")
+        out.print(f"failed: {failure}", markup=False, soft_wrap=True)
+    if failures:
+        out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
-        return INCOMPLETE
-    out.print(
-        f"All {len(plan.runs)} runs are done. Where to look next:\n"
-        f"  make ui                      every run in the MLflow page\n"
-        f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal{_option(plan.source)})\n"
-        f"  {f'{results}/runs/':<28} raw outcomes, one folder a run"
-    )
-    return 0
+    else:
+        out.print(
+            f"All {len(plan.runs)} runs are done. Where to look next:\n"
+            f"  make ui                      every run in the MLflow page\n"
+            f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal{_option(plan.source)})\n"
+            f"  {f'{results}/runs/':<28} raw outcomes, one folder a run"
+        )
+    return plan
 
 
 def _option(source: str) -> str:

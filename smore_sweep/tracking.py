@@ -29,6 +29,8 @@ SHOWN = ("method", "task", "expert_share", "seed", "scale", "source")
 """What of a run's content people look for: shown both as tags and as parameters."""
 VIEW, VIEW_PARAMS = "results", ("task", "method", "expert_share", "seed")
 VIEW_METRICS = ("return99", "success", "final_distance")
+ERROR, LOG = "error", "log.txt"
+"""The tag with a failed run's error, and the artifact with a run's log."""
 PAGE = 50_000
 BATCH = 1000
 """Most metrics that MLflow takes in one call."""
@@ -101,9 +103,12 @@ class Tracker:
         except TrackingError as error:
             raise SpecError(f"the tracking store cannot be used: {error}") from None
 
-    def publish(self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None) -> None:
+    def publish(
+        self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None, error: str = ""
+    ) -> None:
         """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
-        attached and the entry is closed, as FINISHED or, for a diverged run, FAILED.
+        attached and the entry is closed, as FINISHED or, for a diverged run, FAILED. So is, with the tag ``error``, the
+        entry of a run that failed and was given up. The log is attached to a closed entry.
 
         Raises :class:`TrackingError` if MLflow is away."""
         with _reporting():
@@ -116,10 +121,16 @@ class Tracker:
                 return
             elif run.info.status != "RUNNING":
                 self._client.update_run(run.info.run_id, status="RUNNING")
+                if ERROR in run.data.tags:
+                    self._client.delete_tag(run.info.run_id, ERROR)
             self._known[run_id] = run
             self._log(run.info.run_id, record)
+            if error:
+                self._client.set_tag(run.info.run_id, ERROR, error)
             if outcomes is not None:
                 self._client.log_artifact(run.info.run_id, str(outcomes))
+            if error or outcomes is not None:
+                self._client.log_text(run.info.run_id, "\n".join(record.log) + "\n", LOG)
                 self._client.set_terminated(run.info.run_id, "FINISHED" if record.status == DONE else "FAILED")
                 del self._known[run_id]
 
@@ -208,7 +219,9 @@ def _reporting() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = isinstance(error, MlflowException) or type(error).__module__.startswith(("sqlalchemy", "requests"))
+        known = isinstance(error, (MlflowException, OSError)) or type(error).__module__.startswith(
+            ("sqlalchemy", "requests")
+        )
         if not known:
             raise
         raise TrackingError(str(error).splitlines()[0]) from None

@@ -113,11 +113,18 @@ def train(
             record.learner = {}
             if diverged[member]:
                 record.status = DIVERGED
+                record.note(f"update {update:,}: diverged, a parameter is not finite")
             else:
                 record.evaluations[update] = outcomes[member]
+                numbers = record.summary()
+                record.note(
+                    f"update {update:,} after {record.seconds:.1f} s: return {numbers['return99']:.2f}, "
+                    f"success {numbers['success']:.2f}"
+                )
                 if ended:
                     record.status = DONE
                     record.policy = states[member]
+                    record.note("done")
                 else:
                     record.learner = states[member]
             kept.append((runs[member].run_id, record))

@@ -12,7 +12,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,22 +22,21 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from smore_sweep.machine import ENVIRONMENT, LARGEST_STACK
 from smore_sweep.method import SpecError
-from smore_sweep.record import PARTIAL, Record
-from smore_sweep.recorder import Recorder
-from smore_sweep.spec import RunSpec, Stack
+from smore_sweep.progress import Progress, Watcher
+from smore_sweep.record import DIVERGED, PARTIAL, Record
+from smore_sweep.recorder import Candidate, Part, Recorder, RecordingError
+from smore_sweep.spec import Stack
 from smore_sweep.submit import TOKEN
 from smore_sweep.tracking import Job
+from smore_sweep.usage import Meter
 
 if TYPE_CHECKING:
     from smore_sweep.replay import Store
-
-TRIES = 3
-"""How often a stack is tried, the last times from its last evaluation, if its worker is lost or fails."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,6 @@ class Cluster:
         return LARGEST_STACK["cuda" if self.gpus_per_stack else "cpu"]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Sent by a training stack about once a second; see :class:`smore_sweep.train.Tick`."""
-
-    stack: int
-    update: int
-    training_seconds: float
-    evaluation_seconds: float
-    latest: float | None
-
-
 @contextlib.contextmanager
 def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Cluster]:
     """Start a local Ray, or connect to the cluster at ``address``; leave it at the end.
@@ -75,6 +65,7 @@ def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Clu
     Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's own report: two pages a sweep, even if asked to be silent
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # a trial ends with an error only if its worker was lost: we say so
     options: dict[str, Any] = {"address": "local", "include_dashboard": False}
     if address:
         options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
@@ -108,7 +99,7 @@ def recording(job: Job, hidden: Sequence[tuple[str, str]], warn: Callable[[str],
     was away, and on the way out sees to it that no entry says that it still runs.
 
     It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused, with a
-    :class:`SpecError`, before anything trains."""
+    :class:`SpecError`, before anything trains. Raises :class:`RecordingError` if the recorder is lost later on."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
     shown = recorder.publish.remote(list(hidden))
@@ -122,7 +113,9 @@ def recording(job: Job, hidden: Sequence[tuple[str, str]], warn: Callable[[str],
             _, refused, reason = str(error).rpartition("SpecError: ")
             if refused:
                 raise SpecError(reason.splitlines()[0]) from None
-            raise
+            raise RecordingError(_reason(error)) from None
+        except ray.exceptions.RayTaskError as error:
+            raise RecordingError(_reason(error)) from None
         if trouble:
             warn(f"MLflow was away ({trouble}); the results are safe, and the next `make sweep` will show them there")
 
@@ -134,10 +127,12 @@ def train_stacks(
     *,
     git: str,
     cluster: Cluster,
-    listen: Callable[[Progress], None],
+    watcher: Watcher,
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks. ``stores`` gives each task's episodes and, by expert share,
-    the fingerprint of that dataset. Returns a sentence for each stack that failed for good."""
+    the fingerprint of that dataset. Returns a sentence for each error for which runs were given up.
+
+    Raises :class:`RecordingError` if the results cannot be kept."""
     shared = {name: (ray.put(store), prints) for name, (store, prints) in stores.items()}
 
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
@@ -147,6 +142,7 @@ def train_stacks(
         ),
         resources,
     )
+    stop = _Stop()
     with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
         tuner = Tuner(
             trainable,
@@ -156,25 +152,57 @@ def train_stacks(
                 name="tune",
                 storage_path=scratch,  # Tune's own state, which nobody reads
                 verbose=0,
-                failure_config=FailureConfig(max_failures=TRIES - 1),
-                callbacks=[_Listener(listen)],
+                stop=stop,
+                # A trial fails only if its worker is lost, and starts again from the last records. What fails by itself
+                # the recorder counts.
+                failure_config=FailureConfig(max_failures=-1),
+                callbacks=[_Listener(watcher)],
             ),
         )
-        failed = [(stacks[result.config["stack"]].name, result.error) for result in tuner.fit() if result.error]
-    return [f"{name}: {(str(error).strip() or repr(error)).splitlines()[-1]}" for name, error in failed]
+        tuner.fit()
+    if stop.reason:
+        raise RecordingError(stop.reason)
+    failed: list[str] = ray.get(recorder.failed.remote())
+    return failed
 
 
 class _Listener(Callback):  # type: ignore[misc]
-    """Hands the stacks' signs of life to the driver's view."""
+    """Hands the stacks' signs of life to a watcher."""
 
-    def __init__(self, listen: Callable[[Progress], None]) -> None:
-        self._listen = listen
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made; a terminal cannot be pickled
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
-        self._listen(result["progress"])
+        if "progress" in result:
+            self._watcher.progress(result["progress"])
+        for sentence in result.get("news", ()):
+            self._watcher.news(sentence)
+
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._watcher.lost(trial.config["stack"])
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._watcher.ended(trial.config["stack"])
+
+    def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
+        self._watcher.beat()
+
+
+class _Stop(Stopper):  # type: ignore[misc]
+    """Ends all trials as soon as one has said why there is no use in training."""
+
+    reason = ""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        self.reason = self.reason or result.get("stop", "")
+        return False
+
+    def stop_all(self) -> bool:
+        """Asked after every step."""
+        return bool(self.reason)
 
 
 def _train_stack(
@@ -185,49 +213,83 @@ def _train_stack(
     git: str,
     gpu: bool,
 ) -> None:
-    """One trial: train a stack from where its runs' records stand, which is further on after a restart."""
+    """One trial: train a stack from where its runs' records stand, which is further on after a restart.
+
+    What fails in training is told to the recorder, which says what to try next. So this ends without an error; it is
+    started again only if its worker was lost."""
+    number = config["stack"]
+    stack = stacks[number]
+    reference, prints = shared[stack.runs[0].task]
+    candidates = [
+        Candidate(
+            run.run_id,
+            run.title,
+            Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": stack.name, "git": git}),
+        )
+        for run in stack.runs
+    ]
+    where = f"stack {stack.name}, process {os.getpid()} on {socket.gethostname()}"
+    try:
+        while True:
+            part: Part = ray.get(recorder.begin.remote(candidates, where))
+            if part.news:
+                tune.report({"news": part.news})
+            if not part.members:
+                return
+            try:
+                _train_part(number, stack, part, reference, recorder, gpu)
+            except ray.exceptions.RayError:
+                raise
+            except Exception as error:
+                said = "".join(traceback.format_exception_only(error)).splitlines()[0]
+                run_ids = [run_id for run_id, _ in part.members]
+                ray.get(recorder.fail.remote(run_ids, said, traceback.format_exc()))
+    except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # the recorder's, or its end
+        tune.report({"stop": _reason(error)})
+
+
+def _train_part(number: int, stack: Stack, part: Part, reference: Any, recorder: Any, gpu: bool) -> None:
+    """Train those runs of a stack that the recorder has chosen."""
     from smore_sweep.machine import choose_device, prepare
     from smore_sweep.train import Tick, build, join, train
 
     device = choose_device(gpu)
     prepare(device)
-    stack = stacks[config["stack"]]
-    found = ray.get(recorder.load.remote([run.run_id for run in stack.runs]))
-    reference, prints = shared[stack.runs[0].task]
-    runs: list[RunSpec] = []
-    current: list[Record] = []
-    for run, record in zip(stack.runs, found, strict=True):
-        if record is None:
-            facts = {"dataset": prints[run.expert_share], "stack": stack.name, "git": git}
-            record = Record(run.content(), facts=facts)
-        if record.status == PARTIAL:
-            runs.append(run)
-            current.append(record)
-    titles = {run.run_id: run.title for run in runs}
+    meter = Meter(device)
+    known = {run.run_id: run for run in stack.runs}
+    runs = [known[run_id] for run_id, _ in part.members]
+    standing = [record for _, record in part.members]
     writing: list[Any] = []
-    latest: list[float] = []
+    evaluated, latest, ended = 0, None, part.ended
 
     def keep(kept: Sequence[tuple[str, Record]]) -> None:
+        nonlocal evaluated, latest, ended
         # The next stretch trains while these are written; at most one batch of records is under way.
         if writing:
             ray.get(writing.pop())
-        returns = [record.summary()["return99"] for _, record in kept if record.evaluations]
-        latest[:] = [sum(returns) / len(returns)] if returns else []
-        writing.append(recorder.keep.remote(list(kept), [titles[run_id] for run_id, _ in kept]))
+        returns = [record.summary()["return99"] for _, record in kept if record.status != DIVERGED]
+        evaluated, latest = kept[0][1].update, sum(returns) / len(returns) if returns else None
+        ended += sum(record.status != PARTIAL for _, record in kept)
+        writing.append(recorder.keep.remote(list(kept)))
 
     def tick(now: Tick) -> None:
         progress = Progress(
-            config["stack"], now.update, now.training_seconds, now.evaluation_seconds,
-            latest[0] if latest else None,
+            number, len(runs), now.update, part.behind + len(runs) * now.update, ended, evaluated, latest,
+            now.training_seconds, now.evaluation_seconds, meter.look(),
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    store = ray.get(reference)
-    # The runs of a stack stand at the same update, unless its last records could not all be written.
-    for update in sorted({record.update for record in current}, reverse=True):
-        members = [member for member, record in enumerate(current) if record.update == update]
-        part, standing = [runs[member] for member in members], [current[member] for member in members]
-        learner = build(part, store, device)
-        join(learner, standing)
-        train(part, learner, standing, keep=keep, tick=tick)
-    ray.get(writing)
+    learner = build(runs, ray.get(reference), device)
+    join(learner, standing)
+    try:
+        train(runs, learner, standing, keep=keep, tick=tick)
+    finally:
+        ray.get(writing)
+
+
+def _reason(error: Exception) -> str:
+    """Why the recorder cannot go on, in one line."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        cause = error.cause
+        return str(cause) if isinstance(cause, RecordingError) else f"{type(cause).__name__}: {cause}".splitlines()[0]
+    return "the process that keeps the results, on the driver's node, was lost"

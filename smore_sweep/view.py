@@ -1,4 +1,5 @@
-"""What a person sees in the terminal: the plan, the progress of a sweep, and plain lines where there is no terminal."""
+"""What a person sees in the terminal: plans, methods, and how far something is, in plain lines where there is no
+terminal. (A sweep in training: :mod:`smore_sweep.training_view`.)"""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -17,10 +17,7 @@ from smore_sweep import record
 from smore_sweep.campaign import GPU_MEMBER_UPDATES, Part
 from smore_sweep.method import Method, knobs
 from smore_sweep.plan import Estimate, Plan
-from smore_sweep.spec import GENERATED, Stack, percent
-
-if TYPE_CHECKING:
-    from smore_sweep import trainable
+from smore_sweep.spec import GENERATED, percent
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress is printed this often."""
@@ -149,65 +146,3 @@ def counting(out: Console, what: str, total: int) -> Iterator[Callable[[int], No
 
         yield advance
     out.print(f"{what}: {done:,} in {duration(time.monotonic() - started)}")
-
-
-class TrainingView:
-    """Live progress of a sweep's training: runs done, member-updates a second, time left, latest return."""
-
-    def __init__(self, out: Console, stacks: Sequence[Stack]) -> None:
-        self._out = out
-        self._stacks = stacks
-        self._updates = [stack.start for stack in stacks]
-        self._latest: dict[int, float] = {}
-        self._total = sum(stack.member_updates for stack in stacks)
-        self._runs = sum(len(stack.runs) for stack in stacks)
-        self._started = self._said = time.monotonic()
-        self._first_update: float | None = None
-        self._bar = Progress(
-            TextColumn("training"), BarColumn(), TextColumn("{task.fields[note]}"),
-            console=out, transient=True, disable=not out.is_terminal,
-        )  # fmt: skip
-        self._row = self._bar.add_task("training", total=self._total, note="starting the workers")
-
-    def __enter__(self) -> TrainingView:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def listen(self, progress: trainable.Progress) -> None:
-        """Take in one sign of life of a stack."""
-        now = time.monotonic()
-        if self._first_update is None:
-            self._first_update = now
-            self._out.print(f"first updates after {duration(now - self._started)}")
-        stack = self._stacks[progress.stack]
-        self._updates[progress.stack] = max(self._updates[progress.stack], progress.update)
-        if progress.latest is not None:
-            if progress.latest != self._latest.get(progress.stack):
-                first = stack.runs[0]
-                self._out.print(
-                    f"  {first.method.name} · {first.task} · {len(stack.runs)} runs · update {progress.update:,}: "
-                    f"mean return {progress.latest:.2f}"
-                )
-            self._latest[progress.stack] = progress.latest
-        self._show(now)
-
-    def _show(self, now: float) -> None:
-        done = sum(
-            (update - stack.start) * len(stack.runs) for update, stack in zip(self._updates, self._stacks, strict=True)
-        )
-        finished = sum(
-            len(stack.runs)
-            for update, stack in zip(self._updates, self._stacks, strict=True)
-            if update >= stack.runs[0].budget.updates
-        )
-        elapsed = now - (self._first_update or now)
-        left = duration(elapsed / done * (self._total - done)) if done and elapsed > 2 else "?"
-        rate = done / elapsed if elapsed > 2 else 0.0
-        note = f"{finished}/{self._runs} runs · {rate:,.0f} member-updates/s · {left} left"
-        self._bar.update(self._row, completed=done, note=note)
-        if not self._out.is_terminal and now - self._said >= PLAIN_SECONDS:
-            self._said = now
-            self._out.print(f"training: {done / self._total:.0%} · {note}")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_runs
 from smore_sweep.method import Method
+from smore_sweep.progress import Progress, Watcher
 from smore_sweep.spec import Budget, Stack
 
 if TYPE_CHECKING:
     from smore_sweep.replay import Store
-    from smore_sweep.trainable import Cluster, Progress
+    from smore_sweep.trainable import Cluster
 
 SWEEP_SECONDS = 40.0
 """Of training a slot."""
@@ -58,10 +59,11 @@ def measure_overhead(
     busy: dict[int, Progress] = {}
     first: list[float] = []
 
-    def listen(progress: Progress) -> None:
-        if not first:
-            first.append(time.perf_counter() - progress.training_seconds - started)
-        busy[progress.stack] = progress
+    class Clock(Watcher):
+        def progress(self, progress: Progress) -> None:
+            if not first:
+                first.append(time.perf_counter() - progress.training_seconds - started)
+            busy[progress.stack] = progress
 
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder)
@@ -71,7 +73,7 @@ def measure_overhead(
             cluster = _part(whole)
             stacks = _stacks(methods, 2 * cluster.slots, make_budget(batch_size, updates))
             failures = trainable.train_stacks(
-                stacks, {TASK: (store, {EXPERT_SHARE: "bench"})}, recorder, git="", cluster=cluster, listen=listen
+                stacks, {TASK: (store, {EXPERT_SHARE: "bench"})}, recorder, git="", cluster=cluster, watcher=Clock()
             )
         wall = time.perf_counter() - started
     if failures:

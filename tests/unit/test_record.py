@@ -47,6 +47,7 @@ def example(status: str = PARTIAL) -> Record:
             "w0": random.normal(size=(1, 5, 3)).astype(np.float32),
             "goals/mean": random.normal(size=(1, 3)).astype(np.float32),
         },
+        log=["started", "failed: ValueError: ä\n  a traceback"],
     )
 
 

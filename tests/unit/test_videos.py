@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from smore_sweep import play, record, videos
 from smore_sweep.cli import main
 from smore_sweep.plan import make_plan
 from smore_sweep.record import DIVERGED, PARTIAL, Record
-from smore_sweep.recorder import Recorder
+from smore_sweep.recorder import Candidate, Recorder
 from smore_sweep.replay import Store
 from smore_sweep.rollout import rollout
 from smore_sweep.smore import SMORe
@@ -50,12 +50,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pools = [rollout("PointReach", policy, 0, 10) for policy in ("expert", "random")]
         store = Store.build(pools[0], pools[1], TASKS["PointReach"].threshold)
         recorder = Recorder(tracking_job(make_plan(SWEEP, None, folder), folder))
-
-        def keep(kept: Sequence[tuple[str, Record]]) -> None:
-            recorder.keep(kept, [run.title for run in RUNS])
-
+        fresh = [Candidate(run.run_id, run.title, Record(run.content())) for run in RUNS]
+        records = [record for _, record in recorder.begin(fresh, "here").members]
         learner = build(RUNS, store, torch.device("cpu"))
-        train(RUNS, learner, [Record(run.content()) for run in RUNS], keep=keep, tick=lambda _: None)
+        train(RUNS, learner, records, keep=recorder.keep, tick=lambda _: None)
         recorder.close()
         yield folder
 
