@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from smore_sweep import record as records
+from smore_sweep.place import Place
 from smore_sweep.record import PARTIAL, Record
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
@@ -56,7 +56,7 @@ class Recorder:
             self._trouble = str(error)
         return self._trouble
 
-    def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
+    def _show(self, run_id: str, record: Record, title: str, path: Place) -> None:
         if self._closed or time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place, local_copy
 from smore_sweep.record import DIVERGED, DONE, Record
 
 if TYPE_CHECKING:
@@ -36,9 +37,17 @@ REACH_SECONDS = 5
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 
 
-def default_uri(results: Path) -> str:
-    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').resolve()}"
+def default_uri(results: Place) -> str:
+    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder. Raises :class:`SpecError` if the results are in
+    an object store, where no such file can be."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        if not isinstance(results, Path):
+            raise SpecError(
+                f"results in {results} leave no place for MLflow's own file; set MLFLOW_TRACKING_URI to "
+                "sqlite:////FILE, postgresql://..., mysql://... or http(s)://..."
+            )
+        uri = f"sqlite:///{(results / 'mlflow.db').resolve()}"
     if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"  # workers have other working directories
     return uri
@@ -73,7 +82,7 @@ class TrackingError(Exception):
 class Job:
     """All that is needed to keep records, besides the records: where, and what is the same for all runs of a sweep."""
 
-    results: Path
+    results: Place
     tracking_uri: str
     sweep: str
     description: str
@@ -92,7 +101,8 @@ class Tracker:
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         self._job = job
-        self._owner = f"{socket.gethostname()}:{job.results}"
+        on = f"{socket.gethostname()}:" if isinstance(job.results, Path) else ""
+        self._owner = f"{on}{job.results}"
         self._known: dict[str, Run] = {}
         try:
             with _reporting():
@@ -101,7 +111,7 @@ class Tracker:
         except TrackingError as error:
             raise SpecError(f"the tracking store cannot be used: {error}") from None
 
-    def publish(self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None) -> None:
+    def publish(self, run_id: str, record: Record, tags: dict[str, str], outcomes: Place | None) -> None:
         """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
         attached and the entry is closed, as FINISHED or, for a diverged run, FAILED.
 
@@ -119,7 +129,8 @@ class Tracker:
             self._known[run_id] = run
             self._log(run.info.run_id, record)
             if outcomes is not None:
-                self._client.log_artifact(run.info.run_id, str(outcomes))
+                with local_copy(outcomes) as file:
+                    self._client.log_artifact(run.info.run_id, str(file))
                 self._client.set_terminated(run.info.run_id, "FINISHED" if record.status == DONE else "FAILED")
                 del self._known[run_id]
 
@@ -208,7 +219,9 @@ def _reporting() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = isinstance(error, MlflowException) or type(error).__module__.startswith(("sqlalchemy", "requests"))
+        known = isinstance(error, MlflowException) or type(error).__module__.startswith(
+            ("sqlalchemy", "requests", "boto")
+        )
         if not known:
             raise
         raise TrackingError(str(error).splitlines()[0]) from None
