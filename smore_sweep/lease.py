@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smore_sweep import place
-from smore_sweep.place import PlaceError
+from smore_sweep.method import SpecError
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -57,7 +57,7 @@ def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
-        with suppress(PlaceError):  # then it stays, and the next driver finds that we are dead
+        with suppress(SpecError):  # then it stays, and the next driver finds that we are dead
             found = _read(path)
             if not lost.is_set() and _is(found, mine):
                 place.remove(path)
@@ -98,7 +98,7 @@ def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threa
     beat = 0
     while not ended.wait(BEAT):
         beat += 1
-        with suppress(PlaceError):  # the store is away: try again at the next beat
+        with suppress(SpecError):  # the store is away: try again at the next beat
             found = _read(path)
             if found is None:  # somebody is taking it over, or has removed it: only one of us can create it
                 place.create(path, _text(mine, beat))

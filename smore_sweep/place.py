@@ -4,7 +4,8 @@ A folder is a :class:`pathlib.Path`. Any other place is a :class:`upath.UPath`, 
 differs below that is here. Files are written whole or not at all: in a folder under a temporary name, then renamed; in
 an object store by one PUT. One GET reads an object, so what is read is one version of it, whoever writes meanwhile.
 
-Credentials and endpoints are the store's own environment variables (S3: ``AWS_*``), never part of a place.
+Credentials and endpoints are the store's own environment variables (S3: ``AWS_*``), never part of a place. A place that
+cannot be used - no such bucket, no right to it, no network - is a :class:`SpecError` of one sentence.
 """
 
 from __future__ import annotations
@@ -28,10 +29,6 @@ OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
 """For a scheme's file system. With more than one, s3fs reads a large object in pieces, which may be of two versions."""
 AT_ONCE = 64
 """Objects that are read at the same time."""
-
-
-class PlaceError(SpecError):
-    """A place cannot be used: no such bucket, no right to it, no network. The message is one sentence."""
 
 
 def results_place(text: str) -> Place:
@@ -170,12 +167,12 @@ def put_aside(path: Place) -> None:
 def names(folder: UPath) -> set[str]:
     """All that is below a prefix of an object store, as paths relative to it, by one listing.
 
-    Raises :class:`PlaceError` if there is no such bucket."""
+    Raises :class:`SpecError` if there is no such bucket."""
     try:
         with _reaching(folder):
             found = folder.fs.find(folder.path)
     except FileNotFoundError as error:  # a prefix without objects is just empty
-        raise PlaceError(f"results in {folder} cannot be used: {_first_line(error)}") from None
+        raise SpecError(f"results in {folder} cannot be used: {_first_line(error)}") from None
     return {name.removeprefix(f"{folder.path}/") for name in found}
 
 
@@ -198,7 +195,7 @@ def desk(results: Place) -> Path:
 
 @contextmanager
 def _reaching(place: UPath) -> Iterator[None]:
-    """Turn what the clients of stores raise into a :class:`PlaceError` of one line; each has exceptions of its own."""
+    """Turn what the clients of stores raise into a :class:`SpecError` of one line; each has exceptions of its own."""
     try:
         yield
     except (FileNotFoundError, FileExistsError):
@@ -206,7 +203,7 @@ def _reaching(place: UPath) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__ == "builtins" and not isinstance(error, OSError | NotImplementedError):
             raise
-        raise PlaceError(f"results in {place} cannot be used: {_first_line(error)}") from None
+        raise SpecError(f"results in {place} cannot be used: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

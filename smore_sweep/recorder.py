@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from smore_sweep import record as records
-from smore_sweep.place import Place
+from smore_sweep.place import Place, is_file
 from smore_sweep.record import PARTIAL, Record
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
@@ -22,6 +22,7 @@ class Recorder:
     """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same."""
 
     def __init__(self, job: Job) -> None:
+        is_file(job.results / "driver.lock")  # raises if this process, which may have another environment, cannot look
         self._job = job
         self._tracker = Tracker(job)
         self._tracker.interrupt()  # entries that a killed driver left RUNNING

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smore_sweep.method import SpecError
-from smore_sweep.place import Place, local_copy
+from smore_sweep.place import Place, local_copy, write
 from smore_sweep.record import DIVERGED, DONE, Record
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ class Tracker:
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         self._job = job
-        on = f"{socket.gethostname()}:" if isinstance(job.results, Path) else ""
-        self._owner = f"{on}{job.results}"
+        self._owner = origin(job.results)
         self._known: dict[str, Run] = {}
         try:
             with _reporting():
@@ -199,6 +198,17 @@ class Tracker:
         if found.lifecycle_stage != "active":
             raise SpecError(f"MLflow experiment {self._job.sweep!r} was deleted; restore it in the MLflow page")
         return str(found.experiment_id)
+
+
+def origin(results: Place) -> str:
+    """Which results an entry is of: where they were first written. A folder keeps that in a file, for a shared one has
+    another host name, and perhaps another path, in each container that goes on with it."""
+    if not isinstance(results, Path):
+        return str(results)
+    path = results / "origin"
+    if not path.exists():
+        write(path, f"{socket.gethostname()}:{results}".encode())
+    return path.read_text()
 
 
 def _view() -> dict[str, str]:
