@@ -151,6 +151,11 @@ def load(results: Place, run_id: str) -> Record | None:
     return _read(results, run_id, _parse)
 
 
+def load_each(results: Place, run_ids: Sequence[str]) -> dict[str, Record]:
+    """The records of those runs that have one. From an object store they are read many at a time."""
+    return _read_each(results, run_ids, _parse)
+
+
 def peek(results: Place, run_id: str) -> Summary | None:
     """A run's summary, or None as for :func:`load`. From a disk half a millisecond, whatever the size of the
     networks."""
@@ -158,19 +163,23 @@ def peek(results: Place, run_id: str) -> Summary | None:
 
 
 def peek_each(results: Place, run_ids: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of those runs that have one. From an object store they are read many at a time."""
-    found: dict[str, Summary | None] = {}
+    """The summaries of those runs that have one, as for :func:`load_each`."""
+    return _read_each(results, run_ids, _summarise)
+
+
+def _read_each(results: Place, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
+    found: dict[str, T | None] = {}
     if isinstance(results, Path):
-        found = {run_id: peek(results, run_id) for run_id in run_ids}
+        found = {run_id: _read(results, run_id, parse) for run_id in run_ids}
     else:
         there = {run_id: state for run_id, state in states(results, run_ids).items() if state != MISSING}
         paths = [results / "runs" / run_id / f"{state}.npz" for run_id, state in there.items()]
         for run_id, held in zip(there, place.read_each(paths), strict=True):
             try:
-                found[run_id] = _summarise(io.BytesIO(held or b""))
+                found[run_id] = parse(io.BytesIO(held or b""))
             except BROKEN:  # or gone, as that of a run which ends meanwhile
-                found[run_id] = peek(results, run_id)
-    return {run_id: summary for run_id, summary in found.items() if summary is not None}
+                found[run_id] = _read(results, run_id, parse)
+    return {run_id: parsed for run_id, parsed in found.items() if parsed is not None}
 
 
 def _read(results: Place, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:

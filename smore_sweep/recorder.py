@@ -32,7 +32,8 @@ class Recorder:
 
     def load(self, run_ids: Sequence[str]) -> list[Record | None]:
         """The runs' records as they are on disk."""
-        return [records.load(self._job.results, run_id) for run_id in run_ids]
+        found = records.load_each(self._job.results, run_ids)
+        return [found.get(run_id) for run_id in run_ids]
 
     def keep(self, kept: Sequence[tuple[str, Record]], titles: Sequence[str]) -> None:
         """Write records, then show them in MLflow."""

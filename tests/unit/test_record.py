@@ -233,6 +233,9 @@ def test_states_and_summaries_of_many_runs(results: Place) -> None:
     assert record.state(results, "d" * 16) == MISSING
     assert (broken.parent / "partial.npz.broken").exists()
     assert record.peek_each(results, ["f" * 16]) == {}
+    again = record.load_each(results, runs)
+    assert again.keys() == found.keys()
+    assert_same(example(DIVERGED), again["c" * 16])
 
 
 def test_what_is_published_is_remembered_for_each_tracking_store(results: Place) -> None:
