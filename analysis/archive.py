@@ -23,25 +23,26 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 
-from analysis.whole import whole
-from smore_sweep import record, view
+from smore_sweep import place, record, view
+from smore_sweep.method import SpecError
 from smore_sweep.outcomes import METRICS, Outcomes
+from smore_sweep.place import Place, is_file, results_place
 from smore_sweep.record import PARTIAL, Record, Summary
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 
 
-def is_archive(folder: Path) -> bool:
+def is_archive(folder: Place) -> bool:
     """Whether a folder holds exported results."""
-    return (folder / RUNS).is_file()
+    return is_file(folder / RUNS)
 
 
-def ended(results: Path) -> list[str]:
+def ended(results: Place) -> list[str]:
     """The ids of the runs of a results folder that have ended, sorted."""
-    return sorted(path.parent.name for path in (results / "runs").glob("*/done.npz"))
+    return [run_id for run_id, state in record.states(results, record.run_ids(results)).items() if state == record.DONE]
 
 
-def write(results: Path, folder: Path, advance: Callable[[int], None]) -> int:
+def write(results: Place, folder: Place, advance: Callable[[int], None]) -> int:
     """Export all ended runs of a results folder, in the order of their ids; returns how many there are. Equal results
     give equal bytes. ``advance`` is told of each run looked at."""
     runs: list[dict[str, Any]] = []
@@ -64,15 +65,14 @@ def write(results: Path, folder: Path, advance: Callable[[int], None]) -> int:
         evaluations += [_evaluation(run_id, found, update) for update in sorted(found.evaluations)]
     # The runs last: they make the folder an archive.
     for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
-        with whole(folder / name) as unfinished:
-            pd.DataFrame(rows).to_parquet(unfinished, index=False, compression="zstd")
+        place.write(folder / name, pd.DataFrame(rows).to_parquet(index=False, compression="zstd"))
     return len(runs)
 
 
-def read(folder: Path, run_ids: Collection[str]) -> dict[str, Summary]:
+def read(folder: Place, run_ids: Collection[str]) -> dict[str, Summary]:
     """The summaries of those runs that the archive has, by run id."""
-    runs = pd.read_parquet(folder / RUNS, columns=["run_id", "status", "update", "seconds", "facts"])
-    evaluations = pd.read_parquet(folder / EVALUATIONS, columns=["run_id", "update", *METRICS])
+    runs = _frame(folder / RUNS, columns=["run_id", "status", "update", "seconds", "facts"])
+    evaluations = _frame(folder / EVALUATIONS, columns=["run_id", "update", *METRICS])
     wanted = set(run_ids)
     curves: dict[str, dict[int, dict[str, float]]] = {run_id: {} for run_id in wanted}
     for run_id, update, *values in evaluations[evaluations["run_id"].isin(wanted)].itertuples(index=False):
@@ -83,9 +83,9 @@ def read(folder: Path, run_ids: Collection[str]) -> dict[str, Summary]:
     }
 
 
-def outcomes(folder: Path, run_id: str) -> Outcomes:
+def outcomes(folder: Place, run_id: str) -> Outcomes:
     """The raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
-    rows = pd.read_parquet(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
+    rows = _frame(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
     raw = rows[rows["distances"].notna()]
     if raw.empty:
         raise KeyError(run_id)
@@ -97,6 +97,11 @@ def outcomes(folder: Path, run_id: str) -> Outcomes:
         for name in ("reached", "succeeded")
     }
     return Outcomes(**bits, distances=np.frombuffer(last["distances"], "<f4").reshape(shape))
+
+
+def _frame(path: Place, **options: Any) -> pd.DataFrame:
+    with place.open_whole(path) as file:
+        return pd.read_parquet(file, **options)
 
 
 def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
@@ -111,21 +116,24 @@ def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export. Returns 1 if there is nothing to export, 2 if the target holds a results folder."""
+    """Export. Returns 1 if there is nothing to export, 2 if the request is wrong or the target holds results."""
     parser = argparse.ArgumentParser(
         description="Export the ended runs of a results folder, for others to make tables."
     )
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
     options = parser.parse_args(argv)
-    results, folder = Path(options.results), Path(options.to)
-    count = len(ended(results))
+    try:
+        results, folder = results_place(options.results), results_place(options.to)
+        count = len(ended(results))
+        if count and record.run_ids(folder):
+            raise SpecError(f"{folder} is a results folder; export into another one")
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
     if not count:
         print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
         return 1
-    if (folder / "runs").is_dir():
-        print(f"{folder} is a results folder; export into another one", file=sys.stderr)
-        return 2
     with view.counting(view.console(), "exporting runs", count) as advance:
         write(results, folder, advance)
     print(f"{folder}: {count} runs; python analysis/tables.py --results {folder}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place, is_there, results_place
 from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
 
 
@@ -17,7 +17,7 @@ from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
 class Asked:
     """A results folder, or one with exported results; the source of the data; seeds a cell, if not the scale's own."""
 
-    results: Path
+    results: Place
     source: str = GENERATED
     seeds: int | None = None
 
@@ -33,7 +33,7 @@ class Asked:
 
     def nothing(self, sweep: str, scale: str | None = None) -> str:
         """Why there is nothing to show, and what to do about it: run this sweep."""
-        if not self.results.is_dir():
+        if not is_there(self.results):
             return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
         where = "" if str(self.results) == "output" else f" RESULTS={self.results}"
         at, chosen = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
@@ -53,18 +53,20 @@ class Asked:
 
 def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
     """The options that say which results are meant. ``scale`` says what is taken without ``--scale``."""
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    parser.add_argument(
+        "--results", metavar="DIR", default="output", help="where the runs are: a folder or s3://... (default: output)"
+    )
     parser.add_argument("--scale", metavar="S", help=f"default: {scale}")
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds a cell (default: the scale's)")
     parser.add_argument("--source", metavar="S", default=GENERATED, help=f"of the episodes (default: {GENERATED})")
 
 
 def asked(options: argparse.Namespace) -> Asked:
-    """What :func:`add_options` was given. Raises :class:`SpecError` for a source or a number of seeds that is none."""
+    """What :func:`add_options` was given. Raises :class:`SpecError` for what is no source, number of seeds or place."""
     check_source(options.source)
     if options.seeds is not None and options.seeds < 1:
         raise SpecError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")
-    return Asked(Path(options.results), options.source, options.seeds)
+    return Asked(results_place(options.results), options.source, options.seeds)
 
 
 def check(what: str, value: str, valid: Iterable[str]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from analysis import archive
 from smore_sweep import record
 from smore_sweep.outcomes import METRICS
+from smore_sweep.place import Place
 from smore_sweep.record import Summary
 from smore_sweep.spec import RunSpec, labels
 
@@ -18,14 +18,14 @@ IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale"
 """The columns that say which run a row is about."""
 
 
-def load(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
+def load(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     """One row per run: what it is, its budget, its status, and the metrics of :class:`smore_sweep.outcomes.Outcomes`
     after its last update (NaN unless done). ``results`` is a results folder, or one with exported results."""
     names, found = labels(runs), summaries(runs, results)
     return pd.DataFrame([_row(run, names[run.named], found.get(run.run_id)) for run in runs])
 
 
-def curves(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
+def curves(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     """One row per evaluation of each run that is done, partial or diverged: what the run is, after how many updates
     (``update``) and the metrics then."""
     names, found = labels(runs), summaries(runs, results)
@@ -38,12 +38,11 @@ def curves(runs: Sequence[RunSpec], results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*IDENTITY, "update", *METRICS])
 
 
-def summaries(runs: Sequence[RunSpec], results: Path) -> dict[str, Summary]:
+def summaries(runs: Sequence[RunSpec], results: Place) -> dict[str, Summary]:
     """The summaries of those runs that have one, by run id."""
     if archive.is_archive(results):
         return archive.read(results, [run.run_id for run in runs])
-    found = ((run.run_id, record.peek(results, run.run_id)) for run in runs)
-    return {run_id: summary for run_id, summary in found if summary is not None}
+    return record.peek_each(results, [run.run_id for run in runs])
 
 
 def _row(run: RunSpec, label: str, found: Summary | None) -> dict[str, object]:

@@ -23,6 +23,7 @@ import pandas as pd
 from analysis import stats
 from analysis.whole import whole
 from smore_sweep.method import SpecError
+from smore_sweep.place import results_place
 from smore_sweep.plan import load_sweep
 from smore_sweep.spec import RunSpec, varied
 from smore_sweep.tasks import task as task_row
@@ -97,13 +98,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     sweep = load_sweep("tuning")
     try:
-        runs = sweep.expand(options.scale)
+        runs, results = sweep.expand(options.scale), results_place(options.results)
+        from analysis.results import load  # late: a wrong request is refused at once
+
+        made = select(runs, load(runs, results))
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
-    from analysis.results import load
-
-    made = select(runs, load(runs, Path(options.results)))
     if made.empty:
         print(f"no method is tuned on any task in {options.results}; run: make sweep SWEEP=tuning", file=sys.stderr)
         return 1

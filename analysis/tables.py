@@ -33,6 +33,7 @@ from analysis.layout import Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
 from analysis.whole import whole
 from smore_sweep.method import SpecError
+from smore_sweep.place import is_there
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
 
@@ -180,7 +181,7 @@ def _tables_of(sweep: Sweep) -> list[tuple[Sweep, PaperTable | None]]:
 
 def _finished(requests: Sequence[Request], about: Asked) -> list[tuple[Request, pd.DataFrame]]:
     """The tables that have a finished run, each with one row per expected run of its sweep."""
-    if not about.results.is_dir():
+    if not is_there(about.results):
         return []
     frames: dict[tuple[str, str], pd.DataFrame] = {}
     found = []

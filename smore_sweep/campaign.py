@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from smore_sweep.machine import LARGEST_STACK
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place
 from smore_sweep.plan import Plan, estimate, load_sweep, make_plan, sweep_names
 from smore_sweep.spec import stacks
 
@@ -39,7 +39,7 @@ class Part:
 
 
 def campaign(
-    scale: str, results: Path, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+    scale: str, results: Place, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
 ) -> Iterator[Part]:
     """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`SpecError` if none
     has."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smore_sweep.method import SpecError
+from smore_sweep.place import results_place
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED
 
 
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
         _add_source(command)
         if name == "submit":
-            command.add_argument("--results", help="results folder: a full path on the cluster")
+            command.add_argument("--results", help="results folder: a full path on the cluster, or s3://bucket/prefix")
             command.add_argument("--jobs-address", help="the cluster's job server (default: one on this machine)")
             instead = command.add_mutually_exclusive_group()
             instead.add_argument("--detach", action="store_true", help="print the job's id and return")
@@ -154,7 +155,9 @@ def _add_source(command: argparse.ArgumentParser, default: str = GENERATED) -> N
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--results", type=Path, default=Path("output"), help="results folder (default: output)")
+    command.add_argument(
+        "--results", default="output", help="results folder: a path or s3://bucket/prefix (default: output)"
+    )
 
 
 def _names(text: str) -> list[str]:
@@ -170,7 +173,7 @@ def _run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         tasks=options.tasks,
         source=options.source,
-        results=options.results,
+        results=results_place(options.results),
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
         notification=options.notify,
@@ -211,13 +214,15 @@ def _plan(options: argparse.Namespace) -> int:
     out = view.console()
     if options.sweep == campaign.ALL:
         scale = options.scale or DEFAULT_SCALE
-        parts = campaign.campaign(scale, options.results, options.source, seeds=options.seeds, tasks=options.tasks)
+        parts = campaign.campaign(
+            scale, results_place(options.results), options.source, seeds=options.seeds, tasks=options.tasks
+        )
         out.print(view.campaign_table(list(parts), scale))
         return 0
     plan = make_plan(
         load_sweep(options.sweep),
         options.scale,
-        options.results,
+        results_place(options.results),
         seeds=options.seeds,
         tasks=options.tasks,
         source=options.source,
@@ -247,7 +252,7 @@ def _status(options: argparse.Namespace) -> int:
         for scale in scales:
             if options.scale not in (None, scale):
                 continue
-            plan = make_plan(sweep, scale, options.results, seeds=options.seeds, source=options.source)
+            plan = make_plan(sweep, scale, results_place(options.results), seeds=options.seeds, source=options.source)
             if options.sweep:
                 out.print(view.plan_table(plan))
             states = (record.DONE, record.PARTIAL, record.MISSING)
@@ -331,7 +336,7 @@ def _train(options: argparse.Namespace) -> int:
         budget=replace(scale.budget_of(options.task), **{k: v for k, v in changes.items() if v is not None}),
         source=options.source,
     )
-    return train_one(run, options.results)
+    return train_one(run, results_place(options.results))
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -366,7 +371,7 @@ def _play(options: argparse.Namespace) -> int:
     return play(
         options.task,
         options.policy,
-        results=options.results,
+        results=results_place(options.results),
         episodes=options.episodes,
         first=options.seed,
         output=options.output,
@@ -376,13 +381,13 @@ def _play(options: argparse.Namespace) -> int:
 def _videos(options: argparse.Namespace) -> int:
     from smore_sweep.videos import videos
 
-    return videos(options.sweep, options.scale, source=options.source, results=options.results)
+    return videos(options.sweep, options.scale, source=options.source, results=results_place(options.results))
 
 
 def _ui(options: argparse.Namespace) -> int:
     from smore_sweep.tracking import check_uri, default_uri
 
-    uri = default_uri(options.results)
+    uri = default_uri(results_place(options.results))
     check_uri(uri)
     if uri.startswith("http"):
         print("the tracking store is a server with a page of its own: open its address in a browser")

@@ -7,10 +7,10 @@ read off the records, and that a driver was killed is seen by the file's age.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from smore_sweep import place
+from smore_sweep.place import Place
 from smore_sweep.usage import Gpu
 
 SECONDS = 10.0
@@ -51,20 +51,15 @@ class Snapshot:
     news: list[str]
 
 
-def save(results: Path, snapshot: Snapshot) -> None:
-    """Replace the sign of life. Raises OSError if it cannot be written."""
-    temporary = results / f".live.json.{os.getpid()}"
-    try:
-        temporary.write_text(json.dumps(asdict(snapshot), indent=1))
-        temporary.replace(results / "live.json")
-    finally:
-        temporary.unlink(missing_ok=True)
+def save(results: Place, snapshot: Snapshot) -> None:
+    """Replace the sign of life. Raises OSError, or SpecError for an object store, if it cannot be written."""
+    place.write(results / "live.json", json.dumps(asdict(snapshot), indent=1).encode())
 
 
-def load(results: Path) -> Snapshot | None:
+def load(results: Place) -> Snapshot | None:
     """The last sign of life, or None if there is none that can be read."""
     try:
-        found = json.loads((results / "live.json").read_text())
+        found = json.loads(place.read(results / "live.json"))
         stacks, gpus = [Training(**row) for row in found["stacks"]], [Gpu(**row) for row in found["gpus"]]
         return Snapshot(**{**found, "stacks": stacks, "gpus": gpus})
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,5 @@
-"""One writer at a time. The locks are the operating system's: they go with the process, however that ends."""
+"""One writer at a time. The locks are the operating system's: they go with the process, however that ends. (An object
+store has none; see :mod:`smore_sweep.lease`.)"""
 
 from __future__ import annotations
 
@@ -10,17 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from smore_sweep.lease import HeldError, lease
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place
 
 
 @contextmanager
-def hold(results: Path, what: str) -> Iterator[None]:
-    """Hold the results folder's lock, or raise :class:`SpecError` that names who holds it."""
-    with (results / "driver.lock").open("a+") as file:
+def hold(results: Place, what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of the results, or raise :class:`SpecError` that names who holds it. In an object store it may take
+    a while to find out whether its holder lives; ``say`` is told so."""
+    try:
+        path = results / "driver.lock"
+        with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say):
+            yield
+    except HeldError as holder:
+        raise SpecError(
+            f"results folder {results} is in use by {holder}; wait for it, or give another folder with RESULTS=..."
+        ) from None
+
+
+@contextmanager
+def _file(path: Path, what: str) -> Iterator[None]:
+    with path.open("a+") as file:
         if holder := _take(file, what):
-            raise SpecError(
-                f"results folder {results} is in use by {holder}; wait for it, or give another folder with RESULTS=..."
-            )
+            raise HeldError(holder)
         yield
 
 
@@ -48,5 +62,9 @@ def _take(file: TextIO, what: str) -> str:
 
 def _sign(file: TextIO, what: str) -> None:
     file.truncate(0)
-    file.write(f"{what} (process {os.getpid()} on {socket.gethostname()})")
+    file.write(_signature(what))
     file.flush()
+
+
+def _signature(what: str) -> str:
+    return f"{what} (process {os.getpid()} on {socket.gethostname()})"

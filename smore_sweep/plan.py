@@ -16,6 +16,7 @@ from types import ModuleType
 from smore_sweep import record
 from smore_sweep.deferred import deferred
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place
 from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep, labels
 from smore_sweep.tasks import task
 
@@ -139,7 +140,7 @@ def _load_file(path: Path) -> ModuleType:
 def make_plan(
     sweep: Sweep,
     scale: str | None,
-    results: Path,
+    results: Place,
     *,
     seeds: int | None = None,
     tasks: Sequence[str] | None = None,
@@ -149,15 +150,10 @@ def make_plan(
     for name in (*(tasks or ()), *(name for grid in sweep.grids for name in grid.tasks)):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
-    states = {run.run_id: record.state(results, run.run_id) for run in runs}
-    behind = {}
-    for run_id, state in states.items():
-        if state == record.PARTIAL:
-            partial = record.peek(results, run_id)
-            if partial is None:
-                states[run_id] = record.MISSING
-            else:
-                behind[run_id] = partial.update
+    states = record.states(results, [run.run_id for run in runs])
+    partial = [run_id for run_id, state in states.items() if state == record.PARTIAL]
+    behind = {run_id: found.update for run_id, found in record.peek_each(results, partial).items()}
+    states |= dict.fromkeys(set(partial) - behind.keys(), record.MISSING)
     return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 
 

@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from smore_sweep.evaluate import ROWS
 from smore_sweep.method import SpecError
 from smore_sweep.outcomes import Outcomes
-from smore_sweep.record import DONE, load
+from smore_sweep.place import Place, desk
+from smore_sweep.record import DONE, load, run_ids
 from smore_sweep.seeding import episode_seed
 from smore_sweep.tasks import TASKS, Task, task
 
@@ -42,7 +43,7 @@ INSTALL = "install libegl1, libegl-mesa0 and libgl1-mesa-dri, or libosmesa6 and 
 
 
 def play(
-    name: str, policy: str, *, results: Path, episodes: int = 1, first: int = 0, output: Path | None = None
+    name: str, policy: str, *, results: Place, episodes: int = 1, first: int = 0, output: Path | None = None
 ) -> int:
     """Roll out the evaluation episodes ``first``, ``first + 1``, ... of a task, print their outcome, and write an
     animation of them (GIF; of long episodes the first 100 steps) and five stills of the first one (PNG, beside it).
@@ -55,7 +56,7 @@ def play(
             raise SpecError(f"{what} = {value} is not valid; it must be a whole number of at least {least}")
     label, choose = _find_policy(row, policy, results)
     env = environment(row)
-    path = _prepare(output or results / "play" / f"{name}-{label}.gif", ".gif")
+    path = _prepare(output or desk(results) / "play" / f"{name}-{label}.gif", ".gif")
     summary = film(env, row, choose, range(first, first + episodes), path).summary()
     env.close()
     print(
@@ -101,12 +102,12 @@ def sheet(output: Path, number: int = 0) -> int:
     return 0
 
 
-def _find_policy(row: Task, name: str, results: Path) -> tuple[str, Callable[[int], Policy]]:
+def _find_policy(row: Task, name: str, results: Place) -> tuple[str, Callable[[int], Policy]]:
     """The policy's name, and the policy itself for each episode's number."""
     if name in (*row.pools, "random"):
         function = row.policy(name)
         return name, (lambda _: function) if function else (lambda number: _random(row, number))
-    runs = [path.name for path in sorted((results / "runs").glob("*")) if path.name.startswith(name)]
+    runs = [run_id for run_id in run_ids(results) if run_id.startswith(name)]
     if not runs:
         known = ", ".join(dict.fromkeys((*row.pools, "random")))
         raise SpecError(f"{row.name} has no policy {name!r}; it has: {known}, or give the id of a run in {results}")
@@ -120,7 +121,7 @@ def _random(row: Task, number: int) -> Policy:
     return lambda _: generator.uniform(-1.0, 1.0, row.sizes.action).astype(np.float32)
 
 
-def trained(row: Task, run_id: str, results: Path) -> Callable[[int], Policy]:
+def trained(row: Task, run_id: str, results: Place) -> Callable[[int], Policy]:
     """What a run's policy does in each episode: the very numbers of its evaluation, which has ``ROWS`` rows."""
     from smore_sweep.catalogue import find_method
     from smore_sweep.policy import restore

@@ -3,27 +3,32 @@
 ``<results>/runs/<run id>/partial.npz``   everything that the run needs to go on, replaced at each evaluation
 ``<results>/runs/<run id>/done.npz``      its outcomes and its policy, written once
 
-Files are written under a temporary name and renamed, so a kill leaves the old one or the new. They are plain NumPy
+Files are written whole (:mod:`smore_sweep.place`), so a kill leaves the old one or the new. They are plain NumPy
 archives without pickled objects, so reading them executes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep import place
 from smore_sweep.outcomes import Outcomes
+from smore_sweep.place import Place
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 BROKEN = (
     OSError,
@@ -86,29 +91,49 @@ class Summary:
     evaluations: dict[int, dict[str, float]]
 
 
-def run_folder(results: Path, run_id: str) -> Path:
+def run_folder(results: Place, run_id: str) -> Place:
     """Where a run's files lie."""
     return results / "runs" / run_id
 
 
-def state(results: Path, run_id: str) -> str:
-    """``done``, ``partial`` or ``missing``, by which files are there. (A diverged run is done: it has its outcome.)"""
-    folder = run_folder(results, run_id)
-    for name, found in (("done.npz", DONE), ("partial.npz", PARTIAL)):
-        if zipfile.is_zipfile(folder / name):  # false for a file that is cut short
-            return found
-    return MISSING
+def state(results: Place, run_id: str) -> str:
+    """A run's state; see :func:`states`."""
+    return states(results, [run_id])[run_id]
 
 
-def save(results: Path, run_id: str, record: Record) -> Path:
+def states(results: Place, run_ids: Sequence[str]) -> dict[str, str]:
+    """``done``, ``partial`` or ``missing`` for each run, by which files are there. (A diverged run is done: it has its
+    outcome.) A file that is cut short does not count. Objects are never cut short: one listing says it all."""
+    if isinstance(results, Path):
+        folder = results / "runs"
+        return {run_id: _state(run_id, lambda name: zipfile.is_zipfile(folder / name)) for run_id in run_ids}
+    found = _names(results, run_ids)
+    return {run_id: _state(run_id, found.__contains__) for run_id in run_ids}
+
+
+def _state(run_id: str, whole: Callable[[str], bool]) -> str:
+    return next((state for state in (DONE, PARTIAL) if whole(f"{run_id}/{state}.npz")), MISSING)
+
+
+def _names(results: UPath, run_ids: Sequence[str]) -> set[str]:
+    """The files of runs, as ``<run id>/<name>``: of all that there are, unless one is meant."""
+    if len(run_ids) == 1:
+        return {f"{run_ids[0]}/{name}" for name in place.names(results / "runs" / run_ids[0])}
+    return place.names(results / "runs")
+
+
+def run_ids(results: Place) -> list[str]:
+    """The ids of all runs that are there, sorted."""
+    if isinstance(results, Path):
+        return sorted(path.name for path in (results / "runs").glob("*"))
+    return sorted({name.split("/")[0] for name in place.names(results / "runs")})
+
+
+def save(results: Place, run_id: str, record: Record) -> Place:
     """Write a run's file: ``partial.npz``, or ``done.npz`` in its place once the run has ended."""
     folder = run_folder(results, run_id)
-    folder.mkdir(parents=True, exist_ok=True)
     ended = record.status != PARTIAL
     path = folder / ("done.npz" if ended else "partial.npz")
-    for left_behind in folder.glob(".*.npz.*"):
-        left_behind.unlink(missing_ok=True)  # by a writer that was killed; there is one writer at a time
-    temporary = folder / f".{path.name}.{os.getpid()}"
     header = {
         "content": record.content,
         "status": record.status,
@@ -126,43 +151,63 @@ def save(results: Path, run_id: str, record: Record) -> Path:
     for kind in ("learner", "policy"):
         for name, array in getattr(record, kind).items():
             arrays[f"{kind}/{name}"] = array
-    try:
-        with temporary.open("wb") as file:
-            if ended:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            else:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    archive = io.BytesIO()
+    (np.savez_compressed if ended else np.savez)(archive, **arrays)  # type: ignore[arg-type]
+    place.write(path, archive.getvalue())
     if ended:
-        (folder / "partial.npz").unlink(missing_ok=True)
+        place.remove(folder / "partial.npz")
     return path
 
 
-def load(results: Path, run_id: str) -> Record | None:
+def load(results: Place, run_id: str) -> Record | None:
     """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again."""
     return _read(results, run_id, _parse)
 
 
-def peek(results: Path, run_id: str) -> Summary | None:
-    """A run's summary, or None as for :func:`load`. Half a millisecond, whatever the size of the networks."""
+def load_each(results: Place, run_ids: Sequence[str]) -> dict[str, Record]:
+    """The records of those runs that have one. From an object store they are read many at a time."""
+    return _read_each(results, run_ids, _parse)
+
+
+def peek(results: Place, run_id: str) -> Summary | None:
+    """A run's summary, or None as for :func:`load`. From a disk half a millisecond, whatever the size of the
+    networks."""
     return _read(results, run_id, _summarise)
 
 
-def _read(results: Path, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
+def peek_each(results: Place, run_ids: Sequence[str]) -> dict[str, Summary]:
+    """The summaries of those runs that have one, as for :func:`load_each`."""
+    return _read_each(results, run_ids, _summarise)
+
+
+def _read_each(results: Place, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
+    found: dict[str, T | None] = {}
+    if isinstance(results, Path):
+        found = {run_id: _read(results, run_id, parse) for run_id in run_ids}
+    else:
+        there = {run_id: state for run_id, state in states(results, run_ids).items() if state != MISSING}
+        paths = [results / "runs" / run_id / f"{state}.npz" for run_id, state in there.items()]
+        for run_id, held in zip(there, place.read_each(paths), strict=True):
+            try:
+                found[run_id] = parse(io.BytesIO(held or b""))
+            except BROKEN:  # or gone, as that of a run which ends meanwhile
+                found[run_id] = _read(results, run_id, parse)
+    return {run_id: parsed for run_id, parsed in found.items() if parsed is not None}
+
+
+def _read(results: Place, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
     folder = run_folder(results, run_id)
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
         path = folder / name
         try:
-            with path.open("rb") as file:
-                return parse(file)
+            file = place.open_whole(path)
         except FileNotFoundError:
             continue
+        try:
+            with file:
+                return parse(file)
         except BROKEN:
-            path.replace(path.with_name(f"{name}.broken"))
+            place.put_aside(path)
     return None
 
 
@@ -198,17 +243,20 @@ def _parse(file: BinaryIO) -> Record:
     return record
 
 
-def note_published(results: Path, run_id: str, tracking_uri: str) -> None:
+def note_published(results: Place, run_id: str, tracking_uri: str) -> None:
     """Remember that an ended run is shown in the tracking store at that address."""
-    (run_folder(results, run_id) / "published").write_text(_address(tracking_uri))
+    place.write(run_folder(results, run_id) / _published(tracking_uri), b"")
 
 
-def is_published(results: Path, run_id: str, tracking_uri: str) -> bool:
-    """Whether an ended run is shown there."""
-    path = run_folder(results, run_id) / "published"
-    return path.exists() and path.read_text() == _address(tracking_uri)
+def published(results: Place, run_ids: Sequence[str], tracking_uri: str) -> set[str]:
+    """Those of the runs that are shown there."""
+    name = _published(tracking_uri)
+    if isinstance(results, Path):
+        return {run_id for run_id in run_ids if (run_folder(results, run_id) / name).exists()}
+    found = _names(results, run_ids)
+    return {run_id for run_id in run_ids if f"{run_id}/{name}" in found}
 
 
-def _address(tracking_uri: str) -> str:
-    """A URI may hold a password, so its hash is noted."""
-    return hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
+def _published(tracking_uri: str) -> str:
+    """The name of the file that says so. A URI may hold a password, so it is its hash."""
+    return f"published-{hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]}"

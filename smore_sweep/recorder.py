@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from smore_sweep import record as records
 from smore_sweep.attempts import LOSSES, Attempts
+from smore_sweep.method import SpecError
+from smore_sweep.place import Place, is_file
 from smore_sweep.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
@@ -50,6 +51,7 @@ class Recorder:
     """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same."""
 
     def __init__(self, job: Job) -> None:
+        is_file(job.results / "driver.lock")  # raises if this process, which may have another environment, cannot look
         self._job = job
         self._tracker = Tracker(job)
         self._tracker.interrupt()  # entries that a killed driver left RUNNING
@@ -67,10 +69,15 @@ class Recorder:
         worker, for the runs' logs. Raises :class:`RecordingError` if the results cannot be written."""
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
-        standing = {candidate.run_id: records.peek(self._job.results, candidate.run_id) for candidate in candidates}
-        behind = {run_id: found.update if found else 0 for run_id, found in standing.items()}
+        found = records.peek_each(self._job.results, [candidate.run_id for candidate in candidates])
+        behind = {
+            candidate.run_id: found[candidate.run_id].update if candidate.run_id in found else 0
+            for candidate in candidates
+        }
         unfinished = {
-            run_id: behind[run_id] for run_id, found in standing.items() if not found or found.status == PARTIAL
+            run_id: update
+            for run_id, update in behind.items()
+            if run_id not in found or found[run_id].status == PARTIAL
         }
         while part := self._attempts.choose(unfinished):
             lost = self._attempts.losses(part)
@@ -82,7 +89,7 @@ class Recorder:
         for run_id in part:
             line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
             self._unsaved.setdefault(run_id, []).append(line)
-        members = [(run_id, self._load(run_id)) for run_id in part]
+        members = list(self._load(part).items())
         self._attempts.start(part)
         news, self._news = self._news, []
         rest = [updates for run_id, updates in behind.items() if run_id not in part]
@@ -102,7 +109,7 @@ class Recorder:
         """Training these runs together failed, with this error (one line) and traceback. Each is tried once more by
         itself; one for which that was the second time is given up, until the sweep's command is given again. Raises
         :class:`RecordingError` as :meth:`keep`."""
-        unfinished = {run_id: record for run_id in run_ids if (record := self._load(run_id)).status == PARTIAL}
+        unfinished = {run_id: record for run_id, record in self._load(run_ids).items() if record.status == PARTIAL}
         again = []
         for run_id, record in unfinished.items():
             title = self._candidates[run_id].title
@@ -141,11 +148,16 @@ class Recorder:
             self._trouble = str(error)
         return self._trouble
 
-    def _load(self, run_id: str) -> Record:
-        found = records.load(self._job.results, run_id) or self._candidates[run_id].fresh
-        return replace(found, log=[*found.log, *self._unsaved.get(run_id, [])])
+    def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
+        """The runs' records as they are on disk or, if there are none yet, fresh ones."""
+        found = records.load_each(self._job.results, run_ids)
+        standing = {run_id: found.get(run_id, self._candidates[run_id].fresh) for run_id in run_ids}
+        return {
+            run_id: replace(record, log=[*record.log, *self._unsaved.get(run_id, [])])
+            for run_id, record in standing.items()
+        }
 
-    def _save(self, run_id: str, record: Record) -> Path:
+    def _save(self, run_id: str, record: Record) -> Place:
         with self._writing():
             path = records.save(self._job.results, run_id, record)
         self._unsaved.pop(run_id, None)
@@ -157,8 +169,10 @@ class Recorder:
             yield
         except OSError as error:
             raise RecordingError(f"results folder {self._job.results} cannot be written: {error.strerror}") from None
+        except SpecError as error:  # of an object store
+            raise RecordingError(str(error)) from None
 
-    def _show(self, run_id: str, record: Record, title: str, path: Path | None = None, error: str = "") -> None:
+    def _show(self, run_id: str, record: Record, title: str, path: Place | None = None, error: str = "") -> None:
         if self._closed or time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}

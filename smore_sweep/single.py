@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from smore_sweep import data, generate, record, view
 from smore_sweep.lock import hold
+from smore_sweep.place import Place
 from smore_sweep.plan import Plan
 from smore_sweep.record import Record
 from smore_sweep.recorder import Candidate, Recorder, RecordingError
@@ -28,14 +28,14 @@ from smore_sweep.sweep import (
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 
-def train_one(run: RunSpec, results: Path) -> int:
+def train_one(run: RunSpec, results: Place) -> int:
     """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
     out = view.console()
     check_folder(results)
     state = record.state(results, run.run_id)
     plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
     job = tracking_job(plan, results)
-    with hold(results, "smore-sweep train"), interruptible():
+    with hold(results, "smore-sweep train", out.print), interruptible():
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         recorder = Recorder(job)
         try:
@@ -91,7 +91,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
         train([run], learner, [current], keep=keep, tick=tick)
 
 
-def _report(out: Console, found: Record, folder: Path) -> None:
+def _report(out: Console, found: Record, folder: Place) -> None:
     out.print(f"{found.status} after {found.update:,} updates, {view.duration(found.seconds)}")
     if found.evaluations:
         episodes = len(found.evaluations[max(found.evaluations)].reached)

@@ -21,6 +21,7 @@ from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.lock import hold
 from smore_sweep.method import SpecError
 from smore_sweep.notify import notifying
+from smore_sweep.place import Place, absolute
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.recorder import RecordingError
 from smore_sweep.spec import GENERATED, stacks
@@ -59,7 +60,7 @@ def run(
     seeds: int | None = None,
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
-    results: Path,
+    results: Place,
     address: str | None = None,
     gpus_per_stack: float | None = None,
     notification: str | None = None,
@@ -76,7 +77,7 @@ def run(
         plan = look()
         check_folder(results)
         job = tracking_job(plan, results)
-        with hold(results, f"make sweep SWEEP={name}"), interruptible():
+        with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
             plan = look()
             out.print(view.plan_table(plan))
             failures: list[str] = []
@@ -102,8 +103,11 @@ def run(
         return 0
 
 
-def check_folder(results: Path) -> None:
-    """Raise :class:`SpecError` if the results folder cannot be written, or its disk is full."""
+def check_folder(results: Place) -> None:
+    """Raise :class:`SpecError` if the results folder cannot be written, or its disk is full. (An object store says so
+    when the lock is taken.)"""
+    if not isinstance(results, Path):
+        return
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe = results / f".probe.{os.getpid()}"
@@ -131,22 +135,20 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def tracking_job(plan: Plan, results: Path) -> Job:
+def tracking_job(plan: Plan, results: Place) -> Job:
     """Where the runs of a plan are tracked, and what is the same for all of them. Raises :class:`SpecError` if that
     place cannot be reached."""
     uri = default_uri(results)
     check_uri(uri)
     tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
-    return Job(results.resolve(), uri, plan.sweep.name, plan.sweep.description, tags)
+    return Job(absolute(results), uri, plan.sweep.name, plan.sweep.description, tags)
 
 
 def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
     """Runs (id, title) that ended while they could not be shown in MLflow."""
-    return [
-        (run.run_id, run.title)
-        for run in plan.runs
-        if plan.states[run.run_id] == record.DONE and not record.is_published(job.results, run.run_id, job.tracking_uri)
-    ]
+    ended = [run for run in plan.runs if plan.states[run.run_id] == record.DONE]
+    shown = record.published(job.results, [run.run_id for run in ended], job.tracking_uri)
+    return [(run.run_id, run.title) for run in ended if run.run_id not in shown]
 
 
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
@@ -204,7 +206,7 @@ def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[
     return made
 
 
-def _report(out: Console, look: Callable[[], Plan], results: Path, failures: Sequence[str]) -> Plan:
+def _report(out: Console, look: Callable[[], Plan], results: Place, failures: Sequence[str]) -> Plan:
     """Print the table and what is missing; returns the plan as it stands."""
     from analysis import tables
     from analysis.results import load

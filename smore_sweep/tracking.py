@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place, local_copy, write
 from smore_sweep.record import DIVERGED, DONE, Record
 
 if TYPE_CHECKING:
@@ -38,9 +39,17 @@ REACH_SECONDS = 5
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 
 
-def default_uri(results: Path) -> str:
-    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow.db').resolve()}"
+def default_uri(results: Place) -> str:
+    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder. Raises :class:`SpecError` if the results are in
+    an object store, where no such file can be."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        if not isinstance(results, Path):
+            raise SpecError(
+                f"results in {results} leave no place for MLflow's own file; set MLFLOW_TRACKING_URI to "
+                "sqlite:////FILE, postgresql://..., mysql://... or http(s)://..."
+            )
+        uri = f"sqlite:///{(results / 'mlflow.db').resolve()}"
     if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"  # workers have other working directories
     return uri
@@ -75,7 +84,7 @@ class TrackingError(Exception):
 class Job:
     """All that is needed to keep records, besides the records: where, and what is the same for all runs of a sweep."""
 
-    results: Path
+    results: Place
     tracking_uri: str
     sweep: str
     description: str
@@ -94,7 +103,7 @@ class Tracker:
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         self._job = job
-        self._owner = f"{socket.gethostname()}:{job.results}"
+        self._owner = origin(job.results)
         self._known: dict[str, Run] = {}
         try:
             with _reporting():
@@ -104,7 +113,7 @@ class Tracker:
             raise SpecError(f"the tracking store cannot be used: {error}") from None
 
     def publish(
-        self, run_id: str, record: Record, tags: dict[str, str], outcomes: Path | None, error: str = ""
+        self, run_id: str, record: Record, tags: dict[str, str], outcomes: Place | None, error: str = ""
     ) -> None:
         """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
         attached and the entry is closed, as FINISHED or, for a diverged run, FAILED. So is, with the tag ``error``, the
@@ -128,7 +137,8 @@ class Tracker:
             if error:
                 self._client.set_tag(run.info.run_id, ERROR, error)
             if outcomes is not None:
-                self._client.log_artifact(run.info.run_id, str(outcomes))
+                with local_copy(outcomes) as file:
+                    self._client.log_artifact(run.info.run_id, str(file))
             if error or outcomes is not None:
                 self._client.log_text(run.info.run_id, "\n".join(record.log) + "\n", LOG)
                 self._client.set_terminated(run.info.run_id, "FINISHED" if record.status == DONE else "FAILED")
@@ -201,6 +211,17 @@ class Tracker:
         return str(found.experiment_id)
 
 
+def origin(results: Place) -> str:
+    """Which results an entry is of: where they were first written. A folder keeps that in a file, for a shared one has
+    another host name, and perhaps another path, in each container that goes on with it."""
+    if not isinstance(results, Path):
+        return str(results)
+    path = results / "origin"
+    if not path.exists():
+        write(path, f"{socket.gethostname()}:{results}".encode())
+    return path.read_text()
+
+
 def _view() -> dict[str, str]:
     """The experiment's tag that puts a view into the menu *Views* of its page: what people look for as columns, the
     highest return on top. (By itself the page shows no parameter and no metric.)"""
@@ -220,7 +241,7 @@ def _reporting() -> Iterator[None]:
         yield
     except Exception as error:
         known = isinstance(error, (MlflowException, OSError)) or type(error).__module__.startswith(
-            ("sqlalchemy", "requests")
+            ("sqlalchemy", "requests", "boto")
         )
         if not known:
             raise

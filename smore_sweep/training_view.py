@@ -8,7 +8,6 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +16,8 @@ from rich.table import Table
 
 from smore_sweep import live
 from smore_sweep.live import Snapshot, Training
+from smore_sweep.method import SpecError
+from smore_sweep.place import Place
 from smore_sweep.plan import Plan
 from smore_sweep.progress import Progress, Watcher
 from smore_sweep.spec import Stack
@@ -38,7 +39,7 @@ class TrainingView(Watcher):
     """Live progress of a sweep's training on ``cpus`` cores: runs done, member-updates a second, use of CPUs and GPUs,
     time left, and the stacks that train now with their latest returns."""
 
-    def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: Path) -> None:
+    def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: Place) -> None:
         self._out = out
         self._stacks = stacks
         self._results = results
@@ -112,7 +113,7 @@ class TrainingView(Watcher):
         self._out.print(line, markup=False, soft_wrap=not self._out.is_terminal)
 
     def _save(self, ended: str) -> None:
-        with contextlib.suppress(OSError):  # the recorder says so if the disk is full
+        with contextlib.suppress(OSError, SpecError):  # the recorder says so if the disk is full
             live.save(self._results, self._snapshot(ended))
 
     def _snapshot(self, ended: str) -> Snapshot:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from smore_sweep import record
 from smore_sweep.method import SpecError
+from smore_sweep.place import Place, desk
 from smore_sweep.plan import load_sweep, make_plan
 from smore_sweep.spec import GENERATED, RunSpec
 from smore_sweep.sweep import tracking_job
@@ -16,7 +15,7 @@ TAG = "video"
 """Of the entries that have an animation: its file's name."""
 
 
-def videos(name: str, scale: str | None, *, source: str = GENERATED, results: Path) -> int:
+def videos(name: str, scale: str | None, *, source: str = GENERATED, results: Place) -> int:
     """Animate the first evaluation episode of the first done seed of every task, method and expert share, and attach it
     to the run's entry, unless it has it. Returns 1 if a run has no entry to attach it to.
 
@@ -29,28 +28,29 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: Pa
     try:
         return _attach(Tracker(tracking_job(plan, results)), chosen, results)
     except TrackingError as error:
-        raise SpecError(f"MLflow could not be used: {error}; the animations so far are in {results / 'play'}") from None
+        raise SpecError(
+            f"MLflow could not be used: {error}; the animations so far are in {desk(results) / 'play'}"
+        ) from None
 
 
-def first_done(runs: list[RunSpec], results: Path) -> list[RunSpec]:
+def first_done(runs: list[RunSpec], results: Place) -> list[RunSpec]:
     """The first run that is done (and has not diverged) of each configuration, task and expert share."""
     chosen: dict[tuple[object, ...], RunSpec] = {}
+    found = record.peek_each(results, [run.run_id for run in runs])
     for run in runs:
         cell = run.method, run.task, run.expert_share
-        if cell not in chosen:
-            found = record.peek(results, run.run_id)
-            if found is not None and found.status == record.DONE:
-                chosen[cell] = run
+        if cell not in chosen and run.run_id in found and found[run.run_id].status == record.DONE:
+            chosen[cell] = run
     return list(chosen.values())
 
 
-def _attach(tracker: Tracker, chosen: list[RunSpec], results: Path) -> int:
+def _attach(tracker: Tracker, chosen: list[RunSpec], results: Place) -> int:
     from smore_sweep.play import environment, film, trained
 
     environments = {}  # alive to the end, as what MuJoCo frees of one goes missing in the next one's pictures
     hidden = 0
     for run in chosen:
-        path = results / "play" / f"{run.task}-{run.run_id}.gif"
+        path = desk(results) / "play" / f"{run.task}-{run.run_id}.gif"
         tags = tracker.tags(run.run_id)
         if tags is None:
             hidden += 1
@@ -62,7 +62,7 @@ def _attach(tracker: Tracker, chosen: list[RunSpec], results: Path) -> int:
         choose = trained(row, run.run_id, results)
         if run.task not in environments:
             environments[run.task] = environment(row)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         success = film(environments[run.task], row, choose, [0], path).summary()["success"]
         tracker.attach(run.run_id, path, TAG)
         print(f"{run.title}: {'reaches' if success else 'misses'} the goal, {path}", flush=True)

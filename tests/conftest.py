@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from smore_sweep.place import Place
+from tests.object_store import make_bucket, object_store
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in training: one single-threaded process per core
 
@@ -22,3 +27,23 @@ def numeric_gradient(function: Callable[[Array], Any], at: Array, step: float = 
         moved[place] = step
         gradient[place] = (float(function(at + moved)) - float(function(at - moved))) / (2 * step)
     return gradient
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[str]:
+    """The address of an object store."""
+    with object_store() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(store: str) -> Place:
+    """A prefix of an object store, for results."""
+    return make_bucket(f"tests-{secrets.token_hex(4)}") / "some results"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def results(request: pytest.FixtureRequest) -> Place:
+    """A place for results of each kind."""
+    place: Place = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
+    return place

@@ -42,9 +42,10 @@ def main(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
-        first = record.save(path, runs[0].run_id, _example(runs[0].content()))
+        record.save(path, runs[0].run_id, _example(runs[0].content()))
+        first = path / "runs" / runs[0].run_id / "done.npz"
         for run in runs[1:]:
-            link = record.run_folder(path, run.run_id) / "done.npz"
+            link = path / "runs" / run.run_id / "done.npz"
             link.parent.mkdir()
             os.link(first, link)
         out.print(f"{count:,} done runs of {first.stat().st_size / 1e3:,.0f} kB each")

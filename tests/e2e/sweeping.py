@@ -16,21 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep import record
+from smore_sweep.place import Place
 from smore_sweep.plan import load_sweep
 
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()
+RUN_IDS = [planned.run_id for planned in RUNS]
 PATIENCE = 200.0
 """Seconds after which something that should have happened has not."""
 
 
-def command(results: Path, *options: str) -> list[str]:
+def command(results: Place, *options: str) -> list[str]:
     """The command that a person gives."""
     return [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results), *options]
 
 
 @contextmanager
-def driver(results: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def driver(results: Place, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A sweep's driver, whose output can be read; killed at the end if it still runs."""
     process = subprocess.Popen(
         command(results, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -51,7 +53,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def run(results: Path, *options: str) -> tuple[int, str]:
+def run(results: Place, *options: str) -> tuple[int, str]:
     """Run a sweep undisturbed."""
     with driver(results, *options) as process:
         return finish(process)
@@ -66,15 +68,10 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def partial_runs(results: Path) -> dict[str, int]:
+def partial_runs(results: Place) -> dict[str, int]:
     """Updates behind each run that is under way."""
-    found = {}
-    for planned in RUNS:
-        if record.state(results, planned.run_id) == record.PARTIAL:
-            loaded = record.load(results, planned.run_id)
-            if loaded is not None and loaded.status == record.PARTIAL:
-                found[planned.run_id] = loaded.update
-    return found
+    found = record.peek_each(results, RUN_IDS)
+    return {run_id: summary.update for run_id, summary in found.items() if summary.status == record.PARTIAL}
 
 
 def training_workers(process: subprocess.Popen[str]) -> list[int]:
@@ -93,7 +90,7 @@ def training_workers(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid, _, *args in rows if args and "ray::ImplicitFunc" in args[0] and descends(int(pid))]
 
 
-def outcomes(results: Path) -> dict[str, NDArray[Any]]:
+def outcomes(results: Place) -> dict[str, NDArray[Any]]:
     """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
     arrays = {}
     for planned in RUNS:
@@ -106,7 +103,7 @@ def outcomes(results: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def assert_same_outcomes(first: Path, second: Path) -> None:
+def assert_same_outcomes(first: Place, second: Place) -> None:
     """The two results folders hold the same runs with bitwise the same outcomes."""
     one, other = outcomes(first), outcomes(second)
     assert one.keys() == other.keys()
@@ -114,7 +111,7 @@ def assert_same_outcomes(first: Path, second: Path) -> None:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def mlflow_runs(results: Path, uri: str | None = None) -> list[tuple[str, str]]:
+def mlflow_runs(results: Place, uri: str | None = None) -> list[tuple[str, str]]:
     """(run id, status) of every entry of the sweep's experiment, in the results folder's own store or at ``uri``."""
     from mlflow import MlflowClient
 
@@ -124,12 +121,12 @@ def mlflow_runs(results: Path, uri: str | None = None) -> list[tuple[str, str]]:
     return [(run.data.tags["run_id"], run.info.status) for run in client.search_runs([experiment.experiment_id])]
 
 
-def assert_each_once_in_mlflow(results: Path, uri: str | None = None) -> None:
+def assert_each_once_in_mlflow(results: Place, uri: str | None = None) -> None:
     """Every planned run has one entry, and it is finished."""
     assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in RUNS)
 
 
-def table(results: Path) -> str:
+def table(results: Place) -> str:
     """The sweep's table as CSV, from the documented command."""
     script = Path(__file__).parents[2] / "analysis" / "tables.py"
     made = subprocess.run(

@@ -86,9 +86,11 @@ def test_the_images_hold_the_code_and_nothing_else() -> None:
 
 
 def test_the_lock_has_all_that_the_images_install() -> None:
-    wanted = {"ray", "mlflow", "torch", "minari", "mujoco", "aiohttp-cors", "grpcio", "virtualenv"}
+    wanted = {"ray", "mlflow", "torch", "minari", "mujoco", "aiohttp-cors", "grpcio", "virtualenv", "s3fs", "boto3"}
     assert wanted <= LOCK.keys()
     assert 'cluster = ["ray[default]' in PROJECT
+    assert 's3 = ["s3fs' in PROJECT
+    assert '".[cluster,s3]"' in (DOCKER / "Dockerfile").read_text()
     assert f"rayVersion: {LOCK['ray']}\n" in (DOCKER / "kuberay" / "rayjob.yaml").read_text()
     assert re.search(r'requires-python = ">=3\.11"', PROJECT)
 

@@ -1,8 +1,10 @@
-"""Records on disk: what was saved comes back, what is broken counts as missing, nothing is executed."""
+"""Records, on disk and in an object store: what was saved comes back, what is broken counts as missing, nothing is
+executed."""
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import os
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from smore_sweep import record
 from smore_sweep.outcomes import METRICS, Outcomes, discounted_return
+from smore_sweep.place import Place
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL, Record
 
 RUN = "0123456789abcdef"
@@ -68,79 +71,79 @@ def assert_same(first: Record, second: Record) -> None:
             assert np.array_equal(after, array)
 
 
-def files(folder: Path) -> list[str]:
+def files(folder: Place) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def loaded(results: Path) -> Record:
+def loaded(results: Place) -> Record:
     found = record.load(results, RUN)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE, DIVERGED])
-def test_round_trip(tmp_path: Path, status: str) -> None:
+def test_round_trip(results: Place, status: str) -> None:
     before = example(status)
-    record.save(tmp_path, RUN, before)
-    assert_same(before, loaded(tmp_path))
+    record.save(results, RUN, before)
+    assert_same(before, loaded(results))
 
 
-def test_nan_metrics_of_a_diverged_run_survive(tmp_path: Path) -> None:
+def test_nan_metrics_of_a_diverged_run_survive(results: Place) -> None:
     before = example(DIVERGED)
     before.metrics[500]["score"] = math.nan
-    record.save(tmp_path, RUN, before)
-    assert math.isnan(loaded(tmp_path).metrics[500]["score"])
+    record.save(results, RUN, before)
+    assert math.isnan(loaded(results).metrics[500]["score"])
 
 
-def test_summary_is_the_last_evaluations(tmp_path: Path) -> None:
+def test_summary_is_the_last_evaluations(results: Place) -> None:
     before = example(DONE)
     before.evaluations = {1000: outcomes(5), 250: outcomes(6)}  # by the number of updates, not by order
-    record.save(tmp_path, RUN, before)
-    assert loaded(tmp_path).summary() == outcomes(5).summary()
+    record.save(results, RUN, before)
+    assert loaded(results).summary() == outcomes(5).summary()
     assert set(before.summary()) == set(METRICS)
 
 
-def test_state_follows_the_files_and_done_replaces_partial(tmp_path: Path) -> None:
-    assert record.state(tmp_path, RUN) == MISSING
-    assert record.load(tmp_path, RUN) is None
-    folder = record.run_folder(tmp_path, RUN)
+def test_state_follows_the_files_and_done_replaces_partial(results: Place) -> None:
+    assert record.state(results, RUN) == MISSING
+    assert record.load(results, RUN) is None
+    folder = record.run_folder(results, RUN)
 
-    record.save(tmp_path, RUN, example())
-    assert record.state(tmp_path, RUN) == PARTIAL
+    record.save(results, RUN, example())
+    assert record.state(results, RUN) == PARTIAL
     assert files(folder) == ["partial.npz"]
 
     later = example()
     later.update = 750
-    record.save(tmp_path, RUN, later)
-    assert loaded(tmp_path).update == 750
+    record.save(results, RUN, later)
+    assert loaded(results).update == 750
     assert files(folder) == ["partial.npz"]
 
-    path = record.save(tmp_path, RUN, example(DONE))
-    assert record.state(tmp_path, RUN) == DONE
+    path = record.save(results, RUN, example(DONE))
+    assert record.state(results, RUN) == DONE
     assert files(folder) == ["done.npz"]
     assert path == folder / "done.npz"
 
 
-def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(tmp_path: Path) -> None:
-    partial = record.save(tmp_path, RUN, example())
+def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(results: Place) -> None:
+    partial = record.save(results, RUN, example())
     kept = partial.read_bytes()
-    record.save(tmp_path, RUN, example(DONE))
+    record.save(results, RUN, example(DONE))
     partial.write_bytes(kept)
-    assert record.state(tmp_path, RUN) == DONE
-    assert loaded(tmp_path).status == DONE
+    assert record.state(results, RUN) == DONE
+    assert loaded(results).status == DONE
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.3, 0.7, 0.95, 0.999])
-def test_a_truncated_file_counts_as_missing_and_is_removed(tmp_path: Path, status: str, share: float) -> None:
-    path = record.save(tmp_path, RUN, example(status))
+def test_a_truncated_file_counts_as_missing_and_is_removed(results: Place, status: str, share: float) -> None:
+    path = record.save(results, RUN, example(status))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    assert record.load(tmp_path, RUN) is None
+    assert record.load(results, RUN) is None
     assert not path.exists()
-    assert record.state(tmp_path, RUN) == MISSING
-    record.save(tmp_path, RUN, example(status))
-    assert_same(example(status), loaded(tmp_path))
+    assert record.state(results, RUN) == MISSING
+    record.save(results, RUN, example(status))
+    assert_same(example(status), loaded(results))
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
@@ -158,14 +161,14 @@ def test_a_corrupt_file_counts_as_missing(tmp_path: Path, status: str) -> None:
     assert removed > 20
 
 
-def test_a_broken_done_falls_back_on_partial(tmp_path: Path) -> None:
-    kept = record.save(tmp_path, RUN, example()).read_bytes()
-    done = record.save(tmp_path, RUN, example(DONE))
+def test_a_broken_done_falls_back_on_partial(results: Place) -> None:
+    kept = record.save(results, RUN, example()).read_bytes()
+    done = record.save(results, RUN, example(DONE))
     done.write_bytes(done.read_bytes()[:100])
     (done.parent / "partial.npz").write_bytes(kept)
-    assert loaded(tmp_path).status == PARTIAL
+    assert loaded(results).status == PARTIAL
     assert not done.exists()
-    assert record.state(tmp_path, RUN) == PARTIAL
+    assert record.state(results, RUN) == PARTIAL
 
 
 class Bomb:
@@ -175,15 +178,20 @@ class Bomb:
         return exec, ("raise SystemExit('a record was unpickled')",)
 
 
-def test_pickled_objects_are_refused(tmp_path: Path) -> None:
-    path = record.save(tmp_path, RUN, example())
-    with np.load(path) as archive:
+def test_pickled_objects_are_refused(results: Place) -> None:
+    path = record.save(results, RUN, example())
+    with np.load(io.BytesIO(path.read_bytes())) as archive:
         arrays = {name: archive[name] for name in archive.files}
     arrays["learner/S/w0"] = np.array([Bomb()], dtype=object)
-    np.savez(path, allow_pickle=True, **arrays)
-    with pytest.raises(SystemExit, match="unpickled"), np.load(path, allow_pickle=True) as archive:
+    bomb = io.BytesIO()
+    np.savez(bomb, allow_pickle=True, **arrays)
+    path.write_bytes(bomb.getvalue())
+    with (
+        pytest.raises(SystemExit, match="unpickled"),
+        np.load(io.BytesIO(bomb.getvalue()), allow_pickle=True) as archive,
+    ):
         archive["learner/S/w0"]
-    assert record.load(tmp_path, RUN) is None
+    assert record.load(results, RUN) is None
     assert not path.exists()
 
 
@@ -201,10 +209,44 @@ def test_a_failed_save_leaves_the_old_file_and_no_temporary_one(
     assert_same(example(), loaded(tmp_path))
 
 
-def test_runs_do_not_share_files(tmp_path: Path) -> None:
-    record.save(tmp_path, RUN, example())
-    assert record.state(tmp_path, "f" * 16) == MISSING
-    assert record.load(tmp_path, "f" * 16) is None
+def test_runs_do_not_share_files(results: Place) -> None:
+    record.save(results, RUN, example())
+    assert record.state(results, "f" * 16) == MISSING
+    assert record.load(results, "f" * 16) is None
+
+
+def test_states_and_summaries_of_many_runs(results: Place) -> None:
+    record.save(results, "a" * 16, example(DONE))
+    record.save(results, "b" * 16, example())
+    record.save(results, "c" * 16, example(DIVERGED))
+    broken = record.save(results, "d" * 16, example())
+    broken.write_bytes(broken.read_bytes()[:50] + b"x" * 50 + broken.read_bytes()[100:])  # of the right length
+    runs = [letter * 16 for letter in "fedcba"]
+    wanted = dict(zip(runs, [MISSING, MISSING, PARTIAL, DONE, PARTIAL, DONE], strict=True))
+    assert record.states(results, runs) == wanted
+    assert record.run_ids(results) == sorted(run for run, state in wanted.items() if state != MISSING)
+
+    found = record.peek_each(results, runs)
+    assert {run: summary.status for run, summary in found.items()} == {
+        "a" * 16: DONE, "b" * 16: PARTIAL, "c" * 16: DIVERGED,
+    }  # fmt: skip
+    assert found["a" * 16].evaluations[500] == outcomes(2, episodes=7).summary()
+    assert record.state(results, "d" * 16) == MISSING
+    assert (broken.parent / "partial.npz.broken").exists()
+    assert record.peek_each(results, ["f" * 16]) == {}
+    again = record.load_each(results, runs)
+    assert again.keys() == found.keys()
+    assert_same(example(DIVERGED), again["c" * 16])
+
+
+def test_what_is_published_is_remembered_for_each_tracking_store(results: Place) -> None:
+    one, other = "a" * 16, "b" * 16
+    for run in (one, other):
+        record.save(results, run, example(DONE))
+    record.note_published(results, one, "http://user:secret@tracking")
+    assert record.published(results, [one, other], "http://user:secret@tracking") == {one}
+    assert record.published(results, [one, other], "sqlite:////mlflow.db") == set()
+    assert not [path for path in (results / "runs" / one).iterdir() if "secret" in path.name]
 
 
 HAND = Outcomes(

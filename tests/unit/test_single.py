@@ -112,7 +112,7 @@ def test_one_run_is_trained_kept_and_shown(
     found = record.load(tmp_path, folder.name)
     assert found is not None
     assert (found.status, found.update, sorted(found.evaluations)) == (record.DONE, 40, [20, 40])
-    assert record.is_published(tmp_path, folder.name, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert record.published(tmp_path, [folder.name], f"sqlite:///{tmp_path / 'mlflow.db'}") == {folder.name}
     assert f"return99 {found.summary()['return99']:.3f}" in capsys.readouterr().out
     before = (folder / "done.npz").stat().st_mtime_ns
     assert main(command) == 0

@@ -1,0 +1,63 @@
+"""An object store for the tests: moto's S3 server as a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from smore_sweep.place import Place, results_place
+
+PATIENCE = 120.0
+
+
+@contextmanager
+def object_store() -> Iterator[str]:
+    """Its address. This process, and those that it starts, know it and may use it, by the usual variables."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    known = {
+        "ENDPOINT_URL": address,
+        "ACCESS_KEY_ID": "tests",
+        "SECRET_ACCESS_KEY": "tests",
+        "DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    try:
+        _wait_for(address, process)
+        for name in before:
+            del os.environ[name]
+        os.environ.update({f"AWS_{name}": value for name, value in known.items()})
+        yield address
+    finally:
+        for name in known:
+            os.environ.pop(f"AWS_{name}", None)
+        os.environ.update(before)
+        process.kill()
+        process.wait()
+
+
+def make_bucket(name: str) -> Place:
+    """A new, empty bucket as a place for results."""
+    place = results_place(f"s3://{name}")
+    place.fs.mkdir(name)  # type: ignore[union-attr]
+    return place
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None, "the object store ended"
+        assert time.monotonic() < deadline, "the object store does not answer"
+        with suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.1)
