@@ -113,15 +113,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         check("metric", options.metric, METRICS)
         scales = list(dict.fromkeys(scale for name in names for scale in load_sweep(FIGURES[name].sweeps[0]).scales))
         check("scale", options.scale or scales[0], scales)
-        about = asked(options)
+        about, found = asked(options), False
+        for name in names:
+            for path in _written(name, [options.scale] if options.scale else scales, options, about):
+                print(path)
+                found = True
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
-    found = False
-    for name in names:
-        for path in _written(name, [options.scale] if options.scale else scales, options, about):
-            print(path)
-            found = True
     return 0 if found else 1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import claims, figures, report, results_page, tables
+from analysis import archive, claims, figures, report, results_page, selection, tables
 from analysis.asked import Asked
 from smore_sweep.plan import load_sweep
 
@@ -45,6 +45,24 @@ def test_a_wrong_option_is_one_line(
 ) -> None:
     assert callable(main)
     assert main([*options, "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("s4://bucket/x", "'s4' is no kind of store"),
+        ("s3://no-such-bucket/x", "cannot be used: The specified bucket does not exist"),
+    ],
+)
+@pytest.mark.parametrize("main", [*COMMANDS, selection.main, archive.main], ids=[*IDS, "selection", "archive"])
+def test_a_place_that_cannot_be_used_is_one_line(
+    main: object, place: str, said: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(main)
+    assert main(["--results", place]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
