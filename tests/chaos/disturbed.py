@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,8 +93,8 @@ class DisturbedSweep:
         return True
 
     def observe(self) -> None:
-        """A file of a run that has ended is never written again."""
-        for path in self.results.glob("runs/*/done.npz"):
+        """A file of a run that has ended is never written again, unless it is damaged."""
+        for path in filter(zipfile.is_zipfile, self.results.glob("runs/*/done.npz")):
             status = path.stat()
             seen = self._first_seen.setdefault(path, (status.st_mtime_ns, status.st_size))
             assert seen == (status.st_mtime_ns, status.st_size), (
