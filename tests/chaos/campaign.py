@@ -18,9 +18,12 @@ def run_undisturbed(story: Story, place: Place) -> None:
     """The sweep that nobody disturbs."""
     started = time.monotonic()
     sweep = DisturbedSweep(place, story.sweep, story.runs, story.undisturbed, story.output / "logs-undisturbed")
-    sweep.expect(0)
-    story.undisturbed_seconds = time.monotonic() - started
-    sweep.check(story.undisturbed)
+    try:
+        sweep.expect(0)
+        story.undisturbed_seconds = time.monotonic() - started
+        sweep.check(story.undisturbed)
+    finally:
+        sweep.stop()
     story.say(f"{len(story.runs)} runs undisturbed in {story.undisturbed_seconds:.0f} s")
 
 
@@ -48,6 +51,8 @@ def run_campaign(story: Story, place: Place, disk: Disk, todo: Sequence[Disturba
         story.findings.append(Finding(story.campaigns, number, str(error)))
         story.say(f"FOUND after disturbance {number}: {error}")
         shutil.copytree(results, story.output / results.name)
+    finally:
+        sweep.stop()
     story.restarts += sweep.restarts
     story.campaign_seconds.append(time.monotonic() - started)
     return left

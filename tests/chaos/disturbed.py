@@ -138,6 +138,12 @@ class DisturbedSweep:
             self.place.wait(name)
             del self.down[name]
 
+    def stop(self) -> None:
+        """Kill the driver, if it still runs."""
+        if self.driver.poll() is None:
+            os.killpg(self.driver.pid, signal.SIGKILL)
+            self.driver.wait()
+
     def finish(self) -> None:
         """After a driver that found everything done: the command once more has nothing to train, and all is well."""
         self.heal(ended=True)
