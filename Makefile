@@ -15,7 +15,7 @@ ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--se
 PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(NOTIFY),--notify "$$NOTIFY")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test lint format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test chaos lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ methods: $(READY)  ## every method and its knobs: [METHOD=gc_iql]
 
 test: $(READY)  ## all tests
 	@$(BIN)/python -m pytest
+
+chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100]
+	@$(BIN)/python -m tests.chaos --output $(RESULTS)/chaos $(if $(SEED),--seed $(SEED)) $(if $(DISTURBANCES),--disturbances $(DISTURBANCES))
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

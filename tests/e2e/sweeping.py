@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep import record
-from smore_sweep.place import Place
+from smore_sweep.place import Place, absolute
 from smore_sweep.plan import load_sweep
+from smore_sweep.spec import RunSpec
+from smore_sweep.tracking import origin
 
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()
@@ -90,10 +92,10 @@ def training_workers(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid, _, *args in rows if args and "ray::ImplicitFunc" in args[0] and descends(int(pid))]
 
 
-def outcomes(results: Place) -> dict[str, NDArray[Any]]:
+def outcomes(results: Place, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArray[Any]]:
     """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
     arrays = {}
-    for planned in RUNS:
+    for planned in runs:
         found = record.load(results, planned.run_id)
         assert found is not None, f"{planned.title} is missing"
         assert found.status == record.DONE
@@ -103,34 +105,34 @@ def outcomes(results: Place) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def assert_same_outcomes(first: Place, second: Place) -> None:
+def assert_same_outcomes(first: Place, second: Place, runs: Sequence[RunSpec] = RUNS) -> None:
     """The two results folders hold the same runs with bitwise the same outcomes."""
-    one, other = outcomes(first), outcomes(second)
+    one, other = outcomes(first, runs), outcomes(second, runs)
     assert one.keys() == other.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
 def mlflow_runs(results: Place, uri: str | None = None) -> list[tuple[str, str]]:
-    """(run id, status) of every entry of the sweep's experiment, in the results folder's own store or at ``uri``."""
+    """(run id, status) of every entry of the results folder, in its own store or in that at ``uri``."""
     from mlflow import MlflowClient
 
     client = MlflowClient(uri or f"sqlite:///{results / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("small")
-    assert experiment is not None
-    return [(run.data.tags["run_id"], run.info.status) for run in client.search_runs([experiment.experiment_id])]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.results = '{origin(absolute(results))}'")
+    return [(run.data.tags["run_id"], run.info.status) for run in found]
 
 
-def assert_each_once_in_mlflow(results: Place, uri: str | None = None) -> None:
+def assert_each_once_in_mlflow(results: Place, uri: str | None = None, runs: Sequence[RunSpec] = RUNS) -> None:
     """Every planned run has one entry, and it is finished."""
-    assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in RUNS)
+    assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in runs)
 
 
-def table(results: Place) -> str:
+def table(results: Place, sweep: Path = SWEEP_FILE) -> str:
     """The sweep's table as CSV, from the documented command."""
     script = Path(__file__).parents[2] / "analysis" / "tables.py"
     made = subprocess.run(
-        [sys.executable, str(script), "--sweep", str(SWEEP_FILE), "--results", str(results), "--format", "csv"],
+        [sys.executable, str(script), "--sweep", str(sweep), "--results", str(results), "--format", "csv"],
         capture_output=True,
         text=True,
         check=True,

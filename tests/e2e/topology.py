@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import signal
@@ -23,57 +24,38 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 PATIENCE, GRACE = 120.0, 5.0
-WORKERS = 2
+WORKERS = ("worker1", "worker2")
 STARTED = "Ray runtime started"
 HIDE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
+MARK = "SMORE_SWEEP_PLACE"
+"""Environment variable that tells what a process belongs to. It comes last: Ray's titles overwrite the first ones."""
+Driver = subprocess.Popen[str]
 
 
-@dataclass(frozen=True)
 class Place:
-    """The running topology. ``head``: the head's folder; ``shared``: the one folder that all nodes see."""
+    """The topology's processes: ``mlflow``, ``head``, ``worker1``, ``worker2``. Each can be killed and started again.
 
-    head: Path
-    shared: Path
-    hidden: bool
-    environment: dict[str, str]
+    ``head`` and ``mlflow`` are folders of theirs, all nodes see ``shared``, a driver has ``environment``."""
 
-    def run(self, command: Sequence[str], **changes: str | None) -> subprocess.Popen[str]:
-        """Start a command at the head, where the drivers are, with changes to its environment (None removes)."""
-        environment = {**self.environment, **{name: value for name, value in changes.items() if value is not None}}
-        for name in [name for name, value in changes.items() if value is None]:
-            environment.pop(name, None)
-        return subprocess.Popen(
-            list(command), env=environment, cwd=self.head, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-
-@contextlib.contextmanager
-def topology() -> Iterator[Place]:
-    """Start all processes; kill them, and remove their folders, at the end."""
-    mlflow_port, ray_port, jobs_port = free_ports(3)
-    # A short path: a socket's name in it may have 107 characters.
-    with (
-        tempfile.TemporaryDirectory(prefix="smore-", ignore_cleanup_errors=True) as short,
-        contextlib.ExitStack() as stack,
-    ):
-        folder = Path(short)
-        processes: list[subprocess.Popen[bytes]] = []
-        stack.callback(_end, processes)
+    def __init__(self, folder: Path) -> None:
+        self.head, self.shared, self.mlflow = folder / "head", folder / "shared", folder / "mlflow"
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("head", "shared", "mlflow", "logs"):
             (folder / name).mkdir()
         token = folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
+        self._mlflow_port, self._ray_port, jobs_port = free_ports(3)
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_", "MINARI_"))
         }
-        environment = clean | {
+        everywhere = clean | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
             "RAY_AUTH_MODE": "token",
@@ -81,88 +63,148 @@ def topology() -> Iterator[Place]:
             "RAY_USAGE_STATS_ENABLED": "0",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        at_head = environment | {
-            "HOME": str(folder / "head"),
-            "MINARI_DATASETS_PATH": str(folder / "head" / "datasets"),
-            "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{mlflow_port}",
+        self.environment = everywhere | {
+            "HOME": str(self.head),
+            "MINARI_DATASETS_PATH": str(self.head / "datasets"),
+            "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self._mlflow_port}",
+            "RAY_ADDRESS": f"127.0.0.1:{self._ray_port}",  # what --address auto means; there may be another Ray here
+            "JOBS_ADDRESS": f"http://127.0.0.1:{jobs_port}",
+            "SHARED": str(self.shared),
+            MARK: str(folder / "driver"),
+        }
+        self._environments = {
+            "mlflow": everywhere | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            "head": {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"},
+        } | dict.fromkeys(WORKERS, everywhere)
+        hide = [*HIDE, str(self.head)]
+        hidden = subprocess.run([*hide, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        self._hide = hide if hidden else []
+        self._jobs_port = jobs_port
+
+    def launch(self, name: str) -> None:
+        """Start a process, in a folder of its own."""
+        home = self._folder / name
+        home.mkdir(exist_ok=True)
+        with self._log(name).open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                self._command(name), env=self._environments[name] | {"HOME": str(home), MARK: str(home)}, cwd=home,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def wait(self, name: str) -> None:
+        """Wait until a process that was started is of use."""
+        deadline = time.monotonic() + PATIENCE
+        while not (self._healthy() if name == "mlflow" else STARTED in self._log(name).read_text()):
+            if self._processes[name].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{name} did not start:\n{self._log(name).read_text()}")
+            time.sleep(0.1)
+
+    def kill(self, name: str) -> None:
+        """kill -9 of a process and of everything below it: a node with its Ray and its workers."""
+        while alive := [pid for pid in self.processes() if self.node(pid) == name]:
+            for pid in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._processes[name].poll()
+            time.sleep(0.02)
+        self._processes[name].wait()
+
+    def processes(self) -> list[int]:
+        """Every process of this topology, and of the drivers that were started in it."""
+        mark = f"\0{MARK}={self._folder}/".encode()
+        everything = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [pid for pid in everything if mark in _read(pid, "environ")]
+
+    def node(self, pid: int) -> str:
+        """The name of what a process belongs to: ``driver``, or one of the four."""
+        found = re.search(rf"\0{MARK}=([^\0]*)".encode(), _read(pid, "environ"))
+        return Path(os.fsdecode(found.group(1))).name if found else ""
+
+    def actors(self, name: str) -> dict[int, str]:
+        """Process id of every Ray actor or task of that name, and its node."""
+        return {
+            pid: self.node(pid) for pid in self.processes() if _read(pid, "cmdline").startswith(f"ray::{name}".encode())
         }
 
-        def start(name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-            home = folder / name
-            home.mkdir(exist_ok=True)
-            with (folder / "logs" / name).open("wb") as log:
-                process = subprocess.Popen(
-                    command, env=environment | {"HOME": str(home)}, cwd=home, stdout=log, stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )  # fmt: skip
-            processes.append(process)
-            return process
+    def run(self, command: Sequence[str], output: int | IO[str] = subprocess.PIPE, /, **changes: str | None) -> Driver:
+        """Start a command at the head, where the drivers are, with changes to its environment (None removes)."""
+        environment = {**self.environment, **{name: value for name, value in changes.items() if value is not None}}
+        for name in [name for name, value in changes.items() if value is None]:
+            environment.pop(name, None)
+        return subprocess.Popen(
+            list(command), env=environment, cwd=self.head, start_new_session=True,
+            stdout=output, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
 
-        mlflow = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"]
-        mlflow += ["--backend-store-uri", f"sqlite:///{folder}/mlflow/mlflow.db"]
-        mlflow += ["--artifacts-destination", str(folder / "shared" / "artifacts")]
-        server = start("mlflow", mlflow, environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
-        head = start("head", _ray(folder, 0, "--head", f"--port={ray_port}", f"--dashboard-port={jobs_port}"), at_head)
-        _wait(folder, head, "head")
-        hide = [*HIDE, str(folder / "head")]
-        hidden = subprocess.run([*hide, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
-        workers = []
-        for number in range(1, WORKERS + 1):
-            command = _ray(folder, number, f"--address=127.0.0.1:{ray_port}")
-            workers.append(start(f"worker{number}", [*(hide if hidden else []), *command], environment))
-        for number, worker in enumerate(workers, 1):
-            _wait(folder, worker, f"worker{number}")
-        _wait_for_mlflow(server, mlflow_port)
-        at_head["RAY_ADDRESS"] = f"127.0.0.1:{ray_port}"  # what --address auto means; there may be another Ray here
-        at_head["JOBS_ADDRESS"], at_head["SHARED"] = f"http://127.0.0.1:{jobs_port}", str(folder / "shared")
-        yield Place(folder / "head", folder / "shared", hidden, at_head)
+    def end(self) -> None:
+        """End all processes and their groups: gently, so that Ray ends its workers, then for good."""
+        for name in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._processes.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, name)
+            deadline = time.monotonic() + GRACE
+            for process in self._processes.values():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
 
+    def _log(self, name: str) -> Path:
+        return self._folder / "logs" / name
 
-def _ray(folder: Path, number: int, *options: str) -> list[str]:
-    """``ray start`` for the head (number 0) or a worker. Nothing is left at a default port: others may use Ray here."""
-    agent, metrics, runtime = free_ports(3)
-    temporary = folder / f"r{number}"
-    temporary.mkdir()
-    return [
-        "ray", "start", "--block", *options,
-        f"--node-ip-address=127.0.0.{number + 1}",
-        f"--num-cpus={min(number, 1)}", "--num-gpus=0", "--object-store-memory=100000000",
-        f"--temp-dir={temporary}",
-        f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
-        f"--runtime-env-agent-port={runtime}", *(["--include-dashboard=true"] if number == 0 else []),
-    ]  # fmt: skip
+    def _command(self, name: str) -> list[str]:
+        if name == "mlflow":
+            command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(self._mlflow_port), "--workers", "1"]
+            command += ["--backend-store-uri", f"sqlite:///{self._folder}/mlflow/mlflow.db"]
+            return [*command, "--artifacts-destination", str(self.shared / "artifacts")]
+        if name == "head":
+            options = ["--head", f"--port={self._ray_port}", f"--dashboard-port={self._jobs_port}"]
+            return self._ray(0, *options, "--include-dashboard=true")
+        return [*self._hide, *self._ray(WORKERS.index(name) + 1, f"--address=127.0.0.1:{self._ray_port}")]
 
+    def _ray(self, number: int, *options: str) -> list[str]:
+        """``ray start`` for the head (number 0) or a worker. Nothing is left at a default port: others may use Ray."""
+        agent, metrics, runtime = free_ports(3)
+        return [
+            "ray", "start", "--block", *options,
+            f"--node-ip-address=127.0.0.{number + 1}",
+            f"--num-cpus={min(number, 1)}", "--num-gpus=0", "--object-store-memory=100000000",
+            f"--temp-dir={tempfile.mkdtemp(prefix=f'r{number}', dir=self._folder)}",
+            f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
+            f"--runtime-env-agent-port={runtime}",
+        ]  # fmt: skip
 
-def _wait(folder: Path, process: subprocess.Popen[bytes], name: str) -> None:
-    log = folder / "logs" / name
-    deadline = time.monotonic() + PATIENCE
-    while STARTED not in log.read_text():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{name} did not start:\n{log.read_text()}")
-        time.sleep(0.1)
-
-
-def _wait_for_mlflow(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the MLflow server does not answer")
-        time.sleep(0.2)
+    def _healthy(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self._mlflow_port}/health", timeout=5).close()
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return True
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End processes and their groups: gently, so that Ray ends its workers, then for good."""
-    for name in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, name)
-        deadline = time.monotonic() + GRACE
-        for process in processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
+@contextlib.contextmanager
+def topology() -> Iterator[Place]:
+    """Start all processes; kill them, and remove their folders, at the end."""
+    # A short path: a socket's name in it may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="smore-", ignore_cleanup_errors=True) as folder:
+        place = Place(Path(folder))
+        try:
+            place.launch("mlflow")
+            place.launch("head")
+            place.wait("head")
+            for name in WORKERS:
+                place.launch(name)
+            for name in (*WORKERS, "mlflow"):
+                place.wait(name)
+            yield place
+        finally:
+            place.end()
+
+
+def _read(pid: int, what: str) -> bytes:
+    """A file of a process, empty if the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes()
+    except OSError:
+        return b""
 
 
 def free_ports(count: int) -> list[int]:

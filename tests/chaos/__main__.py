@@ -1,0 +1,70 @@
+"""``make chaos``: disturb sweeps, campaign after campaign, until there were so many disturbances; then report.
+
+A campaign is one sweep that is disturbed until all its runs are done, and is then held against one that nobody
+disturbed. Their small cluster (:mod:`tests.e2e.topology`: an MLflow server, a Ray head, two workers) lives on from
+campaign to campaign, but not after a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from smore_sweep.plan import load_sweep
+from tests.chaos.campaign import run_campaign, run_undisturbed
+from tests.chaos.disk import Disk, enter_namespace
+from tests.chaos.report import Finding, Story, write
+from tests.chaos.schedule import schedule
+from tests.e2e.topology import Place, topology
+
+SWEEP = Path(__file__).with_name("sweep.py")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the harness; returns 0 if nothing was found, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--disturbances", type=int, default=100)
+    parser.add_argument(
+        "--output", type=Path, default=Path("output/chaos"), help="folder of the report and of the logs"
+    )
+    options = parser.parse_args(arguments)
+    can_fill = enter_namespace("tests.chaos", arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored, below us too
+
+    output: Path = options.output.resolve()
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    story = Story(SWEEP, load_sweep(str(SWEEP)).expand(), output, output / "undisturbed")
+    todo = schedule(options.seed, options.disturbances, disk=can_fill)
+    while todo:
+        with topology() as place:
+            disk = Disk(place.head / "disk", real=can_fill)
+            if not story.undisturbed.exists():
+                run_undisturbed(story, place)
+            found = len(story.findings)
+            while todo and len(story.findings) == found:
+                todo = run_campaign(story, place, disk, todo)
+                write(story, options.seed, options.disturbances)
+        _nothing_left(place, story)
+    print(f"report: {write(story, options.seed, options.disturbances)}")
+    return 1 if story.findings else 0
+
+
+def _nothing_left(place: Place, story: Story) -> None:
+    """No process outlives its cluster."""
+    if processes := place.processes():
+        story.findings.append(Finding(story.campaigns, 0, f"processes outlive their cluster: {processes}"))
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

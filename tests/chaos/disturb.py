@@ -1,0 +1,159 @@
+"""The disturbances. Each takes a sweep whose driver runs, does its harm, and says what it did in a few words.
+
+Those that end the driver give the command again; a driver that has found everything done instead is left as it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos.disk import Disk
+from tests.chaos.disturbed import DisturbedSweep, second_driver
+from tests.chaos.schedule import FILES, Disturbance
+from tests.e2e.topology import WORKERS
+
+
+def disturb(sweep: DisturbedSweep, disk: Disk, disturbance: Disturbance) -> str:
+    """Do what is scheduled."""
+    sweep.heal(ended=False)
+    if disturbance.kind == "disk":
+        return _disk(sweep, disk)
+    return DISTURB[disturbance.kind](sweep, disturbance)
+
+
+def _worker(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    if not sweep.wait(lambda: bool(sweep.place.actors("ImplicitFunc"))):
+        return "no worker: the sweep has ended"
+    pid, node = disturbance.dice.choice(sorted(sweep.place.actors("ImplicitFunc").items(), key=lambda item: item[1]))
+    _kill(pid)
+    return f"kill -9 of the training worker on {node}"
+
+
+def _driver(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    os.kill(sweep.driver.pid, signal.SIGKILL)
+    sweep.expect(-signal.SIGKILL)
+    sweep.again()
+    return "kill -9 of the driver"
+
+
+def _node(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    dice = disturbance.dice
+    name, at_once = dice.choice(WORKERS), dice.random() < 0.5
+    if name in sweep.down:
+        sweep.heal(ended=True)
+    sweep.place.kill(name)
+    sweep.down[name] = False
+    if at_once:
+        sweep.heal(ended=False)
+    return f"kill -9 of {name}, which comes back {'at once' if at_once else 'with the next disturbance'}"
+
+
+def _mlflow(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    stays = disturbance.dice.random() < 0.5
+    if "mlflow" not in sweep.down:
+        sweep.place.kill("mlflow")
+    sweep.down["mlflow"] = stays
+    return f"kill -9 of MLflow, which comes back {'after the driver' if stays else 'with the next disturbance'}"
+
+
+def _sigint(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    if sweep.interrupt(signal.SIGINT):
+        sweep.again()
+    return "SIGINT to the driver and all its processes"
+
+
+def _sigterm(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    if sweep.interrupt(signal.SIGTERM):
+        sweep.again()
+    return "SIGTERM to the driver"
+
+
+def _second(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    if "mlflow" in sweep.down:
+        sweep.heal(ended=True)
+    code, said = second_driver(sweep, sweep.results.parent / "second.log")
+    if sweep.driver.poll() is not None:
+        return "a second driver, too late: the first has ended"
+    assert code == 2, said
+    assert f"is in use by make sweep SWEEP={sweep.file}" in said, said
+    assert str(sweep.driver.pid) in said, said
+    return "a second driver was refused"
+
+
+def _disk(sweep: DisturbedSweep, disk: Disk) -> str:
+    with disk.full():
+        if sweep.expect(1, 0, says="No space left on device") == 0:
+            return "the disk was full, too late: the sweep has ended"
+        sweep.start()
+        sweep.expect(2, says="MB free")
+    sweep.again()
+    return "the disk was full: the driver gave up and was then refused"
+
+
+def _truncate(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+    dice = disturbance.dice
+    if dice.random() < 0.5:
+        os.kill(sweep.driver.pid, signal.SIGKILL)
+        sweep.expect(-signal.SIGKILL)
+    elif sweep.interrupt(signal.SIGINT) == 0:
+        return "no file was truncated: the sweep has ended"
+    place = sweep.place
+    roots = [sweep.results, Path(place.environment["MINARI_DATASETS_PATH"]), place.mlflow]
+    names = list(FILES)
+    turn = names.index(disturbance.file)
+    for name in names[turn:] + names[:turn]:
+        if found := sorted(path for root in roots for path in root.glob(FILES[name])):
+            break
+    path = dice.choice(found)
+    if name == "mlflow.db":
+        place.kill("mlflow")
+    size = path.stat().st_size
+    length = dice.randrange(size) if size else 0
+    os.truncate(path, length)
+    sweep.forget(path)
+    what = f"{name} cut from {size:,} to {length:,} bytes"
+    if name == "mlflow.db":
+        return f"{what}; {_replace_mlflow(sweep)}"
+    sweep.again()
+    if sweep.wait(lambda: "training " in sweep.said()) or sweep.driver.returncode == 0:
+        return what
+    sweep.expect(2, says="is damaged")
+    remedy = re.search(r"remove\s(\S+)\sto\shave\sit\smade\sagain", sweep.said())
+    assert remedy is not None, sweep.said()
+    shutil.rmtree(remedy.group(1))
+    sweep.start()
+    return f"{what}: refused, removed as it was said"
+
+
+def _replace_mlflow(sweep: DisturbedSweep) -> str:
+    """A tracking store that is lost is begun anew: from the results, once they no longer say that they are shown."""
+    place = sweep.place
+    (place.mlflow / "mlflow.db").unlink()
+    for path in sweep.results.glob("runs/*/published"):
+        path.unlink()
+    sweep.down["mlflow"] = True
+    sweep.again()
+    return "a new one"
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+DISTURB: dict[str, Callable[[DisturbedSweep, Disturbance], str]] = {
+    "worker": _worker,
+    "driver": _driver,
+    "node": _node,
+    "mlflow": _mlflow,
+    "sigint": _sigint,
+    "sigterm": _sigterm,
+    "second": _second,
+    "truncate": _truncate,
+}

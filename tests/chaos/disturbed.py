@@ -1,0 +1,195 @@
+"""A sweep whose driver is started, watched, ended and started again; and what must be true of it in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from smore_sweep import record
+from smore_sweep.spec import RunSpec
+from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
+from tests.e2e.topology import Driver, Place
+
+PATIENCE = 600.0
+"""Seconds without any progress after which a sweep hangs."""
+
+POLL = 0.3
+NOTHING_LEFT_SECONDS = 30.0
+
+
+class DisturbedSweep:
+    """A sweep on a topology, in a results folder, with the log of each of its drivers in ``logs``."""
+
+    def __init__(self, place: Place, file: Path, runs: Sequence[RunSpec], results: Path, logs: Path) -> None:
+        self.place, self.file, self.runs, self.results = place, file, runs, results
+        self.restarts = 0
+        self.down: dict[str, bool] = {}
+        """What was killed and not yet started again; whether it stays away until the driver has ended."""
+        self._logs = logs
+        self._first_seen: dict[Path, tuple[int, int]] = {}
+        self._base = 0
+        logs.mkdir(parents=True, exist_ok=True)
+        self._log = logs / "driver-1.log"
+        self.driver = self.give_command(self._log)
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations the whole sweep keeps."""
+        return sum(run.budget.updates // run.budget.evaluate_every for run in self.runs)
+
+    def kept(self) -> int:
+        """How many evaluations are kept now."""
+        return sum(self._behind(run) // run.budget.evaluate_every for run in self.runs)
+
+    def said(self) -> str:
+        """What the driver has printed."""
+        return self._log.read_text()
+
+    def give_command(self, log: Path) -> Driver:
+        """Start a driver."""
+        line = ["smore-sweep", "run", str(self.file), "--results", str(self.results), "--address", "auto"]
+        with log.open("w") as file:
+            return self.place.run(line, file)
+
+    def again(self) -> None:
+        """Give the same command again, after the driver has ended. While MLflow is away it is refused."""
+        if "mlflow" in self.down:
+            self.start()
+            self.expect(2, says="cannot be reached")
+            self.heal(ended=True)
+        self.start()
+
+    def start(self) -> None:
+        """Give the command."""
+        self.restarts += 1
+        self._log = self._logs / f"driver-{self.restarts + 1}.log"
+        self.driver = self.give_command(self._log)
+
+    def instant(self, gap: float) -> bool:
+        """Wait for an instant: a share of all evaluations kept since the last one, or the driver's first word if that
+        is 0. False if the driver ends before."""
+        wanted = round(gap * self.evaluations)
+        return self.wait(lambda: self.kept() >= self._base + wanted if wanted else bool(self.said()))
+
+    def wait(self, until: Callable[[], bool]) -> bool:
+        """Wait until something is so. False if the driver ends before."""
+        kept, since = -1, time.monotonic()
+        while not until():
+            self.observe()
+            if self.driver.poll() is not None:
+                return False
+            if (now := self.kept()) != kept:
+                kept, since = now, time.monotonic()
+            assert time.monotonic() - since < PATIENCE, f"nothing happens any more:\n{self.said()}"
+            time.sleep(POLL)
+        return True
+
+    def observe(self) -> None:
+        """A file of a run that has ended is never written again, unless it is damaged."""
+        for path in filter(zipfile.is_zipfile, self.results.glob("runs/*/done.npz")):
+            status = path.stat()
+            seen = self._first_seen.setdefault(path, (status.st_mtime_ns, status.st_size))
+            assert seen == (status.st_mtime_ns, status.st_size), (
+                f"the finished run {path.parent.name} was trained again"
+            )
+
+    def forget(self, path: Path) -> None:
+        """A file that we have damaged ourselves may be written again."""
+        self._first_seen.pop(path, None)
+
+    def disturbed(self) -> None:
+        """The next instant counts from here."""
+        self._base = self.kept()
+
+    def expect(self, *codes: int, says: str = "") -> int:
+        """Wait for the driver's end, which must be one of these exit codes, with these words; and a refusal without
+        a traceback (Tune prints one for a lost worker)."""
+        self.wait(lambda: False)
+        code, said = self.driver.wait(), self.said()
+        assert code in codes, f"the exit code is {code}, not {' or '.join(map(str, codes))}:\n{said}"
+        assert says.lower() in said.lower() or code == 0 != codes[0], f"{says!r} was not said:\n{said}"
+        assert code != 2 or "Traceback" not in said, said
+        return code
+
+    def interrupt(self, name: signal.Signals) -> int:
+        """End the driver as Ctrl-C or a cluster does; no entry in MLflow says that it still runs."""
+        (os.killpg if name == signal.SIGINT else os.kill)(self.driver.pid, name)
+        code = self.expect(130, 0, says="interrupted")
+        if "mlflow" not in self.down:
+            assert "RUNNING" not in {status for _, status in self.entries()}
+        return code
+
+    def entries(self) -> list[tuple[str, str]]:
+        """(run id, status) of every entry in MLflow."""
+        return mlflow_runs(self.results, self.place.environment["MLFLOW_TRACKING_URI"])
+
+    def heal(self, *, ended: bool) -> None:
+        """Start what was killed again, if it is time."""
+        for name in [name for name, stays in self.down.items() if ended or not stays]:
+            self.place.launch(name)
+            self.place.wait(name)
+            del self.down[name]
+
+    def stop(self) -> None:
+        """Kill the driver, if it still runs."""
+        if self.driver.poll() is None:
+            os.killpg(self.driver.pid, signal.SIGKILL)
+            self.driver.wait()
+
+    def finish(self) -> None:
+        """After a driver that found everything done: the command once more has nothing to train, and all is well."""
+        self.heal(ended=True)
+        trained = self.kept()
+        self.start()
+        self.expect(0, says=f"All {len(self.runs)} runs are done")
+        assert "first updates" not in self.said(), self.said()
+        assert self.kept() == trained == self.evaluations
+        self.observe()
+
+    def check(self, undisturbed: Path) -> None:
+        """Everything is as if nothing had happened."""
+        uri = self.place.environment["MLFLOW_TRACKING_URI"]
+        assert_each_once_in_mlflow(self.results, uri, self.runs)
+        assert_same_outcomes(undisturbed, self.results, self.runs)
+        assert table(self.results, self.file) == table(undisturbed, self.file), "the table differs"
+        left = [path.name for pattern in (".*.npz.*", ".probe.*") for path in self.results.rglob(pattern)]
+        assert not left, f"temporary files are left: {left}"
+        deadline = time.monotonic() + NOTHING_LEFT_SECONDS
+        while alive := self._alive():
+            assert time.monotonic() < deadline, f"processes are left: {alive}"
+            time.sleep(POLL)
+
+    def _alive(self) -> list[str]:
+        """Drivers, and actors of theirs, that still run."""
+        drivers = [f"driver {pid}" for pid in self.place.processes() if self.place.node(pid) == "driver"]
+        actors = [f"{name} {pid}" for name in ("ImplicitFunc", "Recorder") for pid in self.place.actors(name)]
+        return drivers + actors
+
+    def _behind(self, run: RunSpec) -> int:
+        """Updates behind a run; like the platform's own reading, but a broken file stays where it is."""
+        state = record.state(self.results, run.run_id)
+        if state != record.PARTIAL:
+            return run.budget.updates if state == record.DONE else 0
+        try:
+            with np.load(record.run_folder(self.results, run.run_id) / "partial.npz", allow_pickle=False) as archive:
+                return int(json.loads(str(archive["header"]))["update"])
+        except record.BROKEN:  # it is done by now, or truncated
+            return 0
+
+
+def second_driver(sweep: DisturbedSweep, log: Path) -> tuple[int, str]:
+    """Exit code and words of a second driver on the same results."""
+    process = sweep.give_command(log)
+    try:
+        return process.wait(PATIENCE), log.read_text()
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise AssertionError(f"a second driver was not refused:\n{log.read_text()}") from None

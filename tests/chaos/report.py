@@ -1,0 +1,72 @@
+"""What a run of the harness tells: a line for each disturbance as it happens, and a page at the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smore_sweep.spec import RunSpec
+from tests.chaos.schedule import FILES, KINDS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must not be. ``disturbance``: the last one before it."""
+
+    campaign: int
+    disturbance: int
+    error: str
+
+
+@dataclass
+class Story:
+    """All that happened so far. ``sweep``: the file of the sweep; ``runs``: what it plans; ``output``: where logs go;
+    ``undisturbed``: the results that nobody disturbed."""
+
+    sweep: Path
+    runs: Sequence[RunSpec]
+    output: Path
+    undisturbed: Path
+    undisturbed_seconds: float = 0.0
+    campaigns: int = 0
+    restarts: int = 0
+    campaign_seconds: list[float] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, what: str) -> None:
+        """Print a line with the time and the campaign."""
+        print(f"[{time.monotonic() - self.started:6.0f} s] campaign {self.campaigns}: {what}", flush=True)
+
+
+def write(story: Story, seed: int, wanted: int) -> Path:
+    """Write the page, as Markdown; returns where it is."""
+    done = story.kinds.total()
+    names = {**KINDS, **{name: f"{name} cut to a random length" for name in FILES}}
+    rows = [f"| {names[kind]} | {story.kinds[kind]} |" for kind in names if story.kinds[kind]]
+    mean = sum(story.campaign_seconds) / len(story.campaign_seconds)
+    minutes = (time.monotonic() - story.started) / 60
+    lines = [
+        f"# {done} disturbances",
+        "",
+        f"`make chaos SEED={seed} DISTURBANCES={wanted}`",
+        "",
+        f"{story.campaigns} sweeps of {len(story.runs)} runs, disturbed {done} times; the command was given again "
+        f"{story.restarts} times.",
+        f"A sweep took {story.undisturbed_seconds:.0f} s undisturbed, and {mean:.0f} s on the average with",
+        f"its disturbances and the checks; all of it {minutes:.0f} minutes.",
+        "",
+        "| disturbance | times |",
+        "| --- | --- |",
+        *rows,
+        "",
+        f"Found: {len(story.findings) or 'nothing'}.",
+        *(f"\n* campaign {f.campaign}, disturbance {f.disturbance}:\n\n```\n{f.error}\n```" for f in story.findings),
+    ]
+    path = story.output / "chaos.md"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,31 @@
+"""A short ``make chaos``: one small sweep on two nodes, disturbed six times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import run_campaign
+from tests.chaos.disk import Disk
+from tests.chaos.report import Story
+from tests.chaos.schedule import schedule
+from tests.e2e.sweeping import RUNS, SWEEP_FILE
+from tests.e2e.topology import topology
+
+SEED = 412
+"""A seed whose first disturbances are all of different kinds, and over before the sweep is."""
+
+
+@pytest.mark.timeout(600)
+def test_a_sweep_that_is_disturbed_six_times_ends_as_if_nobody_had(
+    undisturbed: tuple[Path, str], tmp_path: Path
+) -> None:
+    story = Story(SWEEP_FILE, RUNS, tmp_path, undisturbed[0])
+    todo = schedule(SEED, 6, disk=False)
+    assert len({disturbance.kind for disturbance in todo}) == 6
+    with topology() as place:
+        left = run_campaign(story, place, Disk(place.head / "disk", real=False), todo)
+    assert not story.findings, story.findings[0].error
+    assert not left
+    assert not place.processes()
