@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smore_sweep import record
+from smore_sweep import live, record
 from tests.e2e.sweeping import (
     RUNS,
     assert_each_once_in_mlflow,
@@ -68,6 +68,9 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
         assert "Interrupted" in output
         assert "Traceback" not in output
         assert "RUNNING" not in {status for _, status in mlflow_runs(tmp_path)}
+        seen = live.load(tmp_path)
+        assert seen is not None
+        assert seen.ended == "was interrupted"
 
     code, output = run(tmp_path)
     assert code == 0, output

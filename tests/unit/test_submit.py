@@ -123,6 +123,18 @@ def test_what_is_wrong_is_one_line(options: str, said: str, capsys: pytest.Captu
     assert len(error.splitlines()) == 1
 
 
+def test_the_notification_is_the_job_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def remember(sweep: str, options: list[str], **_: object) -> int:
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(submit, "submit", remember)
+    assert main(["submit", "quickstart", "--results", "/r", "--notify", "echo 'it ended'"]) == 0
+    assert asked == [["--source", "generated", "--notify", "echo 'it ended'"]]
+
+
 def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text("from sweeps.quickstart import SWEEP\n")
