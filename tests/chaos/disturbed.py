@@ -179,7 +179,8 @@ class DisturbedSweep:
         if state != record.PARTIAL:
             return run.budget.updates if state == record.DONE else 0
         try:
-            with np.load(record.run_folder(self.results, run.run_id) / "partial.npz", allow_pickle=False) as archive:
+            path = self.results / "runs" / run.run_id / "partial.npz"
+            with np.load(path, allow_pickle=False) as archive:
                 return int(json.loads(str(archive["header"]))["update"])
         except record.BROKEN:  # it is done by now, or truncated
             return 0
