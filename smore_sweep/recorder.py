@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from smore_sweep import record as records
@@ -15,11 +17,13 @@ from smore_sweep.record import PARTIAL, Record
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
 PAUSE = 60.0
-"""Seconds for which MLflow is left alone after it could not be used: every try waits for it, and training waits too."""
+"""Seconds for which MLflow is left alone after it could not be used: every try waits for it, and so does the end."""
 
 
 class Recorder:
-    """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same."""
+    """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same.
+
+    Whoever keeps a record waits for the disk only: a thread shows the records, and of a run the latest."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -28,6 +32,9 @@ class Recorder:
         self._trouble = ""
         self._away_until = 0.0
         self._closed = False
+        self._unseen: dict[str, tuple[Record, str, Path]] = {}
+        self._publisher = ThreadPoolExecutor(1)
+        self._shown: list[Future[None]] = []
 
     def load(self, run_ids: Sequence[str]) -> list[Record | None]:
         """The runs' records as they are on disk."""
@@ -50,6 +57,9 @@ class Recorder:
         """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns what went
         wrong with MLflow, if something did."""
         self._closed = True
+        self._publisher.shutdown()
+        for shown in self._shown:
+            shown.result()
         try:
             self._tracker.interrupt()
         except TrackingError as error:
@@ -57,7 +67,16 @@ class Recorder:
         return self._trouble
 
     def _show(self, run_id: str, record: Record, title: str, path: Path) -> None:
-        if self._closed or time.monotonic() < self._away_until:
+        if not self._closed:
+            now = replace(record, metrics={**record.metrics}, evaluations={**record.evaluations}, learner={}, policy={})
+            self._unseen[run_id] = now, title, path
+            self._shown.append(self._publisher.submit(self._publish, run_id))
+
+    def _publish(self, run_id: str) -> None:
+        if run_id not in self._unseen:  # a later record of the run was there in time
+            return
+        record, title, path = self._unseen.pop(run_id)
+        if time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}
         ended = record.status != PARTIAL
