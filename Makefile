@@ -78,8 +78,8 @@ claims: $(READY)  ## what the finished runs say about each claim of the paper: [
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/python analysis/results_page.py $(ABOUT)
 
-bench: $(READY)  ## measure training speed and overhead on this machine: [METHOD=gc_iql|all]
-	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD))
+bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
+	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD)) $(if $(ONLY),--only $(ONLY))
 
 methods: $(READY)  ## every method and its knobs: [METHOD=gc_iql]
 	@$(BIN)/smore-sweep methods $(METHOD)
