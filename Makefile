@@ -6,6 +6,7 @@ RESULTS ?= output
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+AUDIT   := $(VENV)/audit
 
 comma   := ,
 
@@ -15,7 +16,7 @@ ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--se
 PLACE  = $(if $(ADDRESS),--address $(ADDRESS)) $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test lint format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test lint audit format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -89,6 +90,10 @@ test: $(READY)  ## all tests
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+audit: $(READY)  ## look up known vulnerabilities of the pinned dependencies (asks pypi.org)
+	@test -x $(AUDIT)/bin/pip-audit || { $(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 format: $(READY)  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

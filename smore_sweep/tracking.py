@@ -34,7 +34,9 @@ BATCH, OTHERS = 1000, 100
 """Most metrics, parameters and tags together that MLflow takes in one call, and how many of these may be other than
 metrics."""
 REACH_SECONDS = 5
-PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
+SERVERS = {"http": 80, "https": 443}
+"""And their ports."""
+DATABASES = ("postgresql", "mysql")
 
 
 def default_uri(results: Path) -> str:
@@ -47,23 +49,46 @@ def default_uri(results: Path) -> str:
 
 def check_uri(uri: str) -> None:
     """Raise :class:`SpecError` for a store that is not supported, or a server or folder that cannot be reached."""
-    parts = urlsplit(uri)
-    scheme = parts.scheme.split("+")[0]
-    if scheme not in PORTS and scheme != "sqlite":
+    scheme = uri.partition(":")[0].split("+")[0] if "://" in uri else ""
+    if scheme not in (*SERVERS, *DATABASES, "sqlite"):
         raise SpecError(  # only the scheme is named: a URI may hold a password
             f"tracking URI of kind {scheme or 'path'!r} is not supported; "
             "use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
         )
     try:
-        if scheme == "sqlite":
-            folder = Path(parts.path[1:]).parent
-            if not os.access(folder, os.W_OK):
-                raise OSError(f"{folder} is not a folder that can be written")
-        else:
-            place = (parts.hostname or "", parts.port or PORTS[scheme])
+        parts = urlsplit(uri)
+        place = (parts.hostname or "", parts.port or SERVERS.get(scheme, 0))
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise ValueError("a place behind the place")
+    except ValueError:  # what is then taken for the place may be a part of the password
+        raise SpecError(
+            f"tracking URI {scheme}://... is not valid; does its password have a /, # or @ that is not percent-encoded?"
+        ) from None
+    try:
+        if scheme in SERVERS:
             socket.create_connection(place, timeout=REACH_SECONDS).close()
-    except (OSError, ValueError) as error:
+        elif scheme in DATABASES:
+            _connect(uri)
+        elif not os.access(folder := Path(parts.path[1:]).parent, os.W_OK):
+            raise OSError(f"{folder} is not a folder that can be written")
+    except (OSError, TrackingError) as error:
         raise SpecError(f"tracking store {parts.hostname or scheme} cannot be reached: {error}") from None
+
+
+def _connect(uri: str) -> None:
+    """Connect to a database once. MLflow itself would try for most of an hour, whatever the reason."""
+    from sqlalchemy import create_engine, exc
+
+    try:
+        create_engine(uri, connect_args={"connect_timeout": REACH_SECONDS}).connect().close()
+    except ImportError as error:
+        raise TrackingError(
+            f"its driver is missing ({error}); for PostgreSQL: pip install 'smore_sweep[postgresql]'"
+        ) from None
+    except exc.DBAPIError as error:  # of the driver, which names user and place, not the password
+        raise TrackingError(str(error.orig).splitlines()[0]) from None
+    except exc.SQLAlchemyError:
+        raise TrackingError("the URI is not one of a database") from None
 
 
 class TrackingError(Exception):
@@ -101,7 +126,7 @@ class Tracker:
         from mlflow import MlflowClient
 
         for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.ERROR)
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)  # the errors are told once, by us
         self._job = job
         self._owner = f"{socket.gethostname()}:{job.results}"
         self._known: dict[str, _Entry] = {}
