@@ -22,7 +22,7 @@ from smore_sweep.spec import Stack
 
 STACKS, SEEDS = 200, 5
 BATCH, UPDATES = 256, 100
-"""Of a short stack: some ten seconds on one core. The shortest at laptop scale takes ten times that."""
+"""Of a short stack: some ten seconds on one core."""
 MOST_SLOTS = 4
 """A large machine would need many more stacks to be busy."""
 ACTOR_STACKS = 12
