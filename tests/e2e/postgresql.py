@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -75,8 +76,10 @@ def uri(port: int, password: str = PASSWORD) -> str:
 def _start(program: str, *options: str) -> subprocess.Popen[bytes]:
     folder = programs()
     assert folder is not None
-    user = {"user": UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        user = {"user": UNPRIVILEGED, "group": "nogroup", "extra_groups": []}
     quiet = subprocess.DEVNULL
     return subprocess.Popen(
         [str(folder / program), *options], stdout=quiet, stderr=quiet, cwd="/", start_new_session=True, **user
-    )  # type: ignore[call-overload,no-any-return]
+    )
