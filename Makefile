@@ -6,6 +6,7 @@ RESULTS ?= output
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+AUDIT   := $(VENV)/audit
 
 comma   := ,
 
@@ -15,7 +16,7 @@ ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--se
 PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(NOTIFY),--notify "$$NOTIFY")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test chaos lint format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test chaos lint audit format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -78,8 +79,8 @@ claims: $(READY)  ## what the finished runs say about each claim of the paper: [
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/python analysis/results_page.py $(ABOUT)
 
-bench: $(READY)  ## measure training speed and overhead on this machine: [METHOD=gc_iql|all]
-	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD))
+bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
+	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD)) $(if $(ONLY),--only $(ONLY))
 
 methods: $(READY)  ## every method and its knobs: [METHOD=gc_iql]
 	@$(BIN)/smore-sweep methods $(METHOD)
@@ -92,6 +93,10 @@ chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and com
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+audit: $(READY)  ## look up known vulnerabilities of the pinned dependencies (asks pypi.org)
+	@test -x $(AUDIT)/bin/pip-audit || { $(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 format: $(READY)  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

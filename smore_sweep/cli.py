@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("bench", "measure training speed and the platform's overhead on this machine")
     command.add_argument("--batch-size", type=int, default=512)
     command.add_argument("--method", help="only the training step of this method, or of all")
+    command.add_argument("--only", metavar="PART", help="speed, overhead, memory or packing (default: all)")
     return parser
 
 
@@ -403,7 +404,7 @@ def _ui(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from smore_sweep.bench import bench
 
-    return bench(options.batch_size, options.method)
+    return bench(options.batch_size, options.method, options.only)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from smore_sweep.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.tracking import Job, Tracker, TrackingError
 
 PAUSE = 60.0
-"""Seconds for which MLflow is left alone after it could not be used: every try waits for it, and training waits too."""
+"""Seconds for which MLflow is left alone after it could not be used: every try waits for it, and so does the end."""
 
 
 class RecordingError(Exception):
@@ -48,7 +49,9 @@ class Part:
 
 
 class Recorder:
-    """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same."""
+    """Writes records to disk, then shows them in MLflow. If MLflow goes away, the records are kept all the same.
+
+    Whoever keeps a record waits for the disk only: a thread shows the records, and of a run the latest."""
 
     def __init__(self, job: Job) -> None:
         is_file(job.results / "driver.lock")  # raises if this process, which may have another environment, cannot look
@@ -63,6 +66,9 @@ class Recorder:
         self._unsaved: dict[str, list[str]] = {}  # lines of logs: starts since the last kept record
         self._news: list[str] = []
         self._failed: dict[str, list[str]] = {}
+        self._unseen: dict[str, tuple[Record, str, Place | None, str]] = {}
+        self._publisher = ThreadPoolExecutor(1)
+        self._shown: list[Future[None]] = []
 
     def begin(self, candidates: Sequence[Candidate], where: str) -> Part:
         """What a worker trains next of its stack; no members if nothing is left to be tried. ``where`` names the
@@ -142,6 +148,9 @@ class Recorder:
         """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns what went
         wrong with MLflow, if something did."""
         self._closed = True
+        self._publisher.shutdown()
+        for shown in self._shown:
+            shown.result()
         try:
             self._tracker.interrupt()
         except TrackingError as error:
@@ -173,7 +182,19 @@ class Recorder:
             raise RecordingError(str(error)) from None
 
     def _show(self, run_id: str, record: Record, title: str, path: Place | None = None, error: str = "") -> None:
-        if self._closed or time.monotonic() < self._away_until:
+        if not self._closed:
+            now = replace(
+                record, metrics={**record.metrics}, evaluations={**record.evaluations}, log=[*record.log],
+                learner={}, policy={},
+            )  # fmt: skip
+            self._unseen[run_id] = now, title, path, error
+            self._shown.append(self._publisher.submit(self._publish, run_id))
+
+    def _publish(self, run_id: str) -> None:
+        if run_id not in self._unseen:  # a later record of the run was there in time
+            return
+        record, title, path, error = self._unseen.pop(run_id)
+        if time.monotonic() < self._away_until:
             return
         tags = {"title": title, **self._job.tags, **record.facts}
         ended = record.status != PARTIAL

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ STD_FLOOR = 1e-2
 """Smallest standard deviation that inputs are divided by: blocked joints would be noise blown up otherwise."""
 CLIP = 5.0
 """Normalised inputs are clipped to +-5, as in the HER and GoFAR code."""
+PIECE = 10_000
+"""Rows whose statistics are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,14 @@ class Store:
             (0, expert_episodes),
             (self.expert_episodes, self.expert_episodes + episodes - expert_episodes),
         ]
-        states = np.concatenate([self.states[a * length : b * length] for a, b in spans])
+        states = [self.states[a * length : b * length] for a, b in spans]
         commanded = [self.goals[len(self.states) :][a:b] for a, b in spans]
-        observations = states[:, : self.observation_size]
-        goals = np.concatenate([states[:, self.observation_size :], *commanded])
+        observations = [part[:, : self.observation_size] for part in states]
+        goals = [*(part[:, self.observation_size :] for part in states), *commanded]
         return [
             statistic
-            for values in (observations, goals)
-            for statistic in (
-                values.mean(0, dtype=np.float64),
-                1 / np.maximum(values.std(0, dtype=np.float64), STD_FLOOR),
-            )
+            for mean, deviation in map(_mean_and_deviation, (observations, goals))
+            for statistic in (mean, 1 / np.maximum(deviation, STD_FLOOR))
         ]
 
 
@@ -329,6 +328,23 @@ class Replay:
 def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """``[M, B, .]`` less the mean, in units of the deviation, whose inverse is ``scale`` (both ``[M, 1, .]``)."""
     return ((values - mean) * scale).clamp(-CLIP, CLIP)
+
+
+def _mean_and_deviation(parts: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of all rows of the parts, added up row by row in double precision, a piece at a time: the rows may be gigabytes,
+    which each worker would otherwise copy."""
+    count = sum(len(part) for part in parts)
+
+    def added(values: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        total = np.zeros(parts[0].shape[1])
+        for part in parts:
+            for start in range(0, len(part), PIECE):
+                piece = values(part[start : start + PIECE].astype(np.float64))
+                total = np.concatenate([total[None], piece]).sum(0)
+        return total
+
+    mean = added(lambda rows: rows) / count
+    return mean, np.sqrt(added(lambda rows: (rows - mean) ** 2) / count)
 
 
 def _take(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

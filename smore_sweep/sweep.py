@@ -153,7 +153,7 @@ def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
 
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
     if address is None:
-        _keep_to_ourselves()
+        keep_to_ourselves()
     from smore_sweep import trainable
 
     pools, lacking = plan.pools(), missing_episodes(plan)
@@ -178,7 +178,7 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
             return trainable.train_stacks(made, stores, recorder, git=job.tags["git"], cluster=cluster, watcher=watcher)
 
 
-def _keep_to_ourselves() -> None:
+def keep_to_ourselves() -> None:
     """Ray listens on all addresses of a machine, and whoever reaches it may run code. With a token that nobody else has
     the Ray of this sweep answers its own processes only. Ray reads this when it is imported."""
     if "ray" not in sys.modules:

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -33,10 +33,13 @@ VIEW_METRICS = ("return99", "success", "final_distance")
 ERROR, LOG = "error", "log.txt"
 """The tag with a failed run's error, and the artifact with a run's log."""
 PAGE = 50_000
-BATCH = 1000
-"""Most metrics that MLflow takes in one call."""
+BATCH, OTHERS = 1000, 100
+"""Most metrics, parameters and tags together that MLflow takes in one call, and how many of these may be other than
+metrics."""
 REACH_SECONDS = 5
-PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
+SERVERS = {"http": 80, "https": 443}
+"""And their ports."""
+DATABASES = ("postgresql", "mysql")
 
 
 def default_uri(results: Place) -> str:
@@ -57,23 +60,46 @@ def default_uri(results: Place) -> str:
 
 def check_uri(uri: str) -> None:
     """Raise :class:`SpecError` for a store that is not supported, or a server or folder that cannot be reached."""
-    parts = urlsplit(uri)
-    scheme = parts.scheme.split("+")[0]
-    if scheme not in PORTS and scheme != "sqlite":
+    scheme = uri.partition(":")[0].split("+")[0] if "://" in uri else ""
+    if scheme not in (*SERVERS, *DATABASES, "sqlite"):
         raise SpecError(  # only the scheme is named: a URI may hold a password
             f"tracking URI of kind {scheme or 'path'!r} is not supported; "
             "use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
         )
     try:
-        if scheme == "sqlite":
-            folder = Path(parts.path[1:]).parent
-            if not os.access(folder, os.W_OK):
-                raise OSError(f"{folder} is not a folder that can be written")
-        else:
-            place = (parts.hostname or "", parts.port or PORTS[scheme])
+        parts = urlsplit(uri)
+        place = (parts.hostname or "", parts.port or SERVERS.get(scheme, 0))
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise ValueError("a place behind the place")
+    except ValueError:  # what is then taken for the place may be a part of the password
+        raise SpecError(
+            f"tracking URI {scheme}://... is not valid; does its password have a /, # or @ that is not percent-encoded?"
+        ) from None
+    try:
+        if scheme in SERVERS:
             socket.create_connection(place, timeout=REACH_SECONDS).close()
-    except (OSError, ValueError) as error:
+        elif scheme in DATABASES:
+            _connect(uri)
+        elif not os.access(folder := Path(parts.path[1:]).parent, os.W_OK):
+            raise OSError(f"{folder} is not a folder that can be written")
+    except (OSError, TrackingError) as error:
         raise SpecError(f"tracking store {parts.hostname or scheme} cannot be reached: {error}") from None
+
+
+def _connect(uri: str) -> None:
+    """Connect to a database once. MLflow itself would try for most of an hour, whatever the reason."""
+    from sqlalchemy import create_engine, exc
+
+    try:
+        create_engine(uri, connect_args={"connect_timeout": REACH_SECONDS}).connect().close()
+    except ImportError as error:
+        raise TrackingError(
+            f"its driver is missing ({error}); for PostgreSQL: pip install 'smore_sweep[postgresql]'"
+        ) from None
+    except exc.DBAPIError as error:  # of the driver, which names user and place, not the password
+        raise TrackingError(str(error.orig).splitlines()[0]) from None
+    except exc.SQLAlchemyError:
+        raise TrackingError("the URI is not one of a database") from None
 
 
 class TrackingError(Exception):
@@ -91,6 +117,16 @@ class Job:
     tags: dict[str, str]
 
 
+@dataclass
+class _Entry:
+    """A run's entry in MLflow, and what is known to be there: the updates whose metrics are ``logged``, and whether the
+    parameters are."""
+
+    name: str
+    logged: set[int] = field(default_factory=set)
+    described: bool = False
+
+
 class Tracker:
     """A client of one MLflow experiment (one per sweep). Creating it creates the store and the experiment."""
 
@@ -101,14 +137,15 @@ class Tracker:
         from mlflow import MlflowClient
 
         for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.ERROR)
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)  # the errors are told once, by us
         self._job = job
         self._owner = origin(job.results)
-        self._known: dict[str, Run] = {}
+        self._known: dict[str, _Entry] = {}
         try:
             with _reporting():
                 self._client: MlflowClient = MlflowClient(job.tracking_uri)
                 self._experiment = self._find_experiment()
+                self._everywhere = [found.experiment_id for found in self._client.search_experiments()]
         except TrackingError as error:
             raise SpecError(f"the tracking store cannot be used: {error}") from None
 
@@ -121,28 +158,26 @@ class Tracker:
 
         Raises :class:`TrackingError` if MLflow is away."""
         with _reporting():
-            run = self._known.get(run_id) or self._find(run_id)
-            if run is None:
-                named = {name: str(record.content[name]) for name in SHOWN}
-                own = {"run_id": run_id, "sweep": self._job.sweep, "results": self._owner}
-                run = self._client.create_run(self._experiment, tags={**named, **tags, **own}, run_name=tags["title"])
-            elif run.data.tags.get("state") in (DONE, DIVERGED) and run.info.status in ("FINISHED", "FAILED"):
+            if run_id not in self._known:
+                run = self._find(run_id)
+                if run is None:
+                    self._known[run_id] = self._create(run_id, record, tags)
+                elif run.data.tags.get("state") in (DONE, DIVERGED) and run.info.status in ("FINISHED", "FAILED"):
+                    return
+                else:
+                    self._known[run_id] = self._reopen(run)
+            entry = self._known.pop(run_id)  # what is there after a call that failed has to be looked up again
+            self._log(entry, record)
+            if outcomes is None and not error:
+                self._known[run_id] = entry
                 return
-            elif run.info.status != "RUNNING":
-                self._client.update_run(run.info.run_id, status="RUNNING")
-                if ERROR in run.data.tags:
-                    self._client.delete_tag(run.info.run_id, ERROR)
-            self._known[run_id] = run
-            self._log(run.info.run_id, record)
             if error:
-                self._client.set_tag(run.info.run_id, ERROR, error)
+                self._client.set_tag(entry.name, ERROR, error)
             if outcomes is not None:
                 with local_copy(outcomes) as file:
-                    self._client.log_artifact(run.info.run_id, str(file))
-            if error or outcomes is not None:
-                self._client.log_text(run.info.run_id, "\n".join(record.log) + "\n", LOG)
-                self._client.set_terminated(run.info.run_id, "FINISHED" if record.status == DONE else "FAILED")
-                del self._known[run_id]
+                    self._client.log_artifact(entry.name, str(file))
+            self._client.log_text(entry.name, "\n".join(record.log) + "\n", LOG)
+            self._client.set_terminated(entry.name, "FINISHED" if record.status == DONE else "FAILED")
 
     def tags(self, run_id: str) -> dict[str, str] | None:
         """The tags of a run's entry, or None if it has no entry. Raises :class:`TrackingError` if MLflow is away."""
@@ -164,38 +199,50 @@ class Tracker:
         sweep reopens it. Raises :class:`TrackingError` if MLflow is away."""
         mine = f"attributes.status = 'RUNNING' and tags.results = '{self._owner}'"
         with _reporting():
-            for run in self._client.search_runs(self._everywhere(), mine, max_results=PAGE):
+            for run in self._client.search_runs(self._everywhere, mine, max_results=PAGE):
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
-    def _log(self, entry: str, record: Record) -> None:
-        """Parameters, and the metrics of those evaluations that the entry lacks; saying something twice is harmless."""
+    def _create(self, run_id: str, record: Record, tags: dict[str, str]) -> _Entry:
+        named = {name: str(record.content[name]) for name in SHOWN}
+        own = {"run_id": run_id, "sweep": self._job.sweep, "results": self._owner}
+        run = self._client.create_run(self._experiment, tags={**named, **tags, **own}, run_name=tags["title"])
+        return _Entry(run.info.run_id)
+
+    def _reopen(self, run: Run) -> _Entry:
+        if run.info.status != "RUNNING":
+            self._client.update_run(run.info.run_id, status="RUNNING")
+            if ERROR in run.data.tags:
+                self._client.delete_tag(run.info.run_id, ERROR)
+        history = self._client.get_metric_history(run.info.run_id, "train/seconds")
+        return _Entry(run.info.run_id, logged={metric.step for metric in history})
+
+    def _log(self, entry: _Entry, record: Record) -> None:
+        """Parameters, once, and the metrics of the evaluations that the entry lacks: in as few calls as possible, for
+        each is a transaction or a request. Saying something twice is harmless."""
         from mlflow.entities import Metric, Param, RunTag
 
         content = record.content
         params = {**content["knobs"], **content["budget"], **{name: content[name] for name in SHOWN}}
-        logged = {metric.step for metric in self._client.get_metric_history(entry, "train/seconds")}
+        said = [] if entry.described else [Param(name, str(value)) for name, value in params.items()]
         now = int(time.time() * 1000)
         metrics = []
-        for update in sorted(set(record.metrics) - logged):
+        lacking = set(record.metrics) - entry.logged
+        for update in sorted(lacking):
             evaluated = record.evaluations[update].summary() if update in record.evaluations else {}
             metrics += [Metric(f"eval/{name}", value, now, update) for name, value in evaluated.items()]
             metrics += [Metric(f"train/{name}", value, now, update) for name, value in record.metrics[update].items()]
-        self._client.log_batch(
-            entry,
-            params=[Param(name, str(value)) for name, value in params.items()],
-            tags=[RunTag("state", record.status)],
-        )
-        for start in range(0, len(metrics), BATCH):
-            self._client.log_batch(entry, metrics=metrics[start : start + BATCH])
+        first, rest = metrics[: BATCH - OTHERS], metrics[BATCH - OTHERS :]
+        self._client.log_batch(entry.name, metrics=first, params=said, tags=[RunTag("state", record.status)])
+        for start in range(0, len(rest), BATCH):
+            self._client.log_batch(entry.name, metrics=rest[start : start + BATCH])
+        entry.described = True
+        entry.logged |= lacking
 
     def _find(self, run_id: str) -> Run | None:
         """The run's entry from this results folder, in whichever experiment it was first trained."""
         mine = f"tags.run_id = '{run_id}' and tags.results = '{self._owner}'"
-        found = self._client.search_runs(self._everywhere(), mine, max_results=1)
+        found = self._client.search_runs(self._everywhere, mine, max_results=1)
         return found[0] if found else None
-
-    def _everywhere(self) -> list[str]:
-        return [experiment.experiment_id for experiment in self._client.search_experiments()]
 
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(self._job.sweep)

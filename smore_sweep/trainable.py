@@ -59,14 +59,15 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def connected(address: str | None, gpus_per_stack: float | None) -> Iterator[Cluster]:
-    """Start a local Ray, or connect to the cluster at ``address``; leave it at the end.
+def connected(address: str | None, gpus_per_stack: float | None, cpus: int | None = None) -> Iterator[Cluster]:
+    """Start a local Ray, of as many CPUs as the machine has unless told otherwise, or connect to the cluster at
+    ``address``; leave it at the end.
 
     Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's own report: two pages a sweep, even if asked to be silent
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # a trial ends with an error only if its worker was lost: we say so
-    options: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    options: dict[str, Any] = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     if address:
         options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
     else:

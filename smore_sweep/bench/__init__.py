@@ -10,14 +10,19 @@ from smore_sweep import machine
 from smore_sweep.catalogue import find_method
 from smore_sweep.method import SpecError
 
+PARTS = ("speed", "overhead", "memory", "packing")
 
-def bench(batch_size: int, method: str | None) -> int:
-    """Measure and print: the platform with SMORe and GoFAR, or the training step of one method, or of ``all``.
+
+def bench(batch_size: int, method: str | None, only: str | None = None) -> int:
+    """Measure and print: all parts or one, with SMORe and GoFAR; or the training step of one method, or of ``all``.
 
     In a process of its own, because some of the settings act only when a process starts."""
     if batch_size < 1:
         raise SpecError(f"batch size = {batch_size} is not valid; it must be a whole number of at least 1")
+    if only not in (None, *PARTS):
+        raise SpecError(f"the benchmark has no part {only!r}; its parts are: {', '.join(PARTS)}")
     if method not in (None, "all"):
         find_method(method)
-    command = [sys.executable, "-m", "smore_sweep.bench", str(batch_size), *([method] if method else [])]
+    what = ["--method", method] if method else [only] if only else PARTS
+    command = [sys.executable, "-m", "smore_sweep.bench", str(batch_size), *what]
     return subprocess.run(command, env=os.environ | machine.ENVIRONMENT, check=False).returncode

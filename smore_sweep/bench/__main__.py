@@ -1,4 +1,4 @@
-"""What ``make bench`` measures and prints: ``python -m smore_sweep.bench BATCH_SIZE [METHOD]``."""
+"""What ``make bench`` measures and prints: ``python -m smore_sweep.bench BATCH_SIZE PART...``, or ``--method NAME``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smore_sweep import machine, view
-from smore_sweep.bench.overhead import SWEEP_SEEDS, Overhead, measure_overhead
+from smore_sweep.bench import memory, overhead, packing
 from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
 from smore_sweep.catalogue import find_method, methods
@@ -27,29 +27,37 @@ ROUNDS = 5
 TARGET_RATIO, TARGET_SHARE, TARGET_RATE = 3.0, 0.6, 10_000.0
 """To reach with SMORe: times the plain loop and share of the product rate on a core; member-updates a second on a
 GPU."""
+TARGET_OVERHEAD, TARGET_PACKING = 0.03, 1.15
+"""Not to exceed: share of the slots' time, and makespan to the ideal one."""
+
+
+PICTURE = Path("output") / "packing.png"
 
 
 def main(batch_size: int, names: Sequence[str]) -> int:
     """Measure and print, in this process."""
     out, device = view.console(), machine.choose_device(torch.cuda.is_available())
     machine.prepare(device)
-    store = make_store(EPISODES, seed=0)
     out.print(_machine(device))
-    if names:
-        chosen = [kind() for kind in methods().values()] if "all" in names else [find_method(name)() for name in names]
+    compared = [find_method("smore")(), find_method("gofar")()]
+    if names[0] == "--method":
+        chosen = [kind() for kind in methods().values()] if "all" in names else [find_method(names[1])()]
         _print_methods(out, chosen, batch_size, device)
         return 0
-    out.print(
-        "To repeat: make bench [METHOD=name|all]  (or: smore-sweep bench --batch-size N). It takes some minutes.\n"
-    )
-    compared = [find_method("smore")(), find_method("gofar")()]
-    stacks = STACKS[device.type]
+    out.print("To repeat: make bench [METHOD=name|all] [ONLY=speed|overhead|memory|packing]. It takes some minutes.\n")
+    for name in names:
+        if name == "speed":
+            _print_speed(out, compared, batch_size, device)
+        else:
+            out.print({"overhead": _overhead, "memory": _memory, "packing": _packing}[name](compared))
+    return 0
+
+
+def _print_speed(out: Console, compared: Sequence[Method], batch_size: int, device: torch.device) -> None:
+    store, stacks = make_store(EPISODES, seed=0), STACKS[device.type]
     measured = measure_speed(compared, stacks, store, batch_size=batch_size, device=device, rounds=ROUNDS)
     out.print(_speed_table(measured, batch_size, device))
     _print_targets(out, measured, device)
-    rate = next(row for row in measured if row.stack == 4).rate.median
-    out.print(_overhead_lines(measure_overhead(compared, store, batch_size=batch_size, rate=rate)))
-    return 0
 
 
 def _print_methods(out: Console, chosen: Sequence[Method], batch_size: int, device: torch.device) -> None:
@@ -121,16 +129,42 @@ def _print_targets(out: Console, measured: Sequence[Speed], device: torch.device
         out.print(f"SMORe, stack of {STACK}: {value:{form}} {what} (target {target:{form}}: {verdict})")
 
 
-def _overhead_lines(found: Overhead) -> str:
-    rest = found.total_share - found.start_up_share
+def _overhead(compared: Sequence[Method]) -> str:
+    found = overhead.measure_overhead(compared)
+    database, artifact = (size / 1e3 for size in found.sent)
+    busy = (found.training + found.evaluation) / found.stacks
     return (
-        f"\nOverhead of a sweep: {found.stacks} stacks of {SWEEP_SEEDS} on {found.slots} slots, "
-        f"{view.duration(found.wall)} from start to end\n"
-        f"  {found.total_share:.1%} of the slots' time is neither training nor evaluation:\n"
-        f"  {found.start_up_share:.1%} start-up, {found.start_up:.1f} s, no more for a longer sweep;\n"
-        f"  {rest:.1%} the rest: changing stacks, saving, waiting for the last stack, ending Ray.\n"
-        f"  Training took {found.training:.0f} s (with a report to Tune each second), "
-        f"evaluation {found.evaluation:.0f} s, over all slots."
+        f"\nOverhead of a sweep: {found.stacks} stacks of {overhead.SEEDS} runs, each {busy:.1f} s of training and "
+        f"evaluation, on {found.slots} slots, {view.duration(found.wall)}\n"
+        f"  {found.share:.1%} of the slots' time is neither training nor evaluation (target {TARGET_OVERHEAD:.0%}: "
+        f"{'reached' if found.share < TARGET_OVERHEAD else 'missed'}): {found.per_stack * 1e3:.0f} ms a stack;\n"
+        f"  {found.book_keeping:.1%} of the processor time goes into other processes: driver, recorder, Ray's own;\n"
+        f"  first update after {found.start_up:.1f} s;\n"
+        f"  MLflow keeps {database:.0f} kB a run in its database and {artifact:.0f} kB as its artifact;\n"
+        f"  a new process for each stack would take {overhead.actor_start(compared[0]):.1f} s more a stack."
+    )
+
+
+def _memory(compared: Sequence[Method]) -> str:
+    lines = ["\nMemory of the training processes, in MB: resident / shared pages in parts / own pages only"]
+    for workers in memory.WORKERS:
+        for found in memory.measure_memory(compared[0], workers):
+            each = "; ".join(
+                " / ".join(f"{size / 1e6:,.0f}" for size in vars(process).values()) for process in found.workers
+            )
+            lines.append(f"  {workers} with a store of {found.store / 1e6:,.0f} MB: {each}")
+    return "\n".join(lines)
+
+
+def _packing(compared: Sequence[Method]) -> str:
+    found = [packing.measure_packing(compared, slots) for slots in packing.SLOTS]
+    PICTURE.parent.mkdir(exist_ok=True)
+    packing.draw(found, PICTURE)
+    ratios = ", ".join(f"{each.ratio:.2f} on {each.slots}" for each in found)
+    worst = max(each.ratio for each in found)
+    return (
+        f"\nPacking of {packing.STACKS} stacks: makespan to the ideal {ratios} workers (target {TARGET_PACKING:g}: "
+        f"{'reached' if worst <= TARGET_PACKING else 'missed'}); drawn in {PICTURE}"
     )
 
 

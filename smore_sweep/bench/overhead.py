@@ -1,99 +1,133 @@
-"""What the platform costs on top of training and evaluation, measured on a short sweep through the real thing."""
+"""What the platform costs on top of training and evaluation, measured on a sweep of many short stacks."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+from unittest import mock
 
-from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_runs
+from smore_sweep.bench.processes import processor_seconds
+from smore_sweep.bench.sweeping import Timing, session
+from smore_sweep.bench.synthetic import EPISODES, QUICK_TASK, make_budget, make_runs, make_store
 from smore_sweep.method import Method
-from smore_sweep.progress import Progress, Watcher
-from smore_sweep.spec import Budget, Stack
+from smore_sweep.spec import Stack
 
-if TYPE_CHECKING:
-    from smore_sweep.replay import Store
-    from smore_sweep.trainable import Cluster
-
-SWEEP_SECONDS = 40.0
-"""Of training a slot."""
-SWEEP_SLOTS = 4
-SWEEP_SEEDS = 5
+STACKS, SEEDS = 200, 5
+BATCH, UPDATES = 256, 40
+"""Of a short stack: some seconds on one core."""
+MOST_SLOTS = 4
+"""A large machine would need many more stacks to be busy."""
+ACTOR_STACKS = 12
+LOOK_SECONDS = 5.0
+"""Between two looks at the processes, which take some time themselves."""
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of a sweep on the local Ray: seconds from the start until Ray has ended, until the first update, and, added up
-    over the slots, in training and in evaluation. Making data is left out: it is needed without a platform too."""
+    """Of a sweep on the local Ray. In seconds: from the beginning to the first update, and from there to the last
+    stack's end; over all slots, in training and in evaluation. ``book_keeping`` is the share of the processor time from
+    the first update on that went into anything but the training processes, ``sent`` what MLflow keeps of a run: bytes
+    in its database and as its artifact."""
 
     slots: int
     stacks: int
-    wall: float
     start_up: float
+    wall: float
     training: float
     evaluation: float
+    book_keeping: float
+    sent: tuple[float, float]
 
     @property
-    def total_share(self) -> float:
-        """Of the slots' time that is neither training nor evaluation."""
+    def share(self) -> float:
+        """Of the slots' time after the start that is neither training nor evaluation."""
         return 1.0 - (self.training + self.evaluation) / (self.slots * self.wall)
 
     @property
-    def start_up_share(self) -> float:
-        """The part of it before the first update."""
-        return self.start_up / self.wall
+    def per_stack(self) -> float:
+        """The same in seconds a stack."""
+        return self.share * self.slots * self.wall / self.stacks
 
 
-def measure_overhead(
-    methods: Sequence[Method], store: Store, *, batch_size: int, rate: float, seconds: float = SWEEP_SECONDS
-) -> Overhead:
-    """Train two stacks a slot, the methods in turn, through Ray Tune, the recorder and MLflow, into a temporary folder.
-    ``rate`` (member-updates a second of one core) scales it to ``seconds`` of training a slot."""
-    from smore_sweep import trainable
-    from smore_sweep.tracking import Job
-
-    updates = max(2, round(seconds / 2 * rate / SWEEP_SEEDS))
-    busy: dict[int, Progress] = {}
-    first: list[float] = []
-
-    class Clock(Watcher):
-        def progress(self, progress: Progress) -> None:
-            if not first:
-                first.append(time.perf_counter() - progress.training_seconds - started)
-            busy[progress.stack] = progress
-
+def measure_overhead(methods: Sequence[Method], count: int = STACKS, updates: int = UPDATES) -> Overhead:
+    """Train ``count`` stacks of five runs, the methods in turn, through Ray Tune, the recorder and MLflow."""
+    stacks = short_stacks(methods, count, updates)
+    looked = [-LOOK_SECONDS]
+    used: list[tuple[float, float]] = []
+    sizes: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder)
-        job = Job(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "overhead of the platform", {})
-        started = time.perf_counter()
-        with trainable.connected(None, None) as whole, trainable.recording(job, [], print) as recorder:
-            cluster = _part(whole)
-            stacks = _stacks(methods, 2 * cluster.slots, make_budget(batch_size, updates))
-            failures = trainable.train_stacks(
-                stacks, {TASK: (store, {EXPERT_SHARE: "bench"})}, recorder, git="", cluster=cluster, watcher=Clock()
-            )
-        wall = time.perf_counter() - started
-    if failures:
-        raise RuntimeError(failures[0])
-    training = sum(progress.training_seconds for progress in busy.values())
-    evaluation = sum(progress.evaluation_seconds for progress in busy.values())
-    return Overhead(cluster.slots, len(stacks), wall, first[0], training, evaluation)
+        database = Path(folder) / "mlflow.db"
+
+        def look() -> None:
+            if not sizes:  # nothing is kept yet
+                sizes.append(database.stat().st_size)
+            if time.monotonic() - looked[-1] > LOOK_SECONDS:
+                looked.append(time.monotonic())
+                used.append(processor_seconds())
+
+        with session(Path(folder), min(MOST_SLOTS, os.cpu_count() or 1)) as where:
+            slots = where.cluster.slots
+            timings = where.train(stacks, {QUICK_TASK: make_store(EPISODES, 0, QUICK_TASK)}, look).values()
+        sizes.append(database.stat().st_size)
+        artifacts = sum(path.stat().st_size for path in (Path(folder) / "artifacts").rglob("*.npz"))
+    runs = sum(len(stack.runs) for stack in stacks)
+    begin, end = min(timing.begin for timing in timings), max(timing.end for timing in timings)
+    training, others = (after - before for before, after in zip(used[0], used[-1], strict=True))
+    return Overhead(
+        slots=slots,
+        stacks=len(stacks),
+        start_up=begin,
+        wall=end - begin,
+        training=sum(timing.training for timing in timings),
+        evaluation=sum(timing.evaluation for timing in timings),
+        book_keeping=others / (training + others),
+        sent=((sizes[1] - sizes[0]) / runs, artifacts / runs),
+    )
 
 
-def _part(cluster: Cluster) -> Cluster:
-    """Enough of the cluster: a large machine would need many stacks to be busy."""
-    if cluster.gpus_per_stack:
-        return replace(cluster, gpus=min(cluster.gpus, SWEEP_SLOTS * cluster.gpus_per_stack))
-    return replace(cluster, cpus=min(cluster.cpus, SWEEP_SLOTS))
+def actor_start(method: Method) -> float:
+    """Seconds that a stack would take longer on each slot if it were given a new process (an actor of Ray's), instead
+    of that of the stack before: measured on stacks that train next to nothing."""
+    stacks, store = short_stacks([method], ACTOR_STACKS, updates=2), {QUICK_TASK: make_store(EPISODES, 0, QUICK_TASK)}
+    with tempfile.TemporaryDirectory() as folder, session(Path(folder), 1) as where:
+        reused = _between(where.train(stacks, store))
+    with tempfile.TemporaryDirectory() as folder, session(Path(folder), 1) as where, _new_actors():
+        started = _between(where.train(stacks, store))
+    return started - reused
 
 
-def _stacks(methods: Sequence[Method], count: int, budget: Budget) -> list[Stack]:
+def short_stacks(methods: Sequence[Method], count: int, updates: int) -> list[Stack]:
+    """So many stacks of five seeds, the methods in turn."""
+    budget = make_budget(BATCH, updates)
+    seeds = [range(number * SEEDS, (number + 1) * SEEDS) for number in range(count)]
     return [
-        Stack(
-            make_runs(methods[number % len(methods)], range(number * SWEEP_SEEDS, (number + 1) * SWEEP_SEEDS), budget)
-        )
-        for number in range(count)
+        Stack(make_runs(methods[number % len(methods)], some, budget, QUICK_TASK)) for number, some in enumerate(seeds)
     ]
+
+
+def _between(timings: dict[int, Timing]) -> float:
+    """Median seconds from the end of a stack to the beginning of the next one, on one slot."""
+    ordered = sorted(timings.values(), key=lambda timing: timing.begin)
+    return statistics.median(after.begin - before.end for before, after in itertools.pairwise(ordered))
+
+
+@contextmanager
+def _new_actors() -> Iterator[None]:
+    """Tune without the reuse of actors, which the platform has no reason to switch off."""
+    from smore_sweep import trainable
+
+    ours = vars(trainable)["TuneConfig"]
+
+    def config(**options: Any) -> Any:
+        return ours(**options | {"reuse_actors": False})
+
+    with mock.patch.object(trainable, "TuneConfig", config):
+        yield

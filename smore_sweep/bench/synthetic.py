@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from smore_sweep.replay import Store
 
 TASK = "FetchReach"
+QUICK_TASK = "PointReach"
+"""Its environment takes next to no time: for what is measured around training."""
 EPISODES = 1000
 EXPERT_SHARE = 0.05
 
 
-def make_episodes(count: int, seed: int) -> Episodes:
+def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
     """Episodes shaped like the task's; hands wander slowly, some of them by their goals."""
-    row, random = task(TASK), np.random.default_rng(seed)
+    row, random = task(name), np.random.default_rng(seed)
     steps = random.normal(0.0, 0.02, (count, row.horizon + 1, row.sizes.goal)).astype(np.float32)
     hands = np.cumsum(steps, 1, dtype=np.float32)
     rest = random.normal(0.0, 1.0, (count, row.horizon + 1, row.sizes.observation - row.sizes.goal))
@@ -34,18 +36,18 @@ def make_episodes(count: int, seed: int) -> Episodes:
     )
 
 
-def make_store(episodes: int, seed: int) -> Store:
+def make_store(episodes: int, seed: int, name: str = TASK) -> Store:
     """The store of a dataset of that many episodes."""
     from smore_sweep.replay import Store
 
-    expert = make_episodes(int(episodes * EXPERT_SHARE), seed)
-    return Store.build(expert, make_episodes(episodes - len(expert), seed + 1), task(TASK).threshold)
+    expert = make_episodes(int(episodes * EXPERT_SHARE), seed, name)
+    return Store.build(expert, make_episodes(episodes - len(expert), seed + 1, name), task(name).threshold)
 
 
-def make_runs(method: Method, seeds: Sequence[int], budget: Budget) -> tuple[RunSpec, ...]:
+def make_runs(method: Method, seeds: Sequence[int], budget: Budget, name: str = TASK) -> tuple[RunSpec, ...]:
     """One run a seed."""
     return tuple(
-        RunSpec(method=method, task=TASK, expert_share=EXPERT_SHARE, seed=seed, scale="bench", budget=budget)
+        RunSpec(method=method, task=name, expert_share=EXPERT_SHARE, seed=seed, scale="bench", budget=budget)
         for seed in seeds
     )
 

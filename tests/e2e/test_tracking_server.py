@@ -1,4 +1,4 @@
-"""A tracking server instead of the file: it is respected, and may go away in the middle of a sweep."""
+"""A server instead of the file, MLflow's or PostgreSQL's: it is respected, and may go away in the middle of a sweep."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from smore_sweep import record
+from tests.e2e import postgresql
 from tests.e2e.sweeping import (
     PATIENCE,
     RUN_IDS,
@@ -76,20 +77,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+Process = subprocess.Popen[bytes]
+Store = tuple[str, Callable[[], AbstractContextManager[Process]], Callable[[Process], None]]
+"""A tracking URI, what starts the server behind it, and what kills it."""
+
+
+@pytest.fixture(params=["mlflow", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    port = free_port()
+    if request.param == "mlflow":
+        yield f"http://127.0.0.1:{port}", lambda: server(tmp_path, port), stop
+    elif not postgresql.programs():
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    else:
+        with postgresql.database() as files:
+            yield postgresql.uri(port), lambda: postgresql.server(files, port), postgresql.stop
+
+
 @pytest.mark.timeout(600)
 def test_a_server_that_dies_in_mid_sweep_loses_nothing(
-    undisturbed: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: tuple[Path, str], tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port, results = free_port(), tmp_path / "results"
-    uri = f"http://127.0.0.1:{port}"
+    (uri, start, kill), results = store, tmp_path / "results"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
 
     def some_are_shown() -> bool:
         return bool(record.published(results, RUN_IDS, uri))
 
-    with server(tmp_path, port) as process, driver(results) as sweep:
+    with start() as process, driver(results) as sweep:
         wait_for(some_are_shown, sweep)
-        stop(process)
+        kill(process)
         code, output = finish(sweep)
     assert code == 0, output
     assert "MLflow was away" in output
@@ -98,10 +115,35 @@ def test_a_server_that_dies_in_mid_sweep_loses_nothing(
     shown = record.published(results, RUN_IDS, uri)
     assert 0 < len(shown) < len(RUNS)
 
-    with server(tmp_path, port):
+    with start():
         assert len(mlflow_runs(results, uri)) >= len(shown)
-        code, output = run(results)
-        assert code == 0, output
-        assert "first updates" not in output
+        code, again = run(results)
+        assert code == 0, again
+        assert "first updates" not in again
         assert_each_once_in_mlflow(results, uri)
+        assert_nowhere(postgresql.PASSWORD, output + again, results, uri)
     assert not (results / "mlflow.db").exists()
+
+
+def assert_nowhere(secret: str, output: str, results: Path, uri: str) -> None:
+    """Neither what was printed, nor any file of the results, nor MLflow shows it."""
+    from mlflow import MlflowClient
+
+    assert secret not in output
+    assert not [path for path in results.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    client = MlflowClient(uri)
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    assert not [run for run in client.search_runs(everywhere) if secret in str(run.to_dictionary())]
+
+
+def test_a_wrong_password_is_one_sentence_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not postgresql.programs():
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    port = free_port()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", postgresql.uri(port, "mistyped"))
+    with postgresql.database() as files, postgresql.server(files, port):
+        code, output = run(tmp_path / "results")
+    assert code == 2
+    assert 'password authentication failed for user "sweeper"' in output
+    assert len(output.splitlines()) == 1
+    assert "mistyped" not in output

@@ -94,6 +94,10 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("file:///tmp/mlruns", "tracking URI of kind 'file' is not supported; use sqlite:///FILE"),
         ("./mlruns", "tracking URI of kind 'path' is not supported; use sqlite:///FILE"),
         ("http://127.0.0.1:9", "tracking store 127.0.0.1 cannot be reached: "),
+        ("postgresql://me:secret@127.0.0.1:9/runs", "tracking store 127.0.0.1 cannot be reached: "),
+        ("postgresql://me:pass/secret@127.0.0.1:9/runs", "tracking URI postgresql://... is not valid"),
+        ("postgresql://me:pass@secret/more@127.0.0.1:9/runs", "tracking URI postgresql://... is not valid"),
+        ("postgresql+nothing://me:secret@127.0.0.1:9/runs", "tracking store 127.0.0.1 cannot be reached: "),
         (
             "sqlite:////no/such/folder/mlflow.db",
             "cannot be reached: /no/such/folder is not a folder that can be written",
@@ -105,7 +109,9 @@ def test_a_tracking_store_out_of_reach(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert main(["run", written(tmp_path), "--results", str(tmp_path / "results")]) == 2
-    assert said in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "secret" not in printed
 
 
 def test_a_damaged_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

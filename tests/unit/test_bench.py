@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from baselines.gofar import GoFAR
 from smore_sweep import train
 from smore_sweep.bench import bench
+from smore_sweep.bench.memory import bytes_of, large_store
 from smore_sweep.bench.overhead import Overhead
+from smore_sweep.bench.packing import SLOTS, STACKS, Packing, unequal_stacks
 from smore_sweep.bench.plain_loop import Buffer, PlainLoop
+from smore_sweep.bench.processes import memory
 from smore_sweep.bench.speed import measure_speed, plain_update, product, rate
+from smore_sweep.bench.sweeping import Timing
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episodes, make_runs, make_store
 from smore_sweep.learner import Learner
 from smore_sweep.method import SpecError
 from smore_sweep.replay import Batch
 from smore_sweep.smore import SMORe
+from smore_sweep.spec import makespan
 from smore_sweep.tasks import task
 
 CPU = torch.device("cpu")
@@ -135,9 +143,57 @@ def test_a_round_gives_consistent_ratios() -> None:
 
 
 def test_overhead_adds_up() -> None:
-    found = Overhead(slots=2, stacks=4, wall=50.0, start_up=5.0, training=70.0, evaluation=10.0)
-    assert found.total_share == pytest.approx(0.2)
-    assert found.start_up_share == pytest.approx(0.1)
+    found = Overhead(
+        slots=2, stacks=40, start_up=5.0, wall=50.0, training=80.0, evaluation=10.0, book_keeping=0.1, sent=(1.0, 2.0)
+    )
+    assert found.share == pytest.approx(0.1)
+    assert found.per_stack == pytest.approx(0.25)
+
+
+def test_a_packing_is_held_against_workers_that_never_wait() -> None:
+    full = Packing(2, (Timing(1, 5), Timing(1, 3), Timing(3, 5)))
+    assert full.makespan == 4
+    assert full.ratio == 1
+    assert [[timing.end for timing in row] for row in full.rows()] == [[5], [3, 5]]
+    assert Packing(2, (Timing(0, 4), Timing(0, 2), Timing(3, 4))).ratio == pytest.approx(8 / 7)
+
+
+def test_the_packed_stacks_are_many_and_unequal() -> None:
+    for slots in SLOTS:
+        made = unequal_stacks([SMORe(), GoFAR()], slots)
+        assert len(made) == STACKS
+        assert made[0].member_updates > 10 * made[-1].member_updates
+        ideal = sum(stack.member_updates for stack in made) / slots
+        assert makespan(made, slots) < 1.05 * ideal
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_a_learner_does_not_copy_the_episodes() -> None:
+    """Not even for a moment: the highest memory is looked at, not what is left in the end."""
+    store = large_store(64_000_000)
+    budget = replace(make_budget(batch_size=8), episodes=store.episodes)
+    runs = [replace(run, budget=budget) for run in make_runs(SMORe(hidden=16), range(2), budget)]
+    train.build(make_runs(SMORe(hidden=16), range(2), make_budget(8)), make_store(EPISODES, seed=0), CPU).update()
+    Path("/proc/self/clear_refs").write_text("5")  # the highest is the present one
+    before = _highest()
+    learner = train.build(runs, store, CPU)
+    for _ in range(3):
+        learner.update()
+    assert _highest() - before < bytes_of(store) / 4
+
+
+def test_memory_of_a_process_is_told_apart() -> None:
+    before = memory()
+    held = np.ones(10_000_000)
+    now = memory()
+    assert held.nbytes * 0.9 < now.own - before.own < held.nbytes * 1.5
+    assert now.own <= now.proportional <= now.resident
+
+
+def _highest() -> int:
+    """Bytes that this process had in memory at most."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def test_bad_options_are_refused() -> None:
@@ -145,3 +201,5 @@ def test_bad_options_are_refused() -> None:
         bench(0, None)
     with pytest.raises(SpecError, match="unknown method 'smort'; the methods are: smore, "):
         bench(8, "smort")
+    with pytest.raises(SpecError, match="no part 'spede'; its parts are: speed, overhead, memory, packing"):
+        bench(8, None, "spede")

@@ -92,6 +92,7 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
     part = recorder.begin(candidates(), "here")
     assert (part.members, part.ended, part.behind) == ([], 1, 300)
 
+    recorder.close()
     failed = entry(job, RUNS[0])
     assert failed.info.status == "FAILED"
     assert failed.data.tags["error"] == "ValueError: boom"
@@ -104,6 +105,7 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
     ((run_id, found),) = again.begin(candidates(), "elsewhere").members
     assert (run_id, found.update) == (RUNS[0], 100)
     again.keep([(run_id, trained(found, 200, DONE))])
+    again.close()
     mended = entry(job, RUNS[0])
     assert (mended.info.run_id, mended.info.status) == (failed.info.run_id, "FINISHED")
     assert "error" not in mended.data.tags
@@ -128,6 +130,7 @@ def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(re
         part = recorder.begin(candidates()[:1], "here")
     assert part.members == []
     assert record.state(job.results, RUNS[0]) == PARTIAL
+    recorder.close()
     assert entry(job, RUNS[0]).info.status == "FAILED"
     fresh = Recorder(job)
     ((_, found),) = fresh.begin(candidates()[:1], "here").members
