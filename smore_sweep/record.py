@@ -243,20 +243,20 @@ def _parse(file: BinaryIO) -> Record:
     return record
 
 
-def note_published(results: Place, run_id: str, tracking_uri: str) -> None:
-    """Remember that an ended run is shown in the tracking store at that address."""
-    place.write(run_folder(results, run_id) / _published(tracking_uri), b"")
+def note_published(results: Place, run_id: str, store: str) -> None:
+    """Remember that an ended run is shown in that tracking store (:attr:`smore_sweep.tracking.Tracker.store`)."""
+    place.write(run_folder(results, run_id) / _published(store), b"")
 
 
-def published(results: Place, run_ids: Sequence[str], tracking_uri: str) -> set[str]:
+def published(results: Place, run_ids: Sequence[str], store: str) -> set[str]:
     """Those of the runs that are shown there."""
-    name = _published(tracking_uri)
+    name = _published(store)
     if isinstance(results, Path):
         return {run_id for run_id in run_ids if (run_folder(results, run_id) / name).exists()}
     found = _names(results, run_ids)
     return {run_id for run_id in run_ids if f"{run_id}/{name}" in found}
 
 
-def _published(tracking_uri: str) -> str:
-    """The name of the file that says so. A URI may hold a password, so it is its hash."""
-    return f"published-{hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]}"
+def _published(store: str) -> str:
+    """The name of the file that says so. A URI may hold a password, so it is a hash."""
+    return f"published-{hashlib.sha256(store.encode()).hexdigest()[:16]}"

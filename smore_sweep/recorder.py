@@ -137,16 +137,20 @@ class Recorder:
         """A sentence for each error for which runs were given up."""
         return [f"{_several(titles)}: {error}" for error, titles in self._failed.items()]
 
-    def publish(self, hidden: Sequence[tuple[str, str]]) -> None:
-        """Show in MLflow the ended runs (id, title) that are on disk but not yet there."""
-        for run_id, title in hidden:
+    def publish(self, ended: Sequence[tuple[str, str]]) -> None:
+        """Show those ended runs (id, title) in MLflow that are not there, because it was away when they ended, or lost
+        what it had."""
+        shown = records.published(self._job.results, [run_id for run_id, _ in ended], self._tracker.store)
+        for run_id, title in ended:
+            if run_id in shown:
+                continue
             record = records.load(self._job.results, run_id)
             if record is not None:
                 self._show(run_id, record, title, records.run_folder(self._job.results, run_id) / "done.npz")
 
     def close(self) -> str:
-        """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns what went
-        wrong with MLflow, if something did."""
+        """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns a sentence
+        about what went wrong with MLflow, if something did."""
         self._closed = True
         self._publisher.shutdown()
         for shown in self._shown:
@@ -155,7 +159,9 @@ class Recorder:
             self._tracker.interrupt()
         except TrackingError as error:
             self._trouble = str(error)
-        return self._trouble
+        if not self._trouble:
+            return ""
+        return f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
 
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """The runs' records as they are on disk or, if there are none yet, fresh ones."""
@@ -206,7 +212,7 @@ class Recorder:
             return
         if ended:
             with self._writing():
-                records.note_published(self._job.results, run_id, self._job.tracking_uri)
+                records.note_published(self._job.results, run_id, self._tracker.store)
 
 
 def _several(titles: Sequence[str]) -> str:

@@ -39,7 +39,9 @@ def train_one(run: RunSpec, results: Place) -> int:
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         recorder = Recorder(job)
         try:
-            if state != record.DONE:
+            if state == record.DONE:
+                recorder.publish([(run.run_id, run.title)])
+            else:
                 _train(out, plan, recorder, job.tags["git"])
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command goes on from the last evaluation.")
@@ -48,7 +50,8 @@ def train_one(run: RunSpec, results: Place) -> int:
             out.print(f"\n{error}. Once that is mended, the same command goes on.", markup=False)
             return INCOMPLETE
         finally:
-            recorder.close()
+            if trouble := recorder.close():
+                out.print(trouble, markup=False)
         found = record.load(results, run.run_id)
     assert found is not None
     _report(out, found, record.run_folder(results, run.run_id))

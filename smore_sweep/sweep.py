@@ -23,7 +23,7 @@ from smore_sweep.method import SpecError
 from smore_sweep.notify import notifying
 from smore_sweep.place import Place, absolute
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
-from smore_sweep.recorder import RecordingError
+from smore_sweep.recorder import Recorder, RecordingError
 from smore_sweep.spec import GENERATED, stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
@@ -82,8 +82,10 @@ def run(
             out.print(view.plan_table(plan))
             failures: list[str] = []
             try:
-                if plan.pending or _hidden(plan, job):
+                if plan.pending:
                     failures = _train(out, plan, job, address, gpus_per_stack)
+                else:
+                    _show(_ended(plan), job, out.print)
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
                 out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
@@ -144,11 +146,17 @@ def tracking_job(plan: Plan, results: Place) -> Job:
     return Job(absolute(results), uri, plan.sweep.name, plan.sweep.description, tags)
 
 
-def _hidden(plan: Plan, job: Job) -> list[tuple[str, str]]:
-    """Runs (id, title) that ended while they could not be shown in MLflow."""
-    ended = [run for run in plan.runs if plan.states[run.run_id] == record.DONE]
-    shown = record.published(job.results, [run.run_id for run in ended], job.tracking_uri)
-    return [(run.run_id, run.title) for run in ended if run.run_id not in shown]
+def _ended(plan: Plan) -> list[tuple[str, str]]:
+    """Runs (id, title) that are done."""
+    return [(run.run_id, run.title) for run in plan.runs if plan.states[run.run_id] == record.DONE]
+
+
+def _show(ended: Sequence[tuple[str, str]], job: Job, warn: Callable[[str], None]) -> None:
+    """Show those ended runs in MLflow that it lacks."""
+    recorder = Recorder(job)
+    recorder.publish(ended)
+    if trouble := recorder.close():
+        warn(trouble)
 
 
 def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
@@ -163,14 +171,12 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         out.print(view.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
-        trainable.recording(job, _hidden(plan, job), out.print) as recorder,
+        trainable.recording(job, _ended(plan), out.print) as recorder,
     ):
         for pool in lacking:
             generate.ensure(out, *pool, pools[pool])
             episodes[pool] = data.load(*pool, pools[pool])
         made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
-        if not made:
-            return []
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = build_stores(plan, episodes)

@@ -135,6 +135,7 @@ class Tracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REACH_SECONDS))
         from mlflow import MlflowClient
+        from mlflow.entities import ViewType
 
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)  # the errors are told once, by us
@@ -146,8 +147,11 @@ class Tracker:
                 self._client: MlflowClient = MlflowClient(job.tracking_uri)
                 self._experiment = self._find_experiment()
                 self._everywhere = [found.experiment_id for found in self._client.search_experiments()]
+                everything = self._client.search_experiments(ViewType.ALL)
         except TrackingError as error:
-            raise SpecError(f"the tracking store cannot be used: {error}") from None
+            raise SpecError(f"the tracking store cannot be used: {error}{_remedy(job.tracking_uri)}") from None
+        self.store = f"{job.tracking_uri} {min(found.creation_time or 0 for found in everything)}"
+        """The store, as a name that another one at the same address does not have, such as one begun anew."""
 
     def publish(
         self, run_id: str, record: Record, tags: dict[str, str], outcomes: Place | None, error: str = ""
@@ -267,6 +271,12 @@ def origin(results: Place) -> str:
     if not path.exists():
         write(path, f"{socket.gethostname()}:{results}".encode())
     return path.read_text()
+
+
+def _remedy(uri: str) -> str:
+    """What to do about a store that cannot be used, if that can be known."""
+    file = uri.removeprefix("sqlite:///")
+    return "" if file == uri else f"; if it is damaged, remove {file}: all runs are shown again in a new one"
 
 
 def _view() -> dict[str, str]:

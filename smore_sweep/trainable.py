@@ -95,15 +95,15 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
 
 
 @contextlib.contextmanager
-def recording(job: Job, hidden: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
-    """The recorder, as an actor on the driver's node. It shows ``hidden`` runs (id, title), which ended while MLflow
-    was away, and on the way out sees to it that no entry says that it still runs.
+def recording(job: Job, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
+    """The recorder, as an actor on the driver's node. Of ``ended`` runs (id, title) it shows those that MLflow lacks,
+    and on the way out it sees to it that no entry says that it still runs.
 
     It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused, with a
     :class:`SpecError`, before anything trains. Raises :class:`RecordingError` if the recorder is lost later on."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
-    shown = recorder.publish.remote(list(hidden))
+    shown = recorder.publish.remote(list(ended))
     try:
         yield recorder
     finally:
@@ -118,7 +118,7 @@ def recording(job: Job, hidden: Sequence[tuple[str, str]], warn: Callable[[str],
         except ray.exceptions.RayTaskError as error:
             raise RecordingError(_reason(error)) from None
         if trouble:
-            warn(f"MLflow was away ({trouble}); the results are safe, and the next `make sweep` will show them there")
+            warn(trouble)
 
 
 def train_stacks(

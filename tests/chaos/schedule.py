@@ -26,7 +26,7 @@ KINDS = {
 FILES = {
     "partial.npz": "runs/*/partial.npz",
     "done.npz": "runs/*/done.npz",
-    "published": "runs/*/published",
+    "published": "runs/*/published-*",
     "driver.lock": "driver.lock",
     "main_data.hdf5": "smore/*/*/data/main_data.hdf5",
     "metadata.json": "smore/*/*/data/metadata.json",

@@ -111,5 +111,5 @@ def test_keeping_does_not_wait_for_mlflow(job: Job, monkeypatch: pytest.MonkeyPa
     assert seen == [(first.run_id, 10), (second.run_id, UPDATES)]
     assert entry(job, second)[1] == [10, 20, 30]
     assert entry(job, first)[0].info.status == "KILLED"
-    ended = records.published(job.results, [first.run_id, second.run_id], job.tracking_uri)
+    ended = records.published(job.results, [first.run_id, second.run_id], Tracker(job).store)
     assert ended == {second.run_id}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from baselines.iql import GCIQL
 from smore_sweep import record, single
@@ -101,6 +104,13 @@ def test_mistakes_are_one_line(options: list[str], message: str, capsys: pytest.
     assert error.count("\n") == 1
 
 
+def entries(results: Path) -> list[tuple[str, str]]:
+    """Run id and status of each entry in MLflow."""
+    client = MlflowClient(f"sqlite:///{results / 'mlflow.db'}")
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    return [(run.data.tags["run_id"], run.info.status) for run in client.search_runs(everywhere)]
+
+
 def test_one_run_is_trained_kept_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,8 +122,17 @@ def test_one_run_is_trained_kept_and_shown(
     found = record.load(tmp_path, folder.name)
     assert found is not None
     assert (found.status, found.update, sorted(found.evaluations)) == (record.DONE, 40, [20, 40])
-    assert record.published(tmp_path, [folder.name], f"sqlite:///{tmp_path / 'mlflow.db'}") == {folder.name}
+    (entry,) = entries(tmp_path)
+    assert entry == (folder.name, "FINISHED")
     assert f"return99 {found.summary()['return99']:.3f}" in capsys.readouterr().out
     before = (folder / "done.npz").stat().st_mtime_ns
     assert main(command) == 0
+    assert (folder / "done.npz").stat().st_mtime_ns == before
+    assert entries(tmp_path) == [entry]
+    (tmp_path / "mlflow.db").write_bytes(b"")  # lost: a new process makes it anew from the results
+    subprocess.run([sys.executable, "-m", "smore_sweep", *command], check=True, capture_output=True)
+    assert entries(tmp_path) == [entry]
+    (tmp_path / "mlflow.db").write_bytes(b"damaged" * 1000)
+    assert main(command) == 2
+    assert f"if it is damaged, remove {tmp_path / 'mlflow.db'}: all runs" in capsys.readouterr().err
     assert (folder / "done.npz").stat().st_mtime_ns == before
