@@ -17,7 +17,7 @@ from smore_sweep.spec import Stack, stacks
 
 SLOTS = (1, 2, 4)
 STACKS, BATCH = 60, 64
-UPDATES = (60, 480)
+UPDATES = (20, 160)
 """Of the shortest and the longest stack; the others lie between, evenly in proportion."""
 
 
