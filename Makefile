@@ -13,7 +13,7 @@ comma   := ,
 # Options of the sweep commands, each passed on only if it is given.
 CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SOURCE),--source $(SOURCE))
 ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SOURCE),--source $(SOURCE))
-PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(NOTIFY),--notify "$$NOTIFY")
+PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(STACK_SIZE),--stack-size $(STACK_SIZE)) $(if $(NOTIFY),--notify "$$NOTIFY")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test chaos lint audit format clean
@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= NOTIFY=command]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command]
 	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE) $(if $(ADDRESS),--address $(ADDRESS))
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= ... DETACH=1 | FOLLOW=job | CANCEL=job]

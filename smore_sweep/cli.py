@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
         if name in ("run", "submit"):
             command.add_argument("--gpus-per-stack", type=float, help="default: 1 if the cluster has GPUs, else 0")
+            command.add_argument("--stack-size", type=_size, help="runs of a stack at most (default: by the device)")
             command.add_argument("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
     help = "make, import and look at episodes"
     _add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
@@ -161,6 +162,12 @@ def _add_results(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; it must be a whole number of at least 1")
+    return int(text)
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -177,6 +184,7 @@ def _run(options: argparse.Namespace) -> int:
         results=results_place(options.results),
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
+        stack_size=options.stack_size,
         notification=options.notify,
     )
 
@@ -199,6 +207,7 @@ def _submit(options: argparse.Namespace) -> int:
         "--tasks": ",".join(options.tasks or ()),
         "--source": options.source,
         "--gpus-per-stack": options.gpus_per_stack,
+        "--stack-size": options.stack_size,
         "--notify": options.notify,
     }
     passed = [word for name, value in given.items() if value not in (None, "") for word in (name, str(value))]

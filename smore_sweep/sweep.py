@@ -63,10 +63,12 @@ def run(
     results: Place,
     address: str | None = None,
     gpus_per_stack: float | None = None,
+    stack_size: int | None = None,
     notification: str | None = None,
 ) -> int:
     """Run a sweep to its end; returns the exit code: 0 if every planned run is there. However it ends, the shell
-    command ``notification`` is run then, if there is one."""
+    command ``notification`` is run then, if there is one. ``stack_size``: members of a stack at most, by default what
+    suits the device."""
     out = view.console()
     with notifying(notification, name, out.print) as ending:
         sweep = load_sweep(name)
@@ -83,7 +85,7 @@ def run(
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, job, address, gpus_per_stack)
+                    failures = _train(out, plan, job, address, gpus_per_stack, stack_size)
                 else:
                     _show(_ended(plan), job, out.print)
             except KeyboardInterrupt:
@@ -159,7 +161,9 @@ def _show(ended: Sequence[tuple[str, str]], job: Job, warn: Callable[[str], None
         warn(trouble)
 
 
-def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None) -> list[str]:
+def _train(
+    out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None, stack_size: int | None
+) -> list[str]:
     if address is None:
         keep_to_ourselves()
     from smore_sweep import trainable
@@ -176,7 +180,7 @@ def _train(out: Console, plan: Plan, job: Job, address: str | None, gpus_per_sta
         for pool in lacking:
             generate.ensure(out, *pool, pools[pool])
             episodes[pool] = data.load(*pool, pools[pool])
-        made = stacks(plan.pending, slots=cluster.slots, largest=cluster.largest_stack)
+        made = stacks(plan.pending, slots=cluster.slots, largest=stack_size or cluster.largest_stack)
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = build_stores(plan, episodes)

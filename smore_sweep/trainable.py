@@ -38,6 +38,15 @@ from smore_sweep.usage import Meter
 if TYPE_CHECKING:
     from smore_sweep.replay import Store
 
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages a sweep, even if asked to be silent
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial ends with an error only if its worker was lost: we say so
+    # What nobody reads: three logs of every sign of life, and, more than once a sweep, where Tune stands.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+}
+"""Environment variables for Ray Tune, which is the executor and not the book-keeper."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -65,8 +74,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
 
     Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune's own report: two pages a sweep, even if asked to be silent
-    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # a trial ends with an error only if its worker was lost: we say so
+    os.environ |= QUIET
     options: dict[str, Any] = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     if address:
         options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}

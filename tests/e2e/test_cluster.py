@@ -24,11 +24,11 @@ sys.exit(codes.index(0) if codes == [2, 0] else 99)
 
 def test_a_cluster_of_two_nodes_gives_the_same_results(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
     too_much = command(tmp_path / "refused", "--gpus-per-stack", "1")
-    commands = ["\t".join(line) for line in (too_much, command(tmp_path / "results"))]
+    commands = ["\t".join(line) for line in (too_much, command(tmp_path / "results", "--stack-size", "1"))]
     made = subprocess.run(
         [sys.executable, "-c", CLUSTER, *commands], capture_output=True, text=True, timeout=280, check=False
     )
     assert made.returncode == 1, made.stdout + made.stderr
     assert "gpus per stack = 1 is more than the cluster has (0); give 0 to use CPUs" in made.stderr
-    assert "on 2 CPU cores" in made.stdout
+    assert "training 8 runs as 8 stacks of 1 on 2 CPU cores" in made.stdout
     assert_same_outcomes(undisturbed[0], tmp_path / "results")
