@@ -171,7 +171,7 @@ def test_expert_outruns_medium_outruns_random() -> None:
 
 
 def test_the_expert_runs() -> None:
-    assert min(speed(CHEETAH, "expert", seed) for seed in (1, 2)) > 8.0
+    assert min(speed(CHEETAH, "expert", seed) for seed in (1, 2)) > 9.5
 
 
 def test_the_ant_has_no_policies_yet() -> None:
