@@ -44,7 +44,10 @@ def main(batch_size: int, names: Sequence[str]) -> int:
         chosen = [kind() for kind in methods().values()] if "all" in names else [find_method(names[1])()]
         _print_methods(out, chosen, batch_size, device)
         return 0
-    out.print("To repeat: make bench [METHOD=name|all] [ONLY=speed|overhead|memory|packing]. It takes some minutes.\n")
+    out.print(
+        "To repeat: make bench [METHOD=name|all] [ONLY=speed|overhead|memory|packing]. All takes most\n"
+        "of an hour, ONLY=speed some minutes.\n"
+    )
     for name in names:
         if name == "speed":
             _print_speed(out, compared, batch_size, device)
