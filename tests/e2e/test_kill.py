@@ -59,8 +59,10 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
 
     # The same command again goes on; Ctrl-C ends it with a clean message, and so does SIGTERM, the cluster's way.
     for name in (signal.SIGINT, signal.SIGTERM):
-        behind = partial_runs(tmp_path)
         with driver(tmp_path) as process:
+            # What the driver before it had under way may be written for some seconds more.
+            wait_for(lambda process=process: bool(training_workers(process)), process)  # type: ignore[misc]
+            behind = partial_runs(tmp_path)
             wait_for(lambda behind=behind: partial_runs(tmp_path) != behind, process)  # type: ignore[misc]
             (os.killpg if name == signal.SIGINT else os.kill)(process.pid, name)
             code, output = finish(process)
