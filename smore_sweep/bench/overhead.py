@@ -21,8 +21,8 @@ from smore_sweep.method import Method
 from smore_sweep.spec import Stack
 
 STACKS, SEEDS = 200, 5
-BATCH, UPDATES = 256, 40
-"""Of a short stack: some seconds on one core."""
+BATCH, UPDATES = 256, 100
+"""Of a short stack: some ten seconds on one core."""
 MOST_SLOTS = 4
 """A large machine would need many more stacks to be busy."""
 ACTOR_STACKS = 12
