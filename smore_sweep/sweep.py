@@ -114,14 +114,14 @@ def check_folder(results: Place) -> None:
         return
     try:
         results.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(results).free // 2**20
+        if free < MEGABYTES_FREE:
+            raise SpecError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
         probe = results / f".probe.{os.getpid()}"
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
         raise SpecError(f"results folder {results} cannot be written: {error.strerror}") from None
-    free = shutil.disk_usage(results).free // 2**20
-    if free < MEGABYTES_FREE:
-        raise SpecError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
 
 
 @contextlib.contextmanager
