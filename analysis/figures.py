@@ -27,10 +27,10 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
-from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
 from smore_sweep.spec import RunSpec
+from smore_sweep.whole import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,11 +20,11 @@ from analysis import figures
 from analysis.asked import Asked, add_options, asked
 from analysis.claims import whole_frame
 from analysis.report_page import FIGURE_TITLES, Material, page
-from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep
 from smore_sweep.record import DONE
 from smore_sweep.spec import Sweep
+from smore_sweep.whole import whole
 
 
 def gather(sweep: Sweep, scale: str, about: Asked) -> Material:

@@ -26,12 +26,12 @@ from analysis.claims import CLAIMS, whole_frame
 from analysis.layout import layout
 from analysis.paper_tables import PAPER_TABLES
 from analysis.verdict import judge
-from analysis.whole import whole
 from analysis.wording import probability
 from smore_sweep.method import SpecError
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.spec import GENERATED, percent
+from smore_sweep.whole import whole
 
 SCALES = ("laptop", "paper")
 """Whose results are shown; smoke only tests the machinery."""

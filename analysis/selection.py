@@ -21,12 +21,12 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis import stats
-from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.place import results_place
 from smore_sweep.plan import load_sweep
 from smore_sweep.spec import RunSpec, varied
 from smore_sweep.tasks import task as task_row
+from smore_sweep.whole import whole
 from sweeps._chosen import FILE
 
 COLUMNS = ["scale", "task", "method", "knob", "value", "chosen", "metric", "mean", "std", "seeds", "first_seed", "git"]

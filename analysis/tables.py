@@ -31,11 +31,11 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS, Cell
 from analysis.layout import Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
-from analysis.whole import whole
 from smore_sweep.method import SpecError
 from smore_sweep.place import is_there
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
+from smore_sweep.whole import whole
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 DEFAULT_METRIC = "return99"

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from smore_sweep.cli_data import add_data
+from smore_sweep.cli_options import add_command, add_results, add_source
 from smore_sweep.method import SpecError
 from smore_sweep.place import results_place
-from smore_sweep.spec import DEFAULT_SCALE, GENERATED
+from smore_sweep.spec import DEFAULT_SCALE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        return _add(commands, name, help, globals()[f"_{name}"])
+        return add_command(commands, name, help, globals()[f"_{name}"])
 
     for name, help in (
         ("run", "run what a sweep still lacks, on a local Ray or on a cluster"),
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seeds", type=int, help="number of seeds (default: the scale's)")
         if name != "status":
             command.add_argument("--tasks", type=_names, help="only these tasks, separated by commas")
-        _add_source(command)
+        add_source(command)
         if name == "submit":
             command.add_argument("--results", help="results folder: a full path on the cluster, or s3://bucket/prefix")
             command.add_argument("--jobs-address", help="the cluster's job server (default: one on this machine)")
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
             instead.add_argument("--follow", metavar="JOB", help="no new job: follow this one to its end")
             instead.add_argument("--cancel", metavar="JOB", help="no new job: cancel this one")
         else:
-            _add_results(command)
+            add_results(command)
         if name == "run":
             command.add_argument("--address", help="a Ray cluster: auto or host:port (default: start a local one)")
         if name in ("run", "submit"):
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--stack-size", type=_size, help="runs of a stack at most (default: by the device)")
             command.add_argument("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
     help = "make, import and look at episodes"
-    _add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
+    add_data(commands.add_parser("data", help=help, description=help).add_subparsers(required=True, metavar="COMMAND"))
     command = add("train", "train one run in this process, without Ray")
     command.add_argument("--method", required=True, help="a method, such as smore or gc_iql")
     command.add_argument("--task", required=True, help="a task of the table, such as FetchReach")
@@ -83,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--scale", default=DEFAULT_SCALE, help=f"of the budget (default: {DEFAULT_SCALE})")
     for field in ("updates", "episodes", "batch-size"):
         command.add_argument(f"--{field}", type=int, help="default: the scale's")
-    _add_source(command)
-    _add_results(command)
+    add_source(command)
+    add_results(command)
     command = add("experts", "measure the policies that the data are made of, on fresh episodes")
     command.add_argument("tasks", nargs="*", help="tasks of the table (default: all)")
     command.add_argument("--episodes", type=int, default=200, help="of each policy (default: 200)")
@@ -99,67 +101,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="number of the first evaluation episode (default: 0)")
     command.add_argument("--output", type=Path, help="a .gif file; the stills lie beside it (default: in RESULTS/play)")
     command.add_argument("--sheet", type=Path, help="instead: a .png file with stills of every task's expert")
-    _add_results(command)
+    add_results(command)
     command = add("videos", "attach an animation to one run of each cell of a sweep, in MLflow")
     command.add_argument("sweep", help="a file of sweeps/, without .py, or a path to a .py file")
     command.add_argument("--scale", help="smoke, laptop or paper (default: the sweep's own)")
-    _add_source(command)
-    _add_results(command)
+    add_source(command)
+    add_results(command)
     command = add("ui", "open the MLflow page of the results folder")
     command.add_argument("--port", type=int, default=5000)
-    _add_results(command)
+    add_results(command)
     command = add("bench", "measure training speed and the platform's overhead on this machine")
     command.add_argument("--batch-size", type=int, default=512)
     command.add_argument("--method", help="only the training step of this method, or of all")
     command.add_argument("--only", metavar="PART", help="speed, overhead, memory or packing (default: all)")
     return parser
-
-
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    help: str,
-    run: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(command=run)
-    return command
-
-
-def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(commands, "make", "roll out a task's episodes, as far as they are missing", _data_make)
-    command.add_argument("task", help="a task of the table, such as FetchReach")
-    size = command.add_mutually_exclusive_group()
-    size.add_argument("--scale", help="as many as the sweeps need at this scale (default: each sweep's own scale)")
-    size.add_argument("--episodes", type=int, help="this many in each pool")
-
-    help = "bring in episodes from elsewhere, in place of those of the same source"
-    formats = commands.add_parser("import", help=help, description=help).add_subparsers(required=True, metavar="FORMAT")
-    command = _add(formats, "wgcsl", "the pickles of WGCSL and GoFAR", _import_wgcsl)
-    command.add_argument("place", type=Path, help="a {random,expert}/<Task>/buffer.pkl, or a folder that holds such")
-    _add_source(command, "wgcsl")
-    command = _add(formats, "d4rl", "D4RL's HDF5 files of halfcheetah and ant", _import_d4rl)
-    command.add_argument("place", type=Path, help="a {halfcheetah,ant}_{random,medium,expert}-v2.hdf5, or a folder")
-    command.add_argument("--released", action="store_true", help="as SMORe's released code reads them; a source apart")
-    _add_source(command, "d4rl")
-    command = _add(formats, "minari", "the Minari Hub's data of halfcheetah and ant", _import_minari)
-    command.add_argument("ids", nargs="*", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0 (default: all four)")
-    _add_source(command, "minari")
-
-    command = _add(commands, "show", "what a task's pools hold, in numbers and a picture of the goals", _data_show)
-    command.add_argument("task", help="a task of the table, such as FetchReach")
-    command.add_argument("--picture", type=Path, help="a PNG file (default: output/goals-TASK-SOURCE.png)")
-    _add_source(command)
-
-
-def _add_source(command: argparse.ArgumentParser, default: str = GENERATED) -> None:
-    command.add_argument("--source", default=default, help=f"where the episodes are from (default: {default})")
-
-
-def _add_results(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--results", default="output", help="results folder: a path or s3://bucket/prefix (default: output)"
-    )
 
 
 def _size(text: str) -> int:
@@ -272,56 +227,6 @@ def _status(options: argparse.Namespace) -> int:
         out.print()
         for line in training_view.describe(found, time.time()):
             out.print(line, markup=False, soft_wrap=True)
-    return 0
-
-
-def _data_make(options: argparse.Namespace) -> int:
-    from smore_sweep import data, generate, view
-    from smore_sweep.plan import task_pools
-    from smore_sweep.tasks import task
-
-    out = view.console()
-    if options.episodes is None:
-        wanted = task_pools(options.task, options.scale)
-    elif options.episodes < 1:
-        raise SpecError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
-    else:
-        wanted = {(options.task, policy): options.episodes for policy in task(options.task).pools}
-    for pool, count in wanted.items():
-        generate.ensure(out, *pool, count)
-        out.print(f"{data.dataset_id(*pool)}: {data.available(*pool):,} episodes")
-    return 0
-
-
-def _import_wgcsl(options: argparse.Namespace) -> int:
-    from smore_sweep.importers import wgcsl
-
-    wgcsl.bring_in(options.place, options.source, print)
-    return 0
-
-
-def _import_d4rl(options: argparse.Namespace) -> int:
-    from smore_sweep.importers import d4rl
-
-    d4rl.bring_in(options.place, options.source, print, released=options.released)
-    return 0
-
-
-def _import_minari(options: argparse.Namespace) -> int:
-    from smore_sweep.importers import minari_hub
-
-    minari_hub.bring_in(options.ids or minari_hub.DEFAULT, options.source, print)
-    return 0
-
-
-def _data_show(options: argparse.Namespace) -> int:
-    from smore_sweep import data_show, view
-
-    out = view.console()
-    picture = options.picture or Path("output") / f"goals-{options.task}-{options.source}.png"
-    out.print(data_show.table(options.task, options.source))
-    data_show.draw(options.task, options.source, picture)
-    out.print(f"where the goals lie: {picture}")
     return 0
 
 

@@ -32,6 +32,7 @@ from smore_sweep.rollout import rollout
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import GENERATED, PROTOCOL
 from smore_sweep.tasks import task
+from smore_sweep.whole import whole
 
 IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
 """What follows ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.importers`)."""
@@ -162,12 +163,9 @@ def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
 
 def _pack(place: Path, episodes: Episodes) -> None:
     """Write the arrays; each appears whole or not at all."""
-    (place / "packed").mkdir(exist_ok=True)
     for name, array in vars(episodes).items():
-        unfinished = place / "packed" / f"{name}.{os.getpid()}"
-        with unfinished.open("wb") as file:
+        with whole(place / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
             np.save(file, array)
-        unfinished.rename(place / "packed" / f"{name}.npy")
 
 
 def _unpack(place: Path, newer_than: Path) -> Episodes | None:

@@ -28,6 +28,7 @@ from smore_sweep.episodes import Episodes
 from smore_sweep.rollout import rollout
 from smore_sweep.seeding import key
 from smore_sweep.tasks import task
+from smore_sweep.whole import whole
 
 JOB_STEPS = 1000
 """Environment steps a job: a second or two of MuJoCo."""
@@ -125,10 +126,8 @@ def _prepare_worker() -> None:
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    with unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(rollout(name, policy, first, episodes)))
-    unfinished.rename(path)
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
@@ -146,8 +145,8 @@ def _put_together(pieces: Iterable[Episodes], count: int) -> Episodes:
     for piece in pieces:
         if made is None:
             made = Episodes(*(np.empty((count, *array.shape[1:]), array.dtype) for array in vars(piece).values()))
-        for whole, part in zip(vars(made).values(), vars(piece).values(), strict=True):
-            whole[done : done + len(piece)] = part
+        for filled, part in zip(vars(made).values(), vars(piece).values(), strict=True):
+            filled[done : done + len(piece)] = part
         done += len(piece)
     assert made is not None
     assert done == count

@@ -11,7 +11,6 @@ cannot be used - no such bucket, no right to it, no network - is a :class:`SpecE
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from smore_sweep.method import SpecError
+from smore_sweep.whole import whole
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -120,18 +120,10 @@ def write(path: Place, data: bytes) -> None:
         with _reaching(path):
             path.fs.pipe_file(path.path, data)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     for left_behind in path.parent.glob(f".{path.name}.*"):
         left_behind.unlink(missing_ok=True)  # by a writer that was killed; there is one writer at a time
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as unfinished:
+        unfinished.write_bytes(data)
 
 
 def create(path: UPath, data: bytes) -> bool:

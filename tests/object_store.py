@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from smore_sweep.place import Place, results_place
+from tests.servers import answers, free_ports
 
 PATIENCE = 120.0
 
@@ -19,9 +18,7 @@ PATIENCE = 120.0
 @contextmanager
 def object_store() -> Iterator[str]:
     """Its address. This process, and those that it starts, know it and may use it, by the usual variables."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
@@ -33,7 +30,11 @@ def object_store() -> Iterator[str]:
     }
     before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     try:
-        _wait_for(address, process)
+        deadline = time.monotonic() + PATIENCE
+        while not answers(address):
+            assert process.poll() is None, "the object store ended"
+            assert time.monotonic() < deadline, "the object store does not answer"
+            time.sleep(0.1)
         for name in before:
             del os.environ[name]
         os.environ.update({f"AWS_{name}": value for name, value in known.items()})
@@ -51,13 +52,3 @@ def make_bucket(name: str) -> Place:
     place = results_place(f"s3://{name}")
     place.fs.mkdir(name)  # type: ignore[union-attr]
     return place
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        assert process.poll() is None, "the object store ended"
-        assert time.monotonic() < deadline, "the object store does not answer"
-        with suppress(OSError), urllib.request.urlopen(address, timeout=5):
-            return
-        time.sleep(0.1)

@@ -29,13 +29,13 @@ def memory(pid: int | str = "self") -> Memory:
     return Memory(*(kilobytes[name] * 1024 for name in ("Rss", "Pss", "Anonymous")))
 
 
-def workers() -> list[int]:
-    """Process ids of those below this one that train."""
-    return [pid for pid in below() if _name(pid).startswith(WORKER)]
+def workers(root: int | None = None) -> list[int]:
+    """Process ids of those below a process, by default this one, that train."""
+    return [pid for pid in below(root) if _name(pid).startswith(WORKER)]
 
 
 def below(root: int | None = None) -> list[int]:
-    """This process and all below it."""
+    """A process, by default this one, and all below it."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile

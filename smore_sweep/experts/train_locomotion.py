@@ -35,6 +35,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from smore_sweep.whole import whole
+
 HIDDEN_ACTOR, HIDDEN_CRITIC = 128, 192
 BATCH, CAPACITY = 128, 1_000_000
 DISCOUNT, TARGET_RATE, LEARNING_RATE = 0.98, 0.01, 1e-3
@@ -169,9 +171,8 @@ class Learner:
             "curve": self.curve,
             "counts": [self.steps, self.updates],
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        with whole(path) as unfinished:
+            torch.save(state, unfinished)
 
     def load(self, path: Path) -> None:
         """Read what :meth:`save` wrote."""
@@ -267,8 +268,8 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             versions = {package: version(package) for package in ("gymnasium", "mujoco", "numpy", "torch")}
             recipe = {"script": "train_locomotion.py", "environment": body.env_id, "seed": seed, **row, **versions}
             export(learner, recipe, folder / f"policy-{learner.steps}.npz")
-            pd.DataFrame(learner.curve).to_csv(folder / "curve.partial", index=False, float_format="%.6g")
-            (folder / "curve.partial").replace(folder / "curve.csv")
+            with whole(folder / "curve.csv") as unfinished:
+                pd.DataFrame(learner.curve).to_csv(unfinished, index=False, float_format="%.6g")
             learner.save(checkpoint)
 
 

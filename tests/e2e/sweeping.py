@@ -76,22 +76,6 @@ def partial_runs(results: Place) -> dict[str, int]:
     return {run_id: summary.update for run_id, summary in found.items() if summary.status == record.PARTIAL}
 
 
-def training_workers(process: subprocess.Popen[str]) -> list[int]:
-    """Process ids of the driver's Ray workers that train a stack now."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
-    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
-
-    def descends(pid: int) -> bool:
-        while pid in parents:
-            if pid == process.pid:
-                return True
-            pid = parents[pid]
-        return False
-
-    return [int(pid) for pid, _, *args in rows if args and "ray::ImplicitFunc" in args[0] and descends(int(pid))]
-
-
 def outcomes(results: Place, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArray[Any]]:
     """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
     arrays = {}

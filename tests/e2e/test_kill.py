@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smore_sweep import live, record
+from smore_sweep.bench.processes import workers
 from tests.e2e.sweeping import (
     RUNS,
     assert_each_once_in_mlflow,
@@ -19,7 +20,6 @@ from tests.e2e.sweeping import (
     partial_runs,
     run,
     table,
-    training_workers,
     wait_for,
 )
 
@@ -29,14 +29,25 @@ def under_way(results: Path) -> bool:
     return any(100 <= update < 700 for update in partial_runs(results).values())
 
 
+def interrupted(results: Path, name: signal.Signals) -> tuple[int, str]:
+    """Exit code and output of a driver that gets a signal when it has kept something new."""
+    with driver(results) as process:
+        # What the driver before it had under way may be written for some seconds more.
+        wait_for(lambda: bool(workers(process.pid)), process)
+        behind = partial_runs(results)
+        wait_for(lambda: partial_runs(results) != behind, process)
+        (os.killpg if name == signal.SIGINT else os.kill)(process.pid, name)
+        return finish(process)
+
+
 @pytest.mark.timeout(600)
 def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
     undisturbed: tuple[Path, str], tmp_path: Path
 ) -> None:
     # kill -9 of a training worker: its stack is started again, from its last evaluation.
     with driver(tmp_path) as process:
-        wait_for(lambda: under_way(tmp_path) and bool(training_workers(process)), process)
-        worker = training_workers(process)[0]
+        wait_for(lambda: under_way(tmp_path) and bool(workers(process.pid)), process)
+        worker = workers(process.pid)[0]
         # Ray listens on all addresses, so it wants a token.
         assert b"\0RAY_AUTH_MODE=token\0" in Path(f"/proc/{worker}/environ").read_bytes()
         os.kill(worker, signal.SIGKILL)
@@ -59,13 +70,7 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
 
     # The same command again goes on; Ctrl-C ends it with a clean message, and so does SIGTERM, the cluster's way.
     for name in (signal.SIGINT, signal.SIGTERM):
-        with driver(tmp_path) as process:
-            # What the driver before it had under way may be written for some seconds more.
-            wait_for(lambda process=process: bool(training_workers(process)), process)  # type: ignore[misc]
-            behind = partial_runs(tmp_path)
-            wait_for(lambda behind=behind: partial_runs(tmp_path) != behind, process)  # type: ignore[misc]
-            (os.killpg if name == signal.SIGINT else os.kill)(process.pid, name)
-            code, output = finish(process)
+        code, output = interrupted(tmp_path, name)
         assert code == 130, output
         assert "Interrupted" in output
         assert "Traceback" not in output

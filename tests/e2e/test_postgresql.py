@@ -18,7 +18,7 @@ from tests.e2e.sweeping import (
     run,
     wait_for,
 )
-from tests.e2e.topology import free_ports
+from tests.servers import free_ports
 
 pytestmark = pytest.mark.skipif(
     not postgresql.programs(), reason="PostgreSQL is not installed (apt-get install postgresql)"

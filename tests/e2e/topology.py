@@ -16,16 +16,15 @@ import re
 import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
+
+from tests.servers import answers, free_ports
 
 ROOT = Path(__file__).parents[2]
 PATIENCE, GRACE = 120.0, 5.0
@@ -94,7 +93,8 @@ class Place:
     def wait(self, name: str) -> None:
         """Wait until a process that was started is of use."""
         deadline = time.monotonic() + PATIENCE
-        while not (self._healthy() if name == "mlflow" else STARTED in self._log(name).read_text()):
+        health = f"http://127.0.0.1:{self._mlflow_port}/health"
+        while not (answers(health) if name == "mlflow" else STARTED in self._log(name).read_text()):
             if self._processes[name].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} did not start:\n{self._log(name).read_text()}")
             time.sleep(0.1)
@@ -172,13 +172,6 @@ class Place:
             f"--runtime-env-agent-port={runtime}",
         ]  # fmt: skip
 
-    def _healthy(self) -> bool:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self._mlflow_port}/health", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-        return True
-
 
 @contextlib.contextmanager
 def topology() -> Iterator[Place]:
@@ -205,15 +198,6 @@ def _read(pid: int, what: str) -> bytes:
         return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
         return b""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free now, all different."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def main(command: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,13 @@ from pathlib import Path
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes ``path`` at the end: a reader never sees half a file, and a writer
-    that is killed leaves the old one. The folder is made if needed."""
+    that fails or is killed leaves the old one. The folder is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    yield unfinished
-    unfinished.replace(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())  # on the disk, before it has the name
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
