@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -218,6 +219,8 @@ M = TypeVar("M", bound=type[Method])
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(knob,))
 def method(cls: M) -> M:
     """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a :class:`SpecError`."""
+    if cls.__module__ not in sys.modules:  # it is being read from a sweep file, which no worker has
+        raise SpecError(f"the method {cls.__name__} is declared in a sweep file; a method is a file in baselines/")
     made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     initialise: Callable[..., None] = made.__init__
 
