@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smore_sweep.machine import LARGEST_STACK
-from smore_sweep.method import SpecError
 from smore_sweep.place import Place
-from smore_sweep.plan import Plan, estimate, load_sweep, make_plan, sweep_names
+from smore_sweep.plan import Plan, all_sweeps, estimate, make_plan
 from smore_sweep.spec import stacks
+from smore_sweep.tasks import task
 
 ALL = "all"
 """The name that stands for every sweep."""
@@ -41,14 +41,12 @@ class Part:
 def campaign(
     scale: str, results: Place, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
 ) -> Iterator[Part]:
-    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`SpecError` if none
-    has."""
-    having = [sweep for sweep in map(load_sweep, sweep_names()) if scale in sweep.scales]
-    if not having:
-        known = dict.fromkeys(name for sweep in map(load_sweep, sweep_names()) for name in sweep.scales)
-        raise SpecError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
+    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`SpecError` if no
+    sweep has the scale, and for an unknown task."""
+    for name in tasks or ():
+        task(name)
     seen: set[str] = set()
-    for sweep in having:
+    for sweep in all_sweeps(scale):
         own = [name for name in tasks or () if any(name in grid.tasks for grid in sweep.grids)]
         if tasks and not own:
             continue

@@ -208,21 +208,19 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from smore_sweep import live, record, training_view, view
-    from smore_sweep.plan import load_sweep, make_plan, sweep_names
+    from smore_sweep.plan import all_sweeps, load_sweep, make_plan
 
     out, results = view.console(), results_place(options.results)
-    for name in [options.sweep] if options.sweep else sweep_names():
-        sweep = load_sweep(name)
-        scales = [sweep.scale(options.scale)] if options.sweep else list(sweep.scales)
-        for scale in scales:
-            if options.scale not in (None, scale):
-                continue
+    sweeps = [load_sweep(options.sweep)] if options.sweep else all_sweeps(options.scale)
+    for sweep in sweeps:
+        one = options.sweep or options.scale
+        for scale in [sweep.scale(options.scale)] if one else sweep.scales:
             plan = make_plan(sweep, scale, results, seeds=options.seeds, source=options.source)
             if options.sweep:
                 out.print(view.plan_table(plan))
             states = (record.DONE, record.PARTIAL, record.MISSING)
             counts = ", ".join(f"{plan.count(state)} {state}" for state in states)
-            out.print(f"{name} · {scale}: {counts}")
+            out.print(f"{sweep.name} · {scale}: {counts}")
     if found := live.load(results):
         out.print()
         for line in training_view.describe(found, time.time()):

@@ -119,14 +119,17 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
     """The right to write a pool, for one process at a time; the others say so and wait. Yields the pool's folder for
     unfinished work, from which whatever a killed process left half-done is gone."""
     making = _making(name, policy, source)
-    making.mkdir(parents=True, exist_ok=True)
-    with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
-        place, old = root() / dataset_id(name, policy, source), making / "old"
-        if old.exists() and not place.exists():
-            old.rename(place)
-        for stale in (old, making / "new"):
-            shutil.rmtree(stale, ignore_errors=True)
-        yield making
+    try:
+        making.mkdir(parents=True, exist_ok=True)
+        with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
+            place, old = root() / dataset_id(name, policy, source), making / "old"
+            if old.exists() and not place.exists():
+                old.rename(place)
+            for stale in (old, making / "new"):
+                shutil.rmtree(stale, ignore_errors=True)
+            yield making
+    except OSError as error:
+        raise DatasetError(f"datasets folder {root()} cannot be written: {error.strerror or error}") from None
 
 
 def store(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:

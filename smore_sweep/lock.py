@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -32,8 +32,12 @@ def hold(results: Place, what: str, say: Callable[[str], None]) -> Iterator[None
 
 @contextmanager
 def _file(path: Path, what: str) -> Iterator[None]:
-    with path.open("a+") as file:
-        if holder := _take(file, what):
+    with ExitStack() as opened:
+        try:
+            holder = _take(opened.enter_context(path.open("a+")), what)
+        except OSError as error:  # another user's file, or a file system without locks
+            raise SpecError(f"{path} cannot be locked: {error.strerror}") from None
+        if holder:
             raise HeldError(holder)
         yield
 

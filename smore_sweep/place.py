@@ -149,11 +149,12 @@ def remove(path: Place) -> None:
 def put_aside(path: Place) -> None:
     """Give a broken file another name, for a person to look at."""
     name = f"{path.name}.broken"
-    if isinstance(path, Path):
-        path.replace(path.with_name(name))
-    else:
-        write(path.with_name(name), read(path))
-        remove(path)
+    with suppress(FileNotFoundError):  # another reader was faster
+        if isinstance(path, Path):
+            path.replace(path.with_name(name))
+        else:
+            write(path.with_name(name), read(path))
+            remove(path)
 
 
 def names(folder: UPath) -> set[str]:

@@ -7,10 +7,12 @@ import importlib.util
 import pkgutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from smore_sweep import record
@@ -74,7 +76,7 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
     """Episodes of a task that the sweeps need at a scale (by default each at its own): (task, policy) to count. Sweeps
     that have the task but leave it out at that scale count too."""
     task(name)
-    having = [sweep for sweep in map(load_sweep, sweep_names()) if any(name in grid.tasks for grid in sweep.grids)]
+    having = [sweep for sweep in all_sweeps(None) if any(name in grid.tasks for grid in sweep.grids)]
     at_scale = [sweep for sweep in having if scale is None or scale in sweep.scales]
     if not at_scale:
         known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
@@ -104,13 +106,24 @@ def sweep_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(sweeps.__path__) if not module.name.startswith("_"))
 
 
+def all_sweeps(scale: str | None) -> list[Sweep]:
+    """Every sweep or, if a scale is given, those that have it. Raises :class:`SpecError` if none has."""
+    sweeps = [load_sweep(name) for name in sweep_names()]
+    having = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
+    if not having:
+        known = dict.fromkeys(name for sweep in sweeps for name in sweep.scales)
+        raise SpecError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
+    return having
+
+
 def load_sweep(name: str) -> Sweep:
     """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`SpecError` otherwise, which lists
     the valid names."""
     if name.endswith(".py"):
-        module = _load_file(Path(name))
+        with _reading(name):
+            module = _load_file(Path(name))
     elif name in sweep_names():
-        with deferred("torch"):
+        with _reading(name):
             module = importlib.import_module(f"sweeps.{name}")
     else:
         if name == "all":
@@ -129,12 +142,23 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _reading(sweep: str) -> Iterator[None]:
+    """Run a sweep's file. Whatever is wrong in it becomes a :class:`SpecError` that says where."""
     try:
         with deferred("torch"):
-            spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, TypeError, NameError) as error:
-        raise SpecError(f"sweep file {path} cannot be read: {error}") from None
-    return module
+            yield
+    except SpecError:
+        raise
+    except Exception as error:
+        file = Path(sweep).with_suffix(".py").name
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).name == file]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise SpecError(f"sweep {sweep} cannot be read: {type(error).__name__}: {error}{where}") from None
 
 
 def make_plan(

@@ -9,6 +9,7 @@ archives without pickled objects, so reading them executes nothing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep import place
+from smore_sweep.method import SpecError
 from smore_sweep.outcomes import Outcomes
 from smore_sweep.place import Place
 
@@ -160,7 +162,8 @@ def save(results: Place, run_id: str, record: Record) -> Place:
 
 
 def load(results: Place, run_id: str) -> Record | None:
-    """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again."""
+    """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again.
+    Raises :class:`SpecError` if the disk gives it in error, which says nothing of the file."""
     return _read(results, run_id, _parse)
 
 
@@ -200,13 +203,18 @@ def _read(results: Place, run_id: str, parse: Callable[[BinaryIO], T]) -> T | No
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
         path = folder / name
         try:
-            file = place.open_whole(path)
+            with place.open_whole(path) as file:
+                return parse(file)
         except FileNotFoundError:
             continue
-        try:
-            with file:
-                return parse(file)
-        except BROKEN:
+        except SpecError:  # of an object store that is away
+            raise
+        except BROKEN as error:
+            if isinstance(error, OSError) and error.errno not in (
+                None,
+                errno.EINVAL,
+            ):  # the disk's fault, not the file's
+                raise SpecError(f"{path} cannot be read: {error.strerror}") from None
             place.put_aside(path)
     return None
 

@@ -57,7 +57,10 @@ class Recorder:
         is_file(job.results / "driver.lock")  # raises if this process, which may have another environment, cannot look
         self._job = job
         self._tracker = Tracker(job)
-        self._tracker.interrupt()  # entries that a killed driver left RUNNING
+        try:
+            self._tracker.interrupt()  # entries that a killed driver left RUNNING
+        except TrackingError as error:
+            raise SpecError(f"the tracking store cannot be used: {error}") from None
         self._trouble = ""
         self._away_until = 0.0
         self._closed = False
@@ -150,15 +153,15 @@ class Recorder:
 
     def close(self) -> str:
         """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns a sentence
-        about what went wrong with MLflow, if something did."""
+        about what went wrong with MLflow, if something did. Raises :class:`RecordingError` as :meth:`keep`."""
         self._closed = True
         self._publisher.shutdown()
-        for shown in self._shown:
-            shown.result()
         try:
             self._tracker.interrupt()
         except TrackingError as error:
             self._trouble = str(error)
+        for shown in self._shown:
+            shown.result()
         if not self._trouble:
             return ""
         return f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"

@@ -32,26 +32,28 @@ def train_one(run: RunSpec, results: Place) -> int:
     """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
     out = view.console()
     check_folder(results)
-    state = record.state(results, run.run_id)
-    plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
-    job = tracking_job(plan, results)
+    job = tracking_job(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
+        record.peek(results, run.run_id)  # puts a broken file aside
+        state = record.state(results, run.run_id)
+        plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         recorder = Recorder(job)
         try:
-            if state == record.DONE:
-                recorder.publish([(run.run_id, run.title)])
-            else:
-                _train(out, plan, recorder, job.tags["git"])
+            try:
+                if state == record.DONE:
+                    recorder.publish([(run.run_id, run.title)])
+                else:
+                    _train(out, plan, recorder, job.tags["git"])
+            finally:
+                if trouble := recorder.close():
+                    out.print(trouble, markup=False)
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command goes on from the last evaluation.")
             return INTERRUPTED
         except RecordingError as error:
             out.print(f"\n{error}. Once that is mended, the same command goes on.", markup=False)
             return INCOMPLETE
-        finally:
-            if trouble := recorder.close():
-                out.print(trouble, markup=False)
         found = record.load(results, run.run_id)
     assert found is not None
     _report(out, found, record.run_folder(results, run.run_id))

@@ -109,9 +109,15 @@ def _print_log(server: Any, job: str) -> Any:
         try:
             known = server.get_job_info(job)  # before the log, which is then complete if the job has ended
             log = server.get_job_logs(job)
-        except OSError:
-            if time.monotonic() - last_answer > AWAY_SECONDS:
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "status code 5" not in str(
+                error
+            ):  # 5xx: it is busy, or its proxy is
                 raise
+            if time.monotonic() - last_answer > AWAY_SECONDS:
+                raise ConnectionError(
+                    f"{_first_line(error)}; the job may go on: smore-sweep submit --follow {job}"
+                ) from None
         else:
             last_answer = time.monotonic()
             print(log[printed:], end="", flush=True)
@@ -147,9 +153,11 @@ def _job_server(address: str) -> Iterator[Any]:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(
-            f"the Ray job server at {address} says: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from None
+        raise SpecError(f"the Ray job server at {address} says: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def _ways_on(job: str, address: str) -> str:

@@ -24,7 +24,7 @@ from smore_sweep.notify import notifying
 from smore_sweep.place import Place, absolute
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.recorder import Recorder, RecordingError
-from smore_sweep.spec import GENERATED, stacks
+from smore_sweep.spec import GENERATED, Sweep, stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
 from smore_sweep.training_view import TrainingView
@@ -78,7 +78,7 @@ def run(
 
         plan = look()
         check_folder(results)
-        job = tracking_job(plan, results)
+        job = tracking_job(sweep, results)
         with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
             plan = look()
             out.print(view.plan_table(plan))
@@ -98,7 +98,7 @@ def run(
                     f"\n{error}. Finished runs are kept; once that is mended, the same command goes on.", markup=False
                 )
                 return INCOMPLETE
-            plan = _report(out, look, results, failures)
+            plan = _report(out, plan, look, results, failures)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
@@ -139,13 +139,13 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def tracking_job(plan: Plan, results: Place) -> Job:
-    """Where the runs of a plan are tracked, and what is the same for all of them. Raises :class:`SpecError` if that
+def tracking_job(sweep: Sweep, results: Place) -> Job:
+    """Where the runs of a sweep are tracked, and what is the same for all of them. Raises :class:`SpecError` if that
     place cannot be reached."""
     uri = default_uri(results)
     check_uri(uri)
     tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
-    return Job(absolute(results), uri, plan.sweep.name, plan.sweep.description, tags)
+    return Job(absolute(results), uri, sweep.name, sweep.description, tags)
 
 
 def _ended(plan: Plan) -> list[tuple[str, str]]:
@@ -216,13 +216,13 @@ def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[
     return made
 
 
-def _report(out: Console, look: Callable[[], Plan], results: Place, failures: Sequence[str]) -> Plan:
-    """Print the table and what is missing; returns the plan as it stands."""
+def _report(out: Console, plan: Plan, look: Callable[[], Plan], results: Place, failures: Sequence[str]) -> Plan:
+    """Print the table of a plan's runs and what is missing; returns the plan as it stands."""
     from analysis import tables
     from analysis.results import load
 
-    frame = load(look().runs, results)
-    plan = look()  # again: reading the outcomes may have found a broken one
+    frame = load(plan.runs, results)
+    plan = look()  # after reading the outcomes, which may have found a broken one
     out.print(tables.terminal(frame, "return99", plan.sweep.description))
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
@@ -231,17 +231,18 @@ def _report(out: Console, look: Callable[[], Plan], results: Place, failures: Se
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        out.print(
-            f"All {len(plan.runs)} runs are done. Where to look next:\n"
-            f"  make ui                      every run in the MLflow page\n"
-            f"  python analysis/tables.py    LaTeX tables (--format markdown|csv|terminal{_option(plan.source)})\n"
-            f"  {f'{results}/runs/':<28} raw outcomes, one folder a run"
-        )
+        elsewhere, where = ("", "") if str(results) == "output" else (f" RESULTS={results}", f" --results {results}")
+        source = "" if plan.source == GENERATED else f" --source {plan.source}"
+        next_steps = {
+            f"make ui{elsewhere}": "every run in the MLflow page",
+            f"python analysis/tables.py{where}{source}": "LaTeX tables (--format markdown|csv|terminal)",
+            f"{results}/runs/": "raw outcomes, one folder a run",
+        }
+        width = max(map(len, next_steps))
+        out.print(f"All {len(plan.runs)} runs are done. Where to look next:")
+        for step, what in next_steps.items():
+            out.print(f"  {step:<{width}}    {what}", markup=False, soft_wrap=True)
     return plan
-
-
-def _option(source: str) -> str:
-    return "" if source == GENERATED else f", --source {source}"
 
 
 def git_revision() -> str:

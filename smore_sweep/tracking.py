@@ -140,7 +140,7 @@ class Tracker:
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)  # the errors are told once, by us
         self._job = job
-        self._owner = origin(job.results)
+        self._owner = origin(job.results).replace("'", "%27")  # it is put into MLflow's searches, which know no escape
         self._known: dict[str, _Entry] = {}
         try:
             with _reporting():

@@ -83,8 +83,10 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-        said = str(error).splitlines()[0]  # which is the same if the cluster refuses us
+    except Exception as error:  # Ray raises plain ones, too
+        said = (str(error) or repr(error)).splitlines()[0]  # which is the same if the cluster refuses us
+        if address is None:
+            raise SpecError(f"Ray cannot be started: {said}") from None
         raise SpecError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN})") from None
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put handlers of its own in its place, which end the process
     try:

@@ -26,7 +26,7 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: Pl
         own = "" if source == GENERATED else f" SOURCE={source}"
         raise SpecError(f"no finished run in {results}; run: make sweep SWEEP={name} SCALE={plan.scale}{own}")
     try:
-        return _attach(Tracker(tracking_job(plan, results)), chosen, results)
+        return _attach(Tracker(tracking_job(plan.sweep, results)), chosen, results)
     except TrackingError as error:
         raise SpecError(
             f"MLflow could not be used: {error}; the animations so far are in {desk(results) / 'play'}"

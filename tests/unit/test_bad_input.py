@@ -46,7 +46,8 @@ def written(folder: Path, method: str = "SMORe()", task: str = "'Reacher'", shar
         ({"share": "0.01"}, "Reacher: 0.01 of 40 episodes is less than one expert episode"),
         ({"share": ""}, "sweep mine has a grid without any expert_share"),
         ({"method": "GoFAR(reward='binary', gradient_penalty=1.0)"}, "reward = 'binary' has no gradient_penalty"),
-        ({"method": "Nothing()"}, "cannot be read: name 'Nothing' is not defined"),
+        ({"method": "Nothing()"}, "mine.py cannot be read: NameError: name 'Nothing' is not defined (line 11)"),
+        ({"method": "GoFAR.typo"}, "cannot be read: AttributeError: type object 'GoFAR' has no attribute 'typo' (line"),
         ({"share": "0.1, 0.1"}, "sweep mine declares the run 'SMORe · Reacher · 10% · s0' twice"),
     ],
 )
@@ -89,6 +90,15 @@ def test_a_results_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.
     (tmp_path / "file").touch()
     assert main(["run", written(tmp_path), "--results", str(tmp_path / "file" / "results")]) == 2
     assert "cannot be written: Not a directory" in capsys.readouterr().err
+
+
+def test_a_datasets_folder_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "file"))
+    assert main(["data", "make", "PointReach", "--episodes", "1"]) == 2
+    assert f"datasets folder {tmp_path / 'file'} cannot be written: Not a directory" in capsys.readouterr().err
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

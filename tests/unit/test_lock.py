@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,12 @@ def test_who_holds_it_is_named_and_it_is_given_back(results: Place) -> None:
         with pytest.raises(SpecError, match="in use by the first"), hold(results, "x", print):
             pytest.fail("two hold it")
     with hold(results, "the second", print):
+        pass
+
+
+def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "driver.lock").mkdir()
+    with pytest.raises(SpecError, match=r"driver\.lock cannot be locked: Is a directory"), hold(tmp_path, "me", print):
         pass
 
 

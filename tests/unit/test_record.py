@@ -4,6 +4,7 @@ executed."""
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import math
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from smore_sweep import record
+from smore_sweep.method import SpecError
 from smore_sweep.outcomes import METRICS, Outcomes, discounted_return
 from smore_sweep.place import Place
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL, Record
@@ -169,6 +171,20 @@ def test_a_broken_done_falls_back_on_partial(results: Place) -> None:
     assert loaded(results).status == PARTIAL
     assert not done.exists()
     assert record.state(results, RUN) == PARTIAL
+
+
+def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = record.save(tmp_path, RUN, example(DONE))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", fail)
+        with pytest.raises(SpecError, match=r"done\.npz cannot be read: Input/output error"):
+            record.load(tmp_path, RUN)
+    assert loaded(tmp_path).status == DONE
+    assert list(path.parent.iterdir()) == [path]
 
 
 class Bomb:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,34 @@ def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> N
     assert recorder.begin(candidates(), "here").members == []
     (said,) = recorder.failed()
     assert said == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
+
+
+def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Job) -> None:
+    job = replace(job, results=job.results / "john's")
+    for status in (PARTIAL, DONE):  # the second finds what the first left
+        recorder = Recorder(job)
+        ((run_id, found),) = recorder.begin(candidates()[:1], "here").members
+        recorder.keep([(run_id, trained(found, 100 if status == PARTIAL else 200, status))])
+        assert recorder.close() == ""
+    client = MlflowClient(job.tracking_uri)
+    experiment = client.get_experiment_by_name(job.sweep)
+    assert experiment is not None
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
+
+
+def test_what_cannot_be_noted_leaves_no_entry_running(
+    recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(record, "note_published", fail)
+    (first, found), (second, other) = recorder.begin(candidates(), "here").members
+    recorder.keep([(first, trained(found, 200, DONE)), (second, trained(other, 100))])
+    with pytest.raises(RecordingError, match="cannot be written: Input/output error"):
+        recorder.close()
+    assert [entry(job, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
+    recorder._shown.clear()  # the fixture closes it again
 
 
 def test_a_full_disk_is_said_and_costs_no_record(recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,13 @@ def test_one_run_is_trained_kept_and_shown(
     assert main(command) == 0
     assert (folder / "done.npz").stat().st_mtime_ns == before
     assert entries(tmp_path) == [entry]
+    with zipfile.ZipFile(folder / "done.npz", "w") as archive:  # an archive, but none of ours: trained again
+        archive.writestr("nothing", "")
+    assert main(command) == 0
+    again = record.load(tmp_path, folder.name)
+    assert again is not None
+    assert again.summary() == found.summary()
+    before = (folder / "done.npz").stat().st_mtime_ns
     (tmp_path / "mlflow.db").write_bytes(b"")  # lost: a new process makes it anew from the results
     subprocess.run([sys.executable, "-m", "smore_sweep", *command], check=True, capture_output=True)
     assert entries(tmp_path) == [entry]

@@ -60,20 +60,32 @@ def follow(monkeypatch: pytest.MonkeyPatch, *answers: tuple[Job, str] | BaseExce
 
 
 RUNNING = Job(Status("RUNNING"))
+BUSY = RuntimeError("Request failed with status code 500: the agent does not answer.")
+UNKNOWN = RuntimeError("Request failed with status code 404: no such job.")
 
 
 def test_the_log_is_printed_once_also_when_the_server_was_away(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = Job(Status("SUCCEEDED"), 0)
-    assert follow(monkeypatch, (RUNNING, "one\n"), ConnectionError(), (RUNNING, "one\ntw"), (done, "one\ntwo\n")) == 0
+    assert (
+        follow(monkeypatch, (RUNNING, "one\n"), ConnectionError(), BUSY, (RUNNING, "one\ntw"), (done, "one\ntwo\n"))
+        == 0
+    )
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
 def test_a_server_that_stays_away_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "AWAY_SECONDS", -1)
-    with pytest.raises(ConnectionError):
-        follow(monkeypatch, (RUNNING, ""), ConnectionError())
+    with pytest.raises(
+        ConnectionError, match=r"status code 500.*; the job may go on: smore-sweep submit --follow some"
+    ):
+        follow(monkeypatch, (RUNNING, ""), BUSY)
+
+
+def test_what_will_not_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="404"):
+        follow(monkeypatch, UNKNOWN)
 
 
 @pytest.mark.parametrize(

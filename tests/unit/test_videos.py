@@ -16,7 +16,6 @@ from PIL import Image
 
 from smore_sweep import play, record, videos
 from smore_sweep.cli import main
-from smore_sweep.plan import make_plan
 from smore_sweep.record import DIVERGED, PARTIAL, Record
 from smore_sweep.recorder import Candidate, Recorder
 from smore_sweep.replay import Store
@@ -49,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(videos, "load_sweep", lambda _: SWEEP)
         pools = [rollout("PointReach", policy, 0, 10) for policy in ("expert", "random")]
         store = Store.build(pools[0], pools[1], TASKS["PointReach"].threshold)
-        recorder = Recorder(tracking_job(make_plan(SWEEP, None, folder), folder))
+        recorder = Recorder(tracking_job(SWEEP, folder))
         fresh = [Candidate(run.run_id, run.title, Record(run.content())) for run in RUNS]
         records = [record for _, record in recorder.begin(fresh, "here").members]
         learner = build(RUNS, store, torch.device("cpu"))
