@@ -84,7 +84,8 @@ def read(folder: Place, run_ids: Collection[str]) -> dict[str, Summary]:
 
 
 def outcomes(folder: Place, run_id: str) -> Outcomes:
-    """The raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
+    """The raw outcomes of a run's last evaluation, for questions that no table asks. Raises :class:`KeyError` if the
+    archive has none."""
     rows = _frame(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
     raw = rows[rows["distances"].notna()]
     if raw.empty:

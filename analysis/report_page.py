@@ -23,7 +23,7 @@ from analysis.plots.points import NothingToDrawError
 from analysis.verdict import Verdict, judge
 from analysis.webpage import Html, Section
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
-from smore_sweep.spec import GENERATED, RunSpec, Sweep, labels, percent
+from smore_sweep.spec import GENERATED, RunSpec, Sweep, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -212,11 +212,10 @@ def _declared(of: Material) -> Html:
             )
         )
     headings = ("task", "expert share", "seeds", "updates", "batch", "training episodes", "evaluation episodes", "runs")
-    names = labels(of.runs)
     knobs: dict[str, dict[str, dict[str, list[str]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for run in of.runs:
         for name, value in run.method.fields().items():
-            at = knobs[names[run.named]][name][str(value)]
+            at = knobs[run.named.label][name][str(value)]
             if run.task not in at:
                 at.append(run.task)
     methods = [

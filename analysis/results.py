@@ -12,7 +12,7 @@ from smore_sweep import record
 from smore_sweep.outcomes import METRICS
 from smore_sweep.place import Place
 from smore_sweep.record import Summary
-from smore_sweep.spec import RunSpec, labels
+from smore_sweep.spec import RunSpec
 
 IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
 """The columns that say which run a row is about."""
@@ -21,16 +21,16 @@ IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale"
 def load(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     """One row per run: what it is, its budget, its status, and the metrics of :class:`smore_sweep.outcomes.Outcomes`
     after its last update (NaN unless done). ``results`` is a results folder, or one with exported results."""
-    names, found = labels(runs), summaries(runs, results)
-    return pd.DataFrame([_row(run, names[run.named], found.get(run.run_id)) for run in runs])
+    found = summaries(runs, results)
+    return pd.DataFrame([_row(run, found.get(run.run_id)) for run in runs])
 
 
 def curves(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     """One row per evaluation of each run that is done, partial or diverged: what the run is, after how many updates
     (``update``) and the metrics then."""
-    names, found = labels(runs), summaries(runs, results)
+    found = summaries(runs, results)
     rows = [
-        {**_identity(run, names[run.named]), "update": update, **values}
+        {**_identity(run), "update": update, **values}
         for run in runs
         if run.run_id in found
         for update, values in sorted(found[run.run_id].evaluations.items())
@@ -45,11 +45,11 @@ def summaries(runs: Sequence[RunSpec], results: Place) -> dict[str, Summary]:
     return record.peek_each(results, [run.run_id for run in runs])
 
 
-def _row(run: RunSpec, label: str, found: Summary | None) -> dict[str, object]:
+def _row(run: RunSpec, found: Summary | None) -> dict[str, object]:
     done = found is not None and found.status == record.DONE
     values = found.evaluations[max(found.evaluations)] if found and done else dict.fromkeys(METRICS, math.nan)
     return {
-        **_identity(run, label),
+        **_identity(run),
         "status": found.status if found else record.MISSING,
         "dataset": found.facts.get("dataset", "") if found else "",
         "git": found.facts.get("git", "") if found else "",
@@ -62,11 +62,11 @@ def _row(run: RunSpec, label: str, found: Summary | None) -> dict[str, object]:
     }
 
 
-def _identity(run: RunSpec, label: str) -> dict[str, object]:
+def _identity(run: RunSpec) -> dict[str, object]:
     values = (
         run.run_id,
         run.method.name,
-        label,
+        run.named.label,
         run.task,
         run.expert_share,
         run.seed,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, trim_mean
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Seeds = Sequence[float] | NDArray[np.float64]
 """One number a seed."""
@@ -50,38 +50,6 @@ def probability_of_improvement(first: Seeds, second: Seeds) -> float:
     """Probability that a random seed of ``first`` is larger than one of ``second``, a tie counting half: U / (n m)."""
     a, b = _checked("first", first)[:, None], _checked("second", second)[None, :]
     return float((a > b).mean() + 0.5 * (a == b).mean())
-
-
-def improvement_interval(
-    first: Seeds,
-    second: Seeds,
-    *,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = 2000,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of :func:`probability_of_improvement`, the seeds of either side resampled apart.
-
-    Where every seed of one side beats every seed of the other, each resample says the same and the interval is a
-    point: it tells nothing then, the test does."""
-    return stratified_interval(
-        lambda groups: probability_of_improvement(groups[0], groups[1]),
-        [_checked("first", first), _checked("second", second)],
-        rng=rng,
-        level=level,
-        resamples=resamples,
-    )
-
-
-def iqm(values: ArrayLike) -> float:
-    """Interquartile mean: the mean of what is left when a quarter of the values is cut off at either end, rounded down
-    to whole values (``trim_mean(values, 0.25)`` over all runs and tasks together, as rliable defines it). Raises
-    :class:`ValueError` if there are no values, one is a NaN, or an infinite one is left."""
-    flat = np.asarray(values, dtype=float).ravel()
-    trimmed = float(trim_mean(_checked("values", flat), 0.25))
-    if not math.isfinite(trimmed):
-        raise ValueError("values: more than a quarter are infinite; their interquartile mean is not a number")
-    return trimmed
 
 
 def stratified_interval(
@@ -130,13 +98,9 @@ def smallest_p(n: int, m: int) -> float:
     return min(1.0, 2.0 / math.comb(n + m, n))
 
 
-def star(p: float, n: int, m: int, level: float = 0.05) -> str:
-    """``"*"`` if ``p < level``, ``""`` if not, and ``"†"`` if ``n`` against ``m`` seeds cannot reach the level."""
-    return mark(p, smallest_p(n, m), level)
-
-
 def mark(p: float, reach: float, level: float = 0.05) -> str:
-    """What :func:`star` gives, for a test whose smallest possible p is ``reach`` (after a correction, say)."""
+    """``"*"`` if ``p < level``, ``""`` if not, and ``"†"`` if the test cannot reach the level: its smallest possible p
+    (after a correction, say) is ``reach``."""
     if math.isnan(p):
         raise ValueError("p is NaN")
     if reach >= level:

@@ -76,16 +76,6 @@ class Request:
         return (self.sweep.name, self.scale, self.metric, columns)
 
 
-def latex(frame: pd.DataFrame, metric: str, title: str) -> str:
-    """The paper's wide layout as one or more ``table`` floats."""
-    return tex.table(layout(frame, metric, title))
-
-
-def markdown(frame: pd.DataFrame, metric: str, title: str) -> str:
-    """The paper's wide layout as pipe tables."""
-    return md.table(layout(frame, metric, title))
-
-
 def terminal(frame: pd.DataFrame, metric: str, title: str) -> Table:
     """One line a cell, in at most 100 columns."""
     return rich_table.table(layout(frame, metric, title))

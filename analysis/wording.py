@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pandas as pd
 
 from analysis import stats
-from analysis.cells import METRICS, REFERENCE, Cell, Metric, comparisons
+from analysis.cells import METRICS, REFERENCE, Cell, Metric, comparisons, reference_label
 from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
 
@@ -53,7 +53,7 @@ def caption(
         f"{_revisions(frame)}.",
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
-        *_test(made, holm),
+        *_test(made, holm, against=reference_label(frame) is not None),
         *_average(chosen, averaged, comparable(frame, chosen)),
         *_published(made, chosen, averaged, compare, long=max(horizons.values()) > PAPERS_HORIZON),
     ]
@@ -93,7 +93,7 @@ def _published(made: list[Cell], metric: Metric, averaged: list[str], compare: b
     return sentences
 
 
-def _test(made: list[Cell], holm: bool) -> list[str]:
+def _test(made: list[Cell], holm: bool, against: bool) -> list[str]:
     pairs: dict[tuple[str, float], list[int]] = {}
     for cell in made:
         if not math.isnan(cell.p):
@@ -109,12 +109,7 @@ def _test(made: list[Cell], holm: bool) -> list[str]:
     possible = stats.holm([*smallest, *[min(smallest)] * to_come])[: len(pairs)] if holm else smallest
     reach = dict(zip(sizes, possible, strict=True))
     within = ", ".join(f"{probability(reach[n, m])} with {n} against {m} seeds" for n, m in sorted(reach))
-    tested = {cell.label for cell in made if not math.isnan(cell.p)}
-    who = (
-        f"{REFERENCE} against the best other method"
-        if any(label.split(" ")[0] == REFERENCE for label in tested)
-        else "the best method against the second best"
-    )
+    who = f"{REFERENCE} against the best other method" if against else "the best method against the second best"
     tests = "test" if len(pairs) == 1 else "tests"
     correction = (
         f"corrected for the table's {len(pairs)} {tests}{f' and {to_come} to come' if to_come else ''} by Holm's method"

@@ -79,7 +79,7 @@ class GoFAR(Method):
             "pi": NetworkSpec(state, sizes.action, hidden, init="xavier", learning_rate=rate),
         }  # fmt: skip
         if self.reward == "discriminator":
-            nets["c"] = discriminator(sizes, self.hidden, self.discriminator_learning_rate)
+            nets["c"] = discriminator(sizes, hidden, self.discriminator_learning_rate)
         return nets
 
     def rows(self, batch_size: int) -> dict[str, int]:
@@ -114,9 +114,9 @@ class GoFAR(Method):
         return losses, {"value_mean": values.detach().mean(-1), "weight_mean": weights.mean(-1)}
 
 
-def discriminator(sizes: Sizes, hidden: int, learning_rate: float) -> NetworkSpec:
+def discriminator(sizes: Sizes, hidden: tuple[int, ...], learning_rate: float) -> NetworkSpec:
     """The network ``c(ag, g)``."""
-    return NetworkSpec(2 * sizes.goal, 1, (hidden,) * 2, init="xavier", activation="tanh", learning_rate=learning_rate)
+    return NetworkSpec(2 * sizes.goal, 1, hidden, init="xavier", activation="tanh", learning_rate=learning_rate)
 
 
 def discriminate(net: Network, batch: Batch, *, penalty: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -59,7 +59,7 @@ class GoFARExpectile(Method):
             ),
             "V": NetworkSpec(state, 1, hidden, learning_rate=rate),
             "pi": NetworkSpec(state, sizes.action, hidden, log_std=sizes.action, learning_rate=rate, cosine_decay=True),
-            "c": discriminator(sizes, self.hidden, self.discriminator_learning_rate),
+            "c": discriminator(sizes, hidden, self.discriminator_learning_rate),
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
-from smore_sweep.smore import rho_and_q
+from smore_sweep.smore import commanded_goals_revision, rho_and_q
 
 if TYPE_CHECKING:
     from smore_sweep.nn import Networks
@@ -45,6 +45,10 @@ class SMOReActorCritic(Method):
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics", default=True)
+
+    @property
+    def revision(self) -> int:
+        return commanded_goals_revision(self.her_ratio)
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers

@@ -73,7 +73,11 @@ class WGCSL(Method):
     variant: str = knob("whose code", default="release", choices=("release", "gofar_code"))
     her_ratio: float = knob("share of hindsight goals", default=1.0, low=0.0, high=1.0, stackable=True)
     critic_her_ratio: float = knob(
-        "share of hindsight goals, critic of 'release'", default=0.8, low=0.0, high=1.0, stackable=True
+        "share of the policy's hindsight goals that the critic of 'release' has too",
+        default=0.8,
+        low=0.0,
+        high=1.0,
+        stackable=True,
     )
     baw_delta: float = knob(
         "growth of the best-advantage percentile an update, 'release' (BAW_DELTA has it by task)",
@@ -92,6 +96,11 @@ class WGCSL(Method):
         for name in ("critic_her_ratio", "baw_delta"):
             if self.variant != "release" and name in self.changed():
                 raise SpecError(f"WGCSL: variant {self.variant!r} has no {name}; only 'release' has")
+
+    @property
+    def revision(self) -> int:
+        # In the first, the critic's hindsight goals were not a part of the policy's unless all of these were.
+        return 2 if self.variant == "release" and self.her_ratio < 1.0 else 1
 
     def by_task(self, task: str) -> Mapping[str, Any]:
         return {"baw_delta": BAW_DELTA[task]} if self.variant == "release" and task in BAW_DELTA else {}
@@ -114,7 +123,8 @@ class WGCSL(Method):
         uniform = streams.uniform("rho", 4, batch_size)
         drawn = replay.future_goals(uniform, knobs["her_ratio"])
         if self.variant == "release":  # the same numbers: where both goals are hindsight goals, they are the same
-            drawn = drawn.joined(replay.future_goals(uniform, knobs["critic_her_ratio"]))
+            critics = knobs["her_ratio"] * knobs["critic_her_ratio"]
+            drawn = drawn.joined(replay.future_goals(uniform, critics))
         return dataclasses.replace(replay.batch(drawn, offsets=self.discount_weight), step=streams.step)
 
     def losses(

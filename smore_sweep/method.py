@@ -125,6 +125,12 @@ class Method:
         declared = knobs(type(self))
         return {k: v for k, v in self.fields().items() if v != declared[k].metadata["knob"].before}
 
+    @property
+    def revision(self) -> int:
+        """Raised, for the configurations concerned, when a mistake in a method is mended: part of a run's content if
+        above 1, so that what was made with the mistake is another run. (What concerns all methods is the protocol.)"""
+        return 1
+
     def by_task(self, task: str) -> Mapping[str, Any]:
         """Knobs that the method's paper sets by task, with their values for this one. A sweep uses them for the knobs
         that it leaves alone; a configuration that was changed or varied in such a knob keeps its own value."""

@@ -19,7 +19,7 @@ from smore_sweep import record
 from smore_sweep.deferred import deferred
 from smore_sweep.method import SpecError
 from smore_sweep.place import Place
-from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep, labels
+from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
@@ -49,10 +49,9 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str, float, Counter[str], RunSpec]]:
         """(task, method label, expert share, runs by state, one of the runs) for every cell, in declared order."""
-        names = labels(self.runs)
         cells: dict[tuple[str, str, float], list[RunSpec]] = defaultdict(list)
         for run in self.runs:
-            cells[run.task, names[run.named], run.expert_share].append(run)
+            cells[run.task, run.named.label, run.expert_share].append(run)
         return [(*key, Counter(self.states[run.run_id] for run in runs), runs[0]) for key, runs in cells.items()]
 
     def pools(self) -> dict[tuple[str, str], int]:

@@ -154,7 +154,7 @@ def save(results: Place, run_id: str, record: Record) -> Place:
         for name, array in getattr(record, kind).items():
             arrays[f"{kind}/{name}"] = array
     archive = io.BytesIO()
-    (np.savez_compressed if ended else np.savez)(archive, **arrays)  # type: ignore[arg-type]
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # not compressed: five times as fast, and a tenth larger
     place.write(path, archive.getvalue())
     if ended:
         place.remove(folder / "partial.npz")

@@ -230,9 +230,9 @@ class Replay:
         """The goal-transition distribution q(s, a, g) of SMORe (Sec. 3.2): transitions whose *next* achieved goal is g.
 
         With probability ``her_ratio`` g is drawn as in :meth:`future_goals` and the transition is the one that enters
-        it, ``(n, f - 1)``. Otherwise it is uniform over the transitions that end within the threshold of their own
-        commanded goal, and g is that achieved goal (the released code's rule). If a member's data have no such
-        transition, the first branch is always taken. Takes ``k = 4`` uniforms."""
+        it, ``(n, f - 1)``. Otherwise it is uniform over the transitions that end within the threshold of their
+        episode's commanded goal, and g is that commanded goal (the released code's rule). If a member's data have no
+        such transition, the first branch is always taken. Takes ``k = 4`` uniforms."""
         episode, time = self._uniform_transition(uniform[0], uniform[1])
         entered = self._future_index(uniform[2], time)
         place = (uniform[0] * self._hit_count).long()
@@ -241,7 +241,8 @@ class Replay:
         relabel = (uniform[3] < her_ratio) | (self._hit_count == 0)
         episode = torch.where(relabel, episode, hit[..., 0])
         entered = torch.where(relabel, entered, hit[..., 1])
-        return Transitions(episode, entered - 1, episode * (self.horizon + 1) + entered)
+        goal = torch.where(relabel, episode * (self.horizon + 1) + entered, self._commanded + episode)
+        return Transitions(episode, entered - 1, goal)
 
     def moved(self, drawn: Transitions, uniform: torch.Tensor, share: float, *, entering: bool) -> Transitions:
         """Of what was ``drawn``, replace a share by hindsight goals that lie away from where the transition starts

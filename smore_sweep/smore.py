@@ -123,6 +123,10 @@ class SMORe(Method):
         if self.divergence != "pearson" and self.variant != "paper":
             raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
 
+    @property
+    def revision(self) -> int:
+        return commanded_goals_revision(self.her_ratio)
+
     def by_task(self, task: str) -> Mapping[str, Any]:
         return {"expectile": EXPECTILE[task]} if task in EXPECTILE else {}
 
@@ -231,6 +235,12 @@ def rho_and_q(
         replay.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
         replay.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
     )
+
+
+def commanded_goals_revision(her_ratio: float) -> int:
+    """In the first revision, the goals of q that are not hindsight goals were the achieved ones beside the commanded
+    goals. At a ``her_ratio`` of 1 there are none."""
+    return 1 if her_ratio == 1.0 else 2
 
 
 def conjugate(divergence: str, y: torch.Tensor) -> torch.Tensor:

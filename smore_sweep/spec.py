@@ -89,8 +89,10 @@ class RunSpec:
 
     def content(self) -> dict[str, Any]:
         """Everything that the run means, as plain JSON types."""
+        revision = self.method.revision
         return {
             "protocol": PROTOCOL,
+            **({"revision": revision} if revision > 1 else {}),
             "method": self.method.name,
             "knobs": self.method.content(),
             "task": self.task,
@@ -112,7 +114,7 @@ class RunSpec:
         content = self.content()
         for name in stackable_knobs(type(self.method)):
             content["knobs"].pop(name, None)
-        return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share")})
+        return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share", "revision")})
 
     @property
     def named(self) -> Method:
@@ -292,18 +294,6 @@ class Stack:
     def member_updates(self) -> int:
         """Updates left to do, summed over members."""
         return sum(run.budget.updates - self.start for run in self.runs)
-
-
-def labels(runs: Iterable[RunSpec]) -> dict[Method, str]:
-    """A name in tables for each declared configuration (:attr:`RunSpec.named`): the method's, plus the knobs in which
-    the configurations of that method differ from one another."""
-    methods = list(dict.fromkeys(run.named for run in runs))
-    differing = varied(methods)
-    names = {}
-    for method in methods:
-        changed = [name for name in knobs(type(method)) if name in differing[type(method)] and name in method.changed()]
-        names[method] = " ".join([method.name, *(f"{name}={getattr(method, name)}" for name in changed)])
-    return names
 
 
 def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:

@@ -7,13 +7,24 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 FILE = Path(__file__).parent / "chosen.csv"
+
+AS_METHOD = MappingProxyType(dict.fromkeys(("SMORe (w/o AWR and Expectile loss)", "SMORe (action-free)"), "SMORe"))
+"""SMORe without some part is compared at SMORe's own choice: else two things would differ."""
+AS_TASK = MappingProxyType({f"FetchReachNoise{sigma}": "FetchReach" for sigma in (0.5, 1.0, 1.5)})
+"""Nor should a curve over noise change knobs on its way."""
 
 
 def chosen(scale: str) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """The chosen knobs at a scale: (method's name, task) to knob to value. Empty where nothing was tuned."""
-    return _read().get(scale, {})
+    found = dict(_read().get(scale, {}))
+    for method, alike in AS_METHOD.items():
+        found |= {(method, task): values for (name, task), values in found.items() if name == alike}
+    for task, alike in AS_TASK.items():
+        found |= {(method, task): values for (method, name), values in found.items() if name == alike}
+    return found
 
 
 @cache

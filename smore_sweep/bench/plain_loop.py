@@ -69,12 +69,14 @@ class Buffer:
         episode = random.integers(len(data), size=batch_size)
         time = random.integers(horizon, size=batch_size)
         entered = time + (random.random(batch_size) * (horizon - time)).astype(int)
+        goals = data.achieved_goals[episode, entered + 1]
         if len(self._hits):
             hit = self._hits[random.integers(len(self._hits), size=batch_size)]
             hindsight = random.random(batch_size) < her_ratio
             episode = np.where(hindsight, episode, hit[:, 0])
             entered = np.where(hindsight, entered, hit[:, 1])
-        return rho, self._read(episode, entered, data.achieved_goals[episode, entered + 1])
+            goals = np.where(hindsight[:, None], goals, data.desired_goals[episode])
+        return rho, self._read(episode, entered, goals)
 
     def _read(self, episode: NDArray[np.int64], time: NDArray[np.int64], goals: NDArray[np.float32]) -> Arrays:
         data = self._episodes

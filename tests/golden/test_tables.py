@@ -21,7 +21,6 @@ from analysis.layout import PUBLISHED, RATIO, Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
 from analysis.published import Printed, beside, heading, published
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import labels
 
 HERE = Path(__file__).parent
 TITLE = "Made-up numbers: 100% synthetic & of no meaning"
@@ -136,10 +135,9 @@ def test_drops_of_the_papers_table_2() -> None:
 def as_printed(table: PaperTable) -> pd.DataFrame:
     """Runs of the table's sweep whose outcomes are the printed means, where there are any."""
     runs = load_sweep(table.sweep).expand("paper", seeds=1)
-    names = labels(runs)
     rows = []
     for run in runs:
-        label = names[run.named]
+        label = run.named.label
         found = beside(table.metric, run.task, label, run.expert_share, table.number)
         rows.append(
             {
@@ -193,7 +191,7 @@ def test_a_table_and_its_sweep_fit_at_every_scale(table: PaperTable) -> None:
     sweep = load_sweep(table.sweep)
     for scale in sweep.scales:
         runs = sweep.expand(scale, seeds=1)
-        assert set(table.labels) <= set(labels(runs).values())
+        assert set(table.labels) <= {run.named.label for run in runs}
         assert set(table.shares) <= {run.expert_share for run in runs}
 
 
@@ -387,13 +385,13 @@ def test_changed_knobs_are_methods_of_their_own_and_have_no_published_number() -
     assert smore.published
     assert changed.published is None
     runs["label"] = runs["label"].replace("SMORe beta=0.9", "SMORe her_ratio=0.9")
-    assert r"\shortstack{SMORe\\her\_ratio=0.9}" in tables.latex(runs, "return99", TITLE)
+    assert r"\shortstack{SMORe\\her\_ratio=0.9}" in latex.table(layout(runs, "return99", TITLE))
 
 
 def test_wide_tables_are_cut_and_nobody_is_lost() -> None:
     runs = frame()
     more = [runs.assign(label=runs["label"] + f" k={k}") for k in range(4)]
-    text = tables.markdown(pd.concat([runs, *more]), "return99", TITLE)
+    text = markdown.table(layout(pd.concat([runs, *more]), "return99", TITLE))
     heads = [line for line in text.splitlines() if line.startswith("| Task")]
     assert all(line.count("|") <= 2 + 7 for line in heads)
     assert sum(line.count("%") for line in heads) == 3 * 10
@@ -402,7 +400,7 @@ def test_wide_tables_are_cut_and_nobody_is_lost() -> None:
 def test_an_undeclared_cell_is_blank_and_a_missing_one_is_marked() -> None:
     runs = frame()
     runs = runs[(runs["method"] != "GoFAR") | (runs["task"] != "Reacher")]
-    text = tables.markdown(runs, "return99", TITLE)
+    text = markdown.table(layout(runs, "return99", TITLE))
     assert "| Reacher | 20.20 ± 0.16 |  |" in text
     assert "-- [a]" in text
     assert "No average: no task is finished in every column" not in text  # FetchReach is

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from baselines.gofar import GoFAR, discriminator_loss, regression_weights, value_loss
-from smore_sweep.method import NetworkSpec, Sizes
+from baselines.gofar_expectile import GoFARExpectile
+from smore_sweep.method import Method, NetworkSpec, Sizes
 from smore_sweep.nn import Network
 from smore_sweep.replay import Batch
 from tests.conftest import Array, numeric_gradient
@@ -209,3 +210,9 @@ def test_the_networks_minimise_the_equations(method: GoFAR) -> None:
         for leaf, values in net.leaves(gradient).items():
             torch.testing.assert_close(net.leaves(mine)[leaf], values, rtol=1e-8, atol=1e-10)
             assert values.abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", [GoFAR, GoFARExpectile])
+def test_every_network_has_the_hidden_layers_that_are_asked_for(kind: type[Method]) -> None:
+    specs = kind(hidden=8, hidden_layers=3).networks(Sizes(3, 2, 1)).values()
+    assert {spec.hidden for spec in specs} == {(8, 8, 8)}

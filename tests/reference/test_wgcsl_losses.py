@@ -145,6 +145,17 @@ def test_the_releases_critic_sees_some_goals_as_they_were_commanded() -> None:
     assert set(drawn.offsets[0, :rows].tolist()) == set(range(T))
 
 
+def test_the_releases_critic_has_a_part_of_the_policys_hindsight_goals() -> None:
+    knobs = {"her_ratio": torch.full((1, 1), 0.5), "critic_her_ratio": torch.full((1, 1), 0.8)}
+    rows = 4000
+    drawn = WGCSL().sample(replay((EXPERT,)), Streams([0], torch.tensor(7)), knobs, rows)
+    hindsight = ~commanded(drawn.goals)[0]
+    policys, critics = hindsight[:rows], hindsight[rows:]
+    assert float(policys.float().mean()) == pytest.approx(0.5, abs=0.025)
+    assert float(critics.float().mean()) == pytest.approx(0.4, abs=0.025)
+    assert (policys | ~critics).all()
+
+
 def test_gofars_critic_and_policy_share_their_goals() -> None:
     knobs = {"her_ratio": torch.ones(1, 1), "critic_her_ratio": torch.full((1, 1), 0.8)}
     drawn = WGCSL(variant="gofar_code").sample(replay((EXPERT,)), Streams([0], torch.tensor(1)), knobs, 50)

@@ -17,7 +17,6 @@ from analysis.claims import CLAIMS
 from analysis.contrast import Contrast, Effect, answer, corrected, effect, reach
 from analysis.verdict import Claim, Verdict, by_print, drops, judge
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import labels
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 Mean = Callable[[str, str, float], float]
@@ -223,7 +222,7 @@ def test_what_the_printed_means_say(claim: Claim) -> None:
 def test_a_claim_speaks_of_what_its_sweep_declares(claim: Claim) -> None:
     sweep = load_sweep(claim.sweep)
     runs = sweep.expand("paper")
-    assert set(claim.first) | set(claim.second) <= set(labels(runs).values())
+    assert set(claim.first) | set(claim.second) <= {run.named.label for run in runs}
     assert set(claim.tasks) <= {run.task for run in runs}
     assert set(claim.shares) <= {run.expert_share for run in runs}
     assert claim.needed <= claim.of == (1 if claim.measure is drops else len(claim.tasks))

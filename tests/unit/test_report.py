@@ -19,7 +19,7 @@ from baselines.gofar import GoFAR
 from smore_sweep.outcomes import METRICS
 from smore_sweep.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep, labels
+from smore_sweep.spec import Budget, Grid, Scale, Sweep
 
 HOSTILE = '<script src="http://evil.example/x.js">alert(1)</script> & "quoted"'
 BUDGET = Budget(episodes=100, updates=200, batch_size=32, evaluate_every=100, evaluation_episodes=2, final_episodes=4)
@@ -37,13 +37,12 @@ VOID = {"meta", "img", "br"}
 
 def material(other: Mapping[str, str] = OTHER) -> Material:
     """Made-up runs, which are done but for some others. No two have the same return."""
-    names = labels(RUNS)
     rows, evaluations, summaries = [], [], {}
     for number, run in enumerate(RUNS):
         status = other.get(run.run_id, DONE)
         final = 10.0 + number / 7 if status == DONE else math.nan
         identity = {
-            "run_id": run.run_id, "method": run.method.name, "label": names[run.named], "task": run.task,
+            "run_id": run.run_id, "method": run.method.name, "label": run.named.label, "task": run.task,
             "expert_share": run.expert_share, "seed": run.seed, "scale": run.scale, "source": run.source,
         }  # fmt: skip
         facts = {"dataset": f"data{run.task}{run.expert_share}", "git": "0123456789ab", "stack": "some-stack"}

@@ -9,10 +9,12 @@ import pytest
 
 from analysis.selection import merge, select
 from baselines.gcsl import GCSL
+from smore_sweep.catalogue import methods
 from smore_sweep.method import Method, SpecError
 from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from sweeps._chosen import AS_METHOD, AS_TASK, chosen
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
 NAN = math.nan
@@ -82,3 +84,13 @@ def test_tuning_seeds_are_nobody_elses() -> None:
         for scale in other.scales.keys() & tuning.scales.keys():
             if name != "tuning":
                 assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
+
+
+def test_what_is_compared_runs_at_one_choice() -> None:
+    """SMORe without a part at SMORe's, FetchReach with noise at that without."""
+    found = chosen("laptop")
+    assert set(AS_METHOD) < {kind.name for kind in methods().values()}
+    assert {found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)} == {1.0}
+    for method in ("AM", "GC-IQL"):
+        values = [found[method, task] for task in ("FetchReach", *AS_TASK)]
+        assert all(value == values[0] for value in values)

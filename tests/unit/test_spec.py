@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 from baselines.gofar import GoFAR
+from baselines.wgcsl import WGCSL
 from smore_sweep.method import Method, SpecError, knob, knobs, method, stackable_knobs
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import IMBALANCE, Budget, Grid, RunSpec, Scale, Stack, Sweep, grid, labels, makespan, stacks
+from smore_sweep.spec import IMBALANCE, Budget, Grid, RunSpec, Scale, Stack, Sweep, grid, makespan, stacks
 
 BUDGET = {
     "episodes": 200,
@@ -122,14 +123,22 @@ def test_a_whole_number_means_the_same_as_its_fraction(whole: RunSpec, fraction:
 
 def test_the_id_of_a_known_run_never_changes() -> None:
     """The hashed text, written out. Whoever changes it orphans all results: then PROTOCOL has to be raised."""
-    text = (
+    text = (  # the default her_ratio is not 1, so it is of the second revision
         '{"budget":{"batch_size":64,"episodes":200,"evaluate_every":250,"evaluation_episodes":5,"final_episodes":20,'
         '"updates":1000},"expert_share":0.1,"knobs":{"beta":0.5,"discount":0.99,"divergence":"pearson","expectile":0.8,'
         '"her_ratio":0.8,"hidden":256,"hidden_layers":2,"initial_action":"dataset","learning_rate":0.0003,'
         '"normalize_inputs":true,"target_rate":0.005,"temperature":3.0,"variant":"paper"},"method":"SMORe","protocol":1,'
-        '"scale":"laptop","seed":0,"source":"generated","task":"FetchReach"}'
+        '"revision":2,"scale":"laptop","seed":0,"source":"generated","task":"FetchReach"}'
     )
-    assert run().run_id == hashlib.sha256(text.encode()).hexdigest()[:16] == "b119c2b7d9317e95"
+    assert run().run_id == hashlib.sha256(text.encode()).hexdigest()[:16] == "9f89e1445df8218f"
+
+
+def test_a_revised_configuration_is_another_run_in_the_same_stack() -> None:
+    hindsight, mixed = (run(method=SMORe(her_ratio=ratio)) for ratio in (1.0, 0.8))
+    assert "revision" not in hindsight.content()
+    assert mixed.content()["revision"] == 2
+    assert hindsight.stack_key == mixed.stack_key
+    assert [WGCSL(her_ratio=0.5, variant=variant).revision for variant in ("release", "gofar_code")] == [2, 1]
 
 
 def test_the_stack_key_ignores_seed_expert_share_and_stackable_knobs_only() -> None:
@@ -311,11 +320,14 @@ def test_grid_refuses_what_the_method_refuses() -> None:
         grid(SMORe, beta=[0.5, 2])
 
 
-def test_labels_name_what_differs() -> None:
-    methods = [SMORe(hidden=16), SMORe(hidden=16, beta=0.7), GoFAR(hidden=16)]
-    assert labels([run(method=method, seed=seed) for method in methods for seed in (0, 1)]) == dict(
-        zip(methods, ["SMORe", "SMORe beta=0.7", "GoFAR"], strict=True)
-    )
+def test_labels_name_what_is_not_the_default() -> None:
+    methods = [SMORe(), SMORe(beta=0.7), SMORe(variant="printed", beta=0.7), GoFAR(hidden=16)]
+    assert [method.label for method in methods] == [
+        "SMORe",
+        "SMORe beta=0.7",
+        "SMORe variant=printed beta=0.7",
+        "GoFAR hidden=16",
+    ]
 
 
 def random_pending(seed: int) -> list[tuple[RunSpec, int]]:
@@ -405,7 +417,7 @@ def test_what_depends_on_task_and_scale_is_content_but_names_nothing() -> None:
         "SMORe · HandReach · 10% · s0",
         "SMORe beta=0.7 · HandReach · 10% · s0",
     }
-    assert labels(runs) == {SMORe(): "SMORe", SMORe(beta=0.7): "SMORe beta=0.7"}
+    assert {r.named.label for r in runs} == {"SMORe", "SMORe beta=0.7"}
     plain = run(method=SMORe(hidden=32, expectile=0.7), task="HandReach")
     assert plain == runs[2]
     assert plain.run_id == runs[2].run_id
