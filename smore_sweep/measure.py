@@ -28,7 +28,7 @@ def measure(names: Sequence[str], episodes: int) -> int:
     if episodes < 1:
         raise SpecError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
     out = view.console()
-    rows = [task(name) for name in names] if names else [row for row in TASKS.values() if row.expert]
+    rows = [task(name) for name in names] if names else list(TASKS.values())
     cases = [
         (row.name, policy, noise)
         for row in rows
