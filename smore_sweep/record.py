@@ -172,14 +172,9 @@ def load_each(results: Place, run_ids: Sequence[str]) -> dict[str, Record]:
     return _read_each(results, run_ids, _parse)
 
 
-def peek(results: Place, run_id: str) -> Summary | None:
-    """A run's summary, or None as for :func:`load`. From a disk half a millisecond, whatever the size of the
-    networks."""
-    return _read(results, run_id, _summarise)
-
-
 def peek_each(results: Place, run_ids: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of those runs that have one, as for :func:`load_each`."""
+    """The summaries of those runs that have one, as for :func:`load_each`. From a disk half a millisecond each,
+    whatever the size of the networks."""
     return _read_each(results, run_ids, _summarise)
 
 
@@ -210,10 +205,8 @@ def _read(results: Place, run_id: str, parse: Callable[[BinaryIO], T]) -> T | No
         except SpecError:  # of an object store that is away
             raise
         except BROKEN as error:
-            if isinstance(error, OSError) and error.errno not in (
-                None,
-                errno.EINVAL,
-            ):  # the disk's fault, not the file's
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                # The disk's fault, not the file's.
                 raise SpecError(f"{path} cannot be read: {error.strerror}") from None
             place.put_aside(path)
     return None

@@ -34,7 +34,7 @@ def train_one(run: RunSpec, results: Place) -> int:
     check_folder(results)
     job = tracking_job(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
-        record.peek(results, run.run_id)  # puts a broken file aside
+        record.load(results, run.run_id)  # puts a broken file aside
         state = record.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")

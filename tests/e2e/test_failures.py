@@ -39,7 +39,7 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
     raises = runs[1]
     states = [record.state(results, run.run_id) for run in runs]
     assert states == [record.DONE, record.PARTIAL, record.DONE]
-    kept = record.peek(results, raises.run_id)
+    kept = record.load(results, raises.run_id)
     assert kept is not None
     assert kept.update == 100  # it was tried again from there
 

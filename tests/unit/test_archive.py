@@ -46,10 +46,11 @@ def folder(tmp_path: Path) -> tuple[Path, list[RunSpec]]:
 
 def test_a_summary_is_the_record_without_its_arrays(folder: tuple[Path, list[RunSpec]]) -> None:
     path, runs = folder
-    for run in runs[:5]:
-        whole, short = record.load(path, run.run_id), record.peek(path, run.run_id)
+    shorts = record.peek_each(path, [run.run_id for run in runs])
+    assert list(shorts) == [run.run_id for run in runs[:5]]
+    for run_id, short in shorts.items():
+        whole = record.load(path, run_id)
         assert whole is not None
-        assert short is not None
         assert (short.status, short.update, short.seconds, short.facts) == (
             whole.status,
             whole.update,
@@ -57,7 +58,6 @@ def test_a_summary_is_the_record_without_its_arrays(folder: tuple[Path, list[Run
             whole.facts,
         )
         assert short.evaluations == {update: raw.summary() for update, raw in whole.evaluations.items()}
-    assert record.peek(path, runs[5].run_id) is None
 
 
 def test_rows_and_curves_of_every_status(folder: tuple[Path, list[RunSpec]]) -> None:
