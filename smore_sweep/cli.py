@@ -213,8 +213,7 @@ def _status(options: argparse.Namespace) -> int:
     out, results = view.console(), results_place(options.results)
     sweeps = [load_sweep(options.sweep)] if options.sweep else all_sweeps(options.scale)
     for sweep in sweeps:
-        one = options.sweep or options.scale
-        for scale in [sweep.scale(options.scale)] if one else sweep.scales:
+        for scale in [sweep.scale(options.scale)] if options.sweep or options.scale else sweep.scales:
             plan = make_plan(sweep, scale, results, seeds=options.seeds, source=options.source)
             if options.sweep:
                 out.print(view.plan_table(plan))

@@ -32,6 +32,11 @@ class SpecError(ValueError):
     """A declaration that is wrong. The message is one sentence that names the value and the valid ones."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, for a sentence of ours."""
+    return (str(error) or repr(error)).splitlines()[0]
+
+
 @dataclasses.dataclass(frozen=True)
 class Knob:
     """What a field of a configuration may hold. ``low`` and ``high`` are inclusive, ``above`` is exclusive. ``before``

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from smore_sweep.method import SpecError
+from smore_sweep.method import SpecError, first_line
 from smore_sweep.whole import whole
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def names(folder: UPath) -> set[str]:
         with _reaching(folder):
             found = folder.fs.find(folder.path)
     except FileNotFoundError as error:  # a prefix without objects is just empty
-        raise SpecError(f"results in {folder} cannot be used: {_first_line(error)}") from None
+        raise SpecError(f"results in {folder} cannot be used: {first_line(error)}") from None
     return {name.removeprefix(f"{folder.path}/") for name in found}
 
 
@@ -196,8 +196,4 @@ def _reaching(place: UPath) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__ == "builtins" and not isinstance(error, OSError | NotImplementedError):
             raise
-        raise SpecError(f"results in {place} cannot be used: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0]
+        raise SpecError(f"results in {place} cannot be used: {first_line(error)}") from None

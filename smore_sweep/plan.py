@@ -118,16 +118,13 @@ def all_sweeps(scale: str | None) -> list[Sweep]:
 def load_sweep(name: str) -> Sweep:
     """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`SpecError` otherwise, which lists
     the valid names."""
-    if name.endswith(".py"):
-        with _reading(name):
-            module = _load_file(Path(name))
-    elif name in sweep_names():
-        with _reading(name):
-            module = importlib.import_module(f"sweeps.{name}")
-    else:
-        if name == "all":
-            raise SpecError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
+    file = name.endswith(".py")
+    if name == "all":
+        raise SpecError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
+    if not file and name not in sweep_names():
         raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file")
+    with _reading(name):
+        module = _load_file(Path(name)) if file else importlib.import_module(f"sweeps.{name}")
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):
         raise SpecError(f"sweep {name} declares no SWEEP = Sweep(...)")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from smore_sweep.evaluate import ROWS
-from smore_sweep.method import SpecError
+from smore_sweep.method import SpecError, first_line
 from smore_sweep.outcomes import Outcomes
 from smore_sweep.place import Place, desk
 from smore_sweep.record import DONE, load, run_ids
@@ -168,7 +168,7 @@ def environment(row: Task) -> gymnasium.Env[Any, Any]:
         env.reset(seed=0)
         env.render()
     except Exception as error:  # of any kind: they come from MuJoCo, from PyOpenGL and from the loader of libraries
-        said = (str(error) or repr(error)).splitlines()[0]
+        said = first_line(error)
         raise SpecError(f"{row.name} cannot be drawn ({said}); {INSTALL}") from error
     return env
 

@@ -7,7 +7,7 @@ ready before the first worker is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -216,6 +216,17 @@ class Recorder:
         if ended:
             with self._writing():
                 records.note_published(self._job.results, run_id, self._tracker.store)
+
+
+@contextmanager
+def recording(job: Job, warn: Callable[[str], None]) -> Iterator[Recorder]:
+    """A recorder in this process, which is closed on the way out; ``warn`` is told what went wrong with MLflow then."""
+    recorder = Recorder(job)
+    try:
+        yield recorder
+    finally:
+        if trouble := recorder.close():
+            warn(trouble)
 
 
 def _several(titles: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -13,7 +14,7 @@ from smore_sweep.lock import hold
 from smore_sweep.place import Place
 from smore_sweep.plan import Plan
 from smore_sweep.record import Record
-from smore_sweep.recorder import Candidate, Recorder, RecordingError
+from smore_sweep.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.sweep import (
     INCOMPLETE,
@@ -38,16 +39,12 @@ def train_one(run: RunSpec, results: Place) -> int:
         state = record.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
-        recorder = Recorder(job)
         try:
-            try:
+            with recording(job, partial(out.print, markup=False)) as recorder:
                 if state == record.DONE:
                     recorder.publish([(run.run_id, run.title)])
                 else:
                     _train(out, plan, recorder, job.tags["git"])
-            finally:
-                if trouble := recorder.close():
-                    out.print(trouble, markup=False)
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command goes on from the last evaluation.")
             return INTERRUPTED

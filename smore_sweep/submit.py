@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from smore_sweep.method import SpecError
+from smore_sweep.method import SpecError, first_line
 from smore_sweep.plan import load_sweep
 from smore_sweep.sweep import REVISION, git_revision
 
@@ -110,13 +110,12 @@ def _print_log(server: Any, job: str) -> Any:
             known = server.get_job_info(job)  # before the log, which is then complete if the job has ended
             log = server.get_job_logs(job)
         except (OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "status code 5" not in str(
-                error
-            ):  # 5xx: it is busy, or its proxy is
+            busy = "status code 5" in str(error)  # 5xx: it cannot answer just now, or its proxy cannot reach it
+            if isinstance(error, RuntimeError) and not busy:
                 raise
             if time.monotonic() - last_answer > AWAY_SECONDS:
                 raise ConnectionError(
-                    f"{_first_line(error)}; the job may go on: smore-sweep submit --follow {job}"
+                    f"{first_line(error)}; the job may go on: smore-sweep submit --follow {job}"
                 ) from None
         else:
             last_answer = time.monotonic()
@@ -153,11 +152,7 @@ def _job_server(address: str) -> Iterator[Any]:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(f"the Ray job server at {address} says: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0]
+        raise SpecError(f"the Ray job server at {address} says: {first_line(error)}") from None
 
 
 def _ways_on(job: str, address: str) -> str:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from smore_sweep.method import SpecError
 from smore_sweep.notify import notifying
 from smore_sweep.place import Place, absolute
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
-from smore_sweep.recorder import Recorder, RecordingError
+from smore_sweep.recorder import RecordingError, recording
 from smore_sweep.spec import GENERATED, Sweep, stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
@@ -87,7 +88,8 @@ def run(
                 if plan.pending:
                     failures = _train(out, plan, job, address, gpus_per_stack, stack_size)
                 else:
-                    _show(_ended(plan), job, out.print)
+                    with recording(job, partial(out.print, markup=False)) as recorder:
+                        recorder.publish(_ended(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
                 out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
@@ -153,14 +155,6 @@ def _ended(plan: Plan) -> list[tuple[str, str]]:
     return [(run.run_id, run.title) for run in plan.runs if plan.states[run.run_id] == record.DONE]
 
 
-def _show(ended: Sequence[tuple[str, str]], job: Job, warn: Callable[[str], None]) -> None:
-    """Show those ended runs in MLflow that it lacks."""
-    recorder = Recorder(job)
-    recorder.publish(ended)
-    if trouble := recorder.close():
-        warn(trouble)
-
-
 def _train(
     out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None, stack_size: int | None
 ) -> list[str]:
@@ -175,7 +169,7 @@ def _train(
         out.print(view.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
-        trainable.recording(job, _ended(plan), out.print) as recorder,
+        trainable.recording(job, _ended(plan), partial(out.print, markup=False)) as recorder,
     ):
         for pool in lacking:
             generate.ensure(out, *pool, pools[pool])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from smore_sweep.method import SpecError
+from smore_sweep.method import SpecError, first_line
 from smore_sweep.place import Place, local_copy, write
 from smore_sweep.record import DIVERGED, DONE, Record
 
@@ -97,7 +97,7 @@ def _connect(uri: str) -> None:
             f"its driver is missing ({error}); for PostgreSQL: pip install 'smore_sweep[postgresql]'"
         ) from None
     except exc.DBAPIError as error:  # of the driver, which names user and place, not the password
-        raise TrackingError(str(error.orig).splitlines()[0]) from None
+        raise TrackingError(first_line(error.orig or error)) from None
     except exc.SQLAlchemyError:
         raise TrackingError("the URI is not one of a database") from None
 
@@ -302,4 +302,4 @@ def _reporting() -> Iterator[None]:
         )
         if not known:
             raise
-        raise TrackingError(str(error).splitlines()[0]) from None
+        raise TrackingError(first_line(error)) from None

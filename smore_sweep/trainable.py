@@ -26,7 +26,7 @@ from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tu
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from smore_sweep.machine import ENVIRONMENT, LARGEST_STACK
-from smore_sweep.method import SpecError
+from smore_sweep.method import SpecError, first_line
 from smore_sweep.progress import Progress, Watcher
 from smore_sweep.record import DIVERGED, PARTIAL, Record
 from smore_sweep.recorder import Candidate, Part, Recorder, RecordingError
@@ -84,7 +84,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray raises plain ones, too
-        said = (str(error) or repr(error)).splitlines()[0]  # which is the same if the cluster refuses us
+        said = first_line(error)  # which is the same if the cluster refuses us
         if address is None:
             raise SpecError(f"Ray cannot be started: {said}") from None
         raise SpecError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN})") from None

@@ -18,6 +18,7 @@ import numpy as np
 from smore_sweep import data
 from smore_sweep.importers.keep import keep
 from smore_sweep.importers.locomotion import BODIES, STEPS, pools, whole
+from smore_sweep.method import first_line
 
 DEFAULT = [f"mujoco/{body}/{quality}-v0" for body in BODIES for quality in ("medium", "expert")]
 HUB = "https://huggingface.co"
@@ -55,7 +56,7 @@ def _dataset(name: str) -> Any:
         try:
             minari.download_dataset(name)
         except Exception as error:  # of whatever client Minari uses
-            raise data.DatasetError(f"{name} cannot be downloaded: {str(error).splitlines()[0]}") from None
+            raise data.DatasetError(f"{name} cannot be downloaded: {first_line(error)}") from None
     return minari.load_dataset(name)
 
 

@@ -169,19 +169,17 @@ def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Job) -> None:
     assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
 
 
-def test_what_cannot_be_noted_leaves_no_entry_running(
-    recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_noted_leaves_no_entry_running(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(record, "note_published", fail)
+    recorder = Recorder(job)
     (first, found), (second, other) = recorder.begin(candidates(), "here").members
     recorder.keep([(first, trained(found, 200, DONE)), (second, trained(other, 100))])
     with pytest.raises(RecordingError, match="cannot be written: Input/output error"):
         recorder.close()
     assert [entry(job, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
-    recorder._shown.clear()  # the fixture closes it again
 
 
 def test_a_full_disk_is_said_and_costs_no_record(recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
