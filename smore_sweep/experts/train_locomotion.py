@@ -4,7 +4,8 @@ Soft actor-critic (Haarnoja et al. 2018, with a learned temperature) on Gymnasiu
 arranged for one slow core. What differs from the usual settings: several environments feed one learner, which makes
 fewer updates than there are steps; the critics' hidden layers are normalised (LayerNorm without gains), which bears the
 higher learning rate; batch and nets are smaller, the actor's most of all (it is what is shipped); actor and temperature
-are updated with every second update of the critics.
+are updated with every second update of the critics; the learning rate falls linearly to zero over the last third of the
+steps, which the gait needs to become even (the cheetah's shipped policies were trained before that, at a constant one).
 
 The reward pays for speed up to the task's target and no further: ``min(v, target) - CONTROL_COST |a|^2`` and, for the
 ant, ``HEALTHY`` for each step on its feet. ``v`` is the mean forward speed over the step (m/s).
@@ -40,6 +41,7 @@ from smore_sweep.whole import whole
 HIDDEN_ACTOR, HIDDEN_CRITIC = 128, 192
 BATCH, CAPACITY = 128, 1_000_000
 DISCOUNT, TARGET_RATE, LEARNING_RATE = 0.98, 0.01, 1e-3
+DECAY = 1 / 3  # of the steps, the last ones: the learning rate falls to zero
 TEMPERATURE = 0.1  # at the start
 ENVIRONMENTS = 8
 WARM_UP = 10_000  # uniformly random steps before the first update
@@ -128,6 +130,11 @@ class Learner:
         self.curve: list[dict[str, float]] = []
         self.steps = 0  # of the environments; all went through the buffer
         self.updates = 0
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Of all optimisers, from the next update on."""
+        for optimizer in self.optimizers:
+            optimizer.param_groups[0]["lr"] = rate
 
     def store(self, transitions: NDArray[np.float32]) -> None:
         """Put transitions ``[n, s + a + 1 + 1 + s]`` in place of the oldest."""
@@ -259,6 +266,7 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             observations[i] = env.reset()[0] if terminated or truncated else following
         learner.store(np.array(rows, np.float32))
         if learner.steps >= WARM_UP:
+            learner.set_learning_rate(LEARNING_RATE * min(1.0, (1.0 - learner.steps / steps) / DECAY))
             for _ in range(body.updates):
                 learner.update()
         if learner.steps % EVALUATE == 0:
@@ -266,7 +274,8 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             row |= evaluate(body, learner)
             learner.curve.append(row)
             versions = {package: version(package) for package in ("gymnasium", "mujoco", "numpy", "torch")}
-            recipe = {"script": "train_locomotion.py", "environment": body.env_id, "seed": seed, **row, **versions}
+            run = {"environment": body.env_id, "seed": seed, "of_steps": steps}
+            recipe = {"script": "train_locomotion.py", **run, **row, **versions}
             export(learner, recipe, folder / f"policy-{learner.steps}.npz")
             with whole(folder / "curve.csv") as unfinished:
                 pd.DataFrame(learner.curve).to_csv(unfinished, index=False, float_format="%.6g")
@@ -278,7 +287,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a policy of the locomotion tasks; run again to resume.")
     parser.add_argument("body", choices=BODIES)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=3_000_000, help="environment steps (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=3_000_000, help="environment steps, annealing included (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     train(options.body, options.folder, options.steps, options.seed)
