@@ -150,13 +150,13 @@ class SMORe(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho and q. A policy that climbs S passes
-        # through it forwards and back to the action.
-        policy_action = self.initial_action == "policy" and self.variant in ("paper", "printed")
+        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho, and on q where Eq. 10 is the loss. A
+        # policy that climbs S passes through it forwards and back to the action.
+        policy_action = self.initial_action == "policy" and self._bootstraps_on_goals
         by_gradient = self.extraction != "awr"
         return {
             "S": 3 * 2 * batch_size + batch_size + 3 * batch_size * policy_action + 2 * batch_size * by_gradient,
-            "M": 3 * batch_size + 2 * batch_size,
+            "M": 3 * batch_size + batch_size * (1 + self._bootstraps_on_goals),
             "pi": 3 * batch_size,
         }
 
@@ -167,7 +167,7 @@ class SMORe(Method):
             rho = replay.moved(rho, streams.uniform("moved rho", 4, batch_size), self.moved_share, entering=False)
             q = replay.moved(q, streams.uniform("moved q", 4, batch_size), self.moved_share, entering=True)
         batch = replay.batch(rho.joined(q))
-        if self.initial_action == "policy" and self.variant in ("paper", "printed"):
+        if self.initial_action == "policy" and self._bootstraps_on_goals:
             batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
         return batch
 
@@ -179,10 +179,11 @@ class SMORe(Method):
         rho_state, rho_goals, rho_actions = state[:, :half], goals[:, :half], batch.actions[:, :half]
 
         scores = nets["S"](state, goals, batch.actions)[..., 0]
-        next_values = nets["M"].frozen(batch.next_observations, goals)[..., 0]
-        bellman = self.discount * next_values - scores
+        bootstrapped = slice(None if self._bootstraps_on_goals else half)
+        next_values = nets["M"].frozen(batch.next_observations[:, bootstrapped], goals[:, bootstrapped])[..., 0]
+        bellman = self.discount * next_values - scores[..., bootstrapped]
         means = torch.tanh(nets["pi"](rho_state, rho_goals))
-        if self.variant in ("paper", "printed"):
+        if self._bootstraps_on_goals:
             initial = scores[..., :half]
             if batch.noise is not None:
                 sampled = means.detach()
@@ -198,11 +199,9 @@ class SMORe(Method):
                 divergence="printed" if self.variant == "printed" else self.divergence,
             )
         elif self.variant == "release":
-            score_loss = release_loss(scores[..., :half], scores[..., half:], bellman[..., :half])
+            score_loss = release_loss(scores[..., :half], scores[..., half:], bellman)
         else:
-            score_loss = release_stable_loss(
-                scores[..., :half], scores[..., half:], bellman[..., :half], discount=self.discount
-            )
+            score_loss = release_stable_loss(scores[..., :half], scores[..., half:], bellman, discount=self.discount)
 
         target = nets["S"].target(rho_state, rho_goals, rho_actions)[..., 0].amin(0)
         values = nets["M"](rho_state, rho_goals)[..., 0]
@@ -221,6 +220,11 @@ class SMORe(Method):
                 size = climbed.detach().abs().mean(-1)
                 losses["policy"] = losses["policy"] / size + knobs["bc_weight"][:, 0] * cloning
         return losses, info
+
+    @property
+    def _bootstraps_on_goals(self) -> bool:
+        """Whether the score's loss is Eq. 10, whose second term has ``M`` at q's next states."""
+        return self.variant in ("paper", "printed")
 
     @staticmethod
     def _log_std(nets: Networks) -> torch.Tensor:
