@@ -130,14 +130,17 @@ TASKS: dict[str, Task] = {
                 f"smore/{body}TargetVelocity-v0",
                 sizes,
                 0.5,
-                f"smore_sweep.experts.locomotion:run_{body.lower()}",
+                f"smore_sweep.experts.locomotion:{expert}",
                 milliseconds,
                 horizon=1000,
                 suboptimal=suboptimal,
-                medium=f"smore_sweep.experts.locomotion:jog_{body.lower()}",
+                medium=f"smore_sweep.experts.locomotion:{medium}",
                 expert_noise=0.0,
             )
-            for body, sizes, milliseconds in (("Cheetah", Sizes(17, 1, 6), 0.2), ("Ant", Sizes(111, 1, 8), 0.7))
+            for body, sizes, milliseconds, expert, medium in (
+                ("Cheetah", Sizes(17, 1, 6), 0.2, "run_cheetah", "jog_cheetah"),
+                ("Ant", Sizes(111, 1, 8), 0.7, "gallop_ant", "trot_ant"),
+            )
             for kind, suboptimal in (("m-e", "medium"), ("r-e", "random"))
         ),
     )

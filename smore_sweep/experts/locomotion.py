@@ -7,8 +7,9 @@ layers, tanh at the end) and ``recipe``, JSON text that says how, how long and w
 how fast it ran; ``policies/BODY-curve.csv`` is the learning curve.
 
 The cheetah's expert runs at 10.5 m/s, with 45% of its steps within 0.5 m/s of the target of 11: 1,270,000 steps and 56
-minutes of one core, still rising. The ant's is not yet what it should be: 3.9 m/s of 5, down after 825 of 1,000 steps
-on the average, and in the band on 24% of them; 1,220,000 steps, 607,000 updates and 98 minutes, still rising, too.
+minutes of one core, still rising. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000 steps on
+the average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
+falling to zero over the last third (where that began, it ran at 4.2 m/s and lasted 836 steps, over 20 episodes).
 Better weights need a new name of the function: by that, pools made with one are told from those of the other.
 """
 
@@ -36,12 +37,12 @@ def jog_cheetah(observation: Observation) -> NDArray[np.float32]:
     return _act("cheetah-medium", observation)
 
 
-def run_ant(observation: Observation) -> NDArray[np.float32]:
+def gallop_ant(observation: Observation) -> NDArray[np.float32]:
     """The ant's expert: torques (8,) for the dict of ``smore/AntTargetVelocity-v0``."""
     return _act("ant-expert", observation)
 
 
-def jog_ant(observation: Observation) -> NDArray[np.float32]:
+def trot_ant(observation: Observation) -> NDArray[np.float32]:
     """The ant's medium policy, with two fifths of the expert's return: an early checkpoint of its training."""
     return _act("ant-medium", observation)
 
