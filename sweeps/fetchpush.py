@@ -12,12 +12,14 @@ STUDY = Budget(
 
 SWEEP = Sweep(
     name="fetchpush",
-    description="FetchPush: the paper's reading, moved goals, a faster target; cloning as the control",
+    description="FetchPush: the paper's reading, moved goals, gentler weights, a faster target; cloning as the control",
     grids=[
         Grid(
             methods=[
                 SMORe(),
                 SMORe(moved_share=0.8),
+                SMORe(moved_share=0.8, temperature=0.3),
+                SMORe(moved_share=0.8, temperature=0.0),
                 SMORe(moved_share=0.8, target_rate=0.02),
                 GCSL(her_ratio=0.8),
             ],
