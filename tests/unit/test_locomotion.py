@@ -270,3 +270,12 @@ def test_training_resumes_from_its_checkpoint_and_exports_what_it_evaluates(tmp_
             x = x @ arrays[f"weight{i}"] + arrays[f"bias{i}"]
             x = np.maximum(x, 0.0) if i < 2 else np.tanh(x)
     np.testing.assert_allclose(x, learner.act(state), atol=1e-6)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_learning_rate_falls_over_the_last_third(tmp_path: Path) -> None:
+    train_locomotion.train("cheetah", tmp_path, steps=640, seed=0)  # the only checkpoint is after four fifths
+    learner = train_locomotion.Learner(17, 6)
+    learner.load(tmp_path / "checkpoint.pt")
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in learner.optimizers]
+    assert rates == pytest.approx([0.6 * train_locomotion.LEARNING_RATE] * 3)
