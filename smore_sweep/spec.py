@@ -308,7 +308,8 @@ def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
 
 
 IMBALANCE = 1.1
-"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule."""
+"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule or as well as with single
+runs."""
 
 
 def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
@@ -319,6 +320,9 @@ def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) 
         groups[run.stack_key, start].append(run)
     total = sum(Stack(tuple(runs), start).member_updates for (_, start), runs in groups.items())
     biggest = max((len(runs) for runs in groups.values()), default=0)
+    single = [Stack((run,), start) for (_, start), runs in groups.items() for run in runs]
+    single.sort(key=lambda stack: -stack.member_updates)
+    limit = max(IMBALANCE * total / slots, makespan(single, slots))
     for parts in range(1, biggest + 1):
         made = []
         for (_, start), runs in groups.items():
@@ -326,7 +330,7 @@ def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) 
             wanted = math.ceil(whole.member_updates * slots * parts / total)
             made += _split(whole, min(len(runs), max(wanted, math.ceil(len(runs) / largest))))
         made.sort(key=lambda stack: -stack.member_updates)
-        if makespan(made, slots) <= IMBALANCE * total / slots:
+        if makespan(made, slots) <= limit:
             break
     return made if groups else []
 

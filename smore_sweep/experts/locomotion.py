@@ -7,8 +7,8 @@ layers, tanh at the end) and ``recipe``, JSON text that says how, how long and w
 how fast it ran; ``policies/BODY-curve.csv`` is the learning curve.
 
 The cheetah's expert runs at 10.5 m/s, with 45% of its steps within 0.5 m/s of the target of 11: 1,270,000 steps and 56
-minutes of one core, still rising. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000 steps on
-the average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
+minutes of one core, still rising. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000 steps
+on the average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
 falling to zero over the last third (where that began, it ran at 4.2 m/s and lasted 836 steps, over 20 episodes).
 Better weights need a new name of the function: by that, pools made with one are told from those of the other.
 """

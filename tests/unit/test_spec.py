@@ -366,6 +366,12 @@ def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
         assert [len(stack.runs) for stack in made] == [members // slots] * slots
 
 
+@pytest.mark.parametrize(("members", "slots", "sizes"), [(3, 2, [2, 1]), (9, 2, [5, 4]), (5, 4, [2, 1, 1, 1])])
+def test_runs_that_cannot_be_spread_evenly_still_train_in_stacks(members: int, slots: int, sizes: list[int]) -> None:
+    made = stacks([(run(seed=seed), 0) for seed in range(members)], slots=slots, largest=1000)
+    assert [len(stack.runs) for stack in made] == sizes
+
+
 def test_few_runs_are_not_split_below_one() -> None:
     made = stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
     assert [len(stack.runs) for stack in made] == [1, 1, 1]
