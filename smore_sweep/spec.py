@@ -308,8 +308,8 @@ def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
 
 
 IMBALANCE = 1.1
-"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule or as well as with single
-runs."""
+"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule, or as well as single
+runs would keep them."""
 
 
 def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
