@@ -1,0 +1,12 @@
+"""How sharp SMORe's policy weights should be (Eq. 11; the paper has a temperature of 3 everywhere)."""
+
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Sweep, grid
+from sweeps._budgets import MANIPULATION, at_papers_share, scales
+
+SWEEP = Sweep(
+    name="temperature",
+    description="Eq. 11: the inverse temperature of SMORe's policy weights",
+    grids=at_papers_share(grid(SMORe, temperature=[0.1, 0.3, 1.0, 3.0]), MANIPULATION),
+    scales=scales(*MANIPULATION),
+)
