@@ -16,7 +16,8 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "268435456",
-    # Ask for huge pages: activations of half a megabyte each miss the address cache all the time with small ones.
+    # Ask for huge pages, where Linux has them on "madvise": with small ones the activations, half a megabyte each, miss
+    # the address cache all the time.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """Environment variables for worker processes; they act only if set before the process starts."""

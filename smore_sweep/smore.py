@@ -179,7 +179,7 @@ class SMORe(Method):
         rho_state, rho_goals, rho_actions = state[:, :half], goals[:, :half], batch.actions[:, :half]
 
         scores = nets["S"](state, goals, batch.actions)[..., 0]
-        bootstrapped = slice(None if self._bootstraps_on_goals else half)
+        bootstrapped = slice(None) if self._bootstraps_on_goals else slice(half)  # rho and q, or rho alone
         next_values = nets["M"].frozen(batch.next_observations[:, bootstrapped], goals[:, bootstrapped])[..., 0]
         bellman = self.discount * next_values - scores[..., bootstrapped]
         means = torch.tanh(nets["pi"](rho_state, rho_goals))
@@ -212,6 +212,8 @@ class SMORe(Method):
             log_prob = gaussian_log_prob(rho_actions, means, self._log_std(nets))
             losses["policy"] = -(weights * log_prob).mean(-1)
             info["weight_mean"] = weights.mean(-1)
+            # The share of the samples that would clone alike if their weights were equal (Kish's effective size).
+            info["weight_share"] = weights.mean(-1).square() / weights.square().mean(-1).clamp_min(1e-30)
         else:
             climbed = nets["S"].through(rho_state, rho_goals, means)[..., 0].amin(0)
             losses["policy"] = -climbed.mean(-1)

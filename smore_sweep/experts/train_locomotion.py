@@ -77,6 +77,11 @@ class Body:
 BODIES = {"cheetah": Body("HalfCheetah-v5", 8, 11.0, 2), "ant": Body("Ant-v5", 13, 5.0, 4)}
 
 
+def learning_rate(progress: float) -> float:
+    """After that share of all steps: constant, and falling to zero over the last ``DECAY`` of them."""
+    return LEARNING_RATE * min(1.0, (1.0 - progress) / DECAY)
+
+
 def layers(sizes: Sequence[int], copies: int = 1) -> list[Tensor]:
     """Weights ``[copies, in, out]`` and biases ``[copies, 1, out]`` by turns, uniform in ``+-1/sqrt(in)``."""
     return [
@@ -130,11 +135,6 @@ class Learner:
         self.curve: list[dict[str, float]] = []
         self.steps = 0  # of the environments; all went through the buffer
         self.updates = 0
-
-    def set_learning_rate(self, rate: float) -> None:
-        """Of all optimisers, from the next update on."""
-        for optimizer in self.optimizers:
-            optimizer.param_groups[0]["lr"] = rate
 
     def store(self, transitions: NDArray[np.float32]) -> None:
         """Put transitions ``[n, s + a + 1 + 1 + s]`` in place of the oldest."""
@@ -266,7 +266,8 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             observations[i] = env.reset()[0] if terminated or truncated else following
         learner.store(np.array(rows, np.float32))
         if learner.steps >= WARM_UP:
-            learner.set_learning_rate(LEARNING_RATE * min(1.0, (1.0 - learner.steps / steps) / DECAY))
+            for optimizer in learner.optimizers:
+                optimizer.param_groups[0]["lr"] = learning_rate(learner.steps / steps)
             for _ in range(body.updates):
                 learner.update()
         if learner.steps % EVALUATE == 0:
@@ -288,7 +289,11 @@ def main() -> None:
     parser.add_argument("body", choices=BODIES)
     parser.add_argument("folder", type=Path)
     parser.add_argument(
-        "--steps", type=int, default=3_000_000, help="environment steps, annealing included (default: %(default)s)"
+        "--steps",
+        type=int,
+        default=3_000_000,
+        help="environment steps; the learning rate falls over the last third of them, so keep to one number when "
+        "resuming (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -272,10 +272,15 @@ def test_training_resumes_from_its_checkpoint_and_exports_what_it_evaluates(tmp_
     np.testing.assert_allclose(x, learner.act(state), atol=1e-6)
 
 
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 1.0), (0.5, 1.0), (2 / 3, 1.0), (0.8, 0.6), (1.0, 0.0)])
+def test_the_learning_rate_falls_over_the_last_third(progress: float, share: float) -> None:
+    assert train_locomotion.learning_rate(progress) == pytest.approx(share * 1e-3)
+
+
 @pytest.mark.usefixtures("small")
-def test_the_learning_rate_falls_over_the_last_third(tmp_path: Path) -> None:
+def test_all_optimisers_follow_the_falling_learning_rate(tmp_path: Path) -> None:
     train_locomotion.train("cheetah", tmp_path, steps=640, seed=0)  # the only checkpoint is after four fifths
     learner = train_locomotion.Learner(17, 6)
     learner.load(tmp_path / "checkpoint.pt")
     rates = [optimizer.param_groups[0]["lr"] for optimizer in learner.optimizers]
-    assert rates == pytest.approx([0.6 * train_locomotion.LEARNING_RATE] * 3)
+    assert rates == pytest.approx([0.6e-3] * 3)

@@ -372,6 +372,13 @@ def test_runs_that_cannot_be_spread_evenly_still_train_in_stacks(members: int, s
     assert [len(stack.runs) for stack in made] == sizes
 
 
+def test_groups_of_unequal_length_are_split_no_further_than_single_runs_need() -> None:
+    # 3,000 of SMORe and 500 of GoFAR on two workers: single runs take 2,000 at best, and so do these three stacks.
+    pending = [*((run(seed=seed), 0) for seed in range(3)), (run(method=GoFAR()), 500)]
+    made = stacks(pending, slots=2, largest=1000)
+    assert [stack.member_updates for stack in made] == [2_000, 1_000, 500]
+
+
 def test_few_runs_are_not_split_below_one() -> None:
     made = stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
     assert [len(stack.runs) for stack in made] == [1, 1, 1]
