@@ -1,6 +1,6 @@
 """FetchPush, the hard case: what SMORe needs to learn to push. One thing changes at a time; docs/fetchpush.md keeps the
-log of predictions and outcomes. Networks are half as wide as elsewhere, so that it fits a laptop (in
-half a day or more)."""
+log of predictions and outcomes. Networks are half as wide as at paper scale, so that it fits a laptop (in half a day or
+more)."""
 
 from baselines.gcsl import GCSL
 from smore_sweep.smore import SMORe

@@ -381,7 +381,7 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     expectile, temperature, beta = torch.tensor([[0.8], [0.6]]), torch.tensor([[3.0], [0.5]]), torch.tensor([0.5, 0.2])
     bc_weight = torch.tensor([0.4, 1.5])
     knobs = {"beta": beta[:, None], "expectile": expectile, "temperature": temperature, "bc_weight": bc_weight[:, None]}
-    got, _ = method.losses(nets, batch, knobs)
+    got, info = method.losses(nets, batch, knobs)
 
     def forward(name: str, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
         return plain(nets[name], flat, *inputs)
@@ -423,6 +423,7 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
             log_std.exp() * (2 * math.pi) ** 0.5
         )
         expected["policy"] = -(weights * normal_density.log().sum(-1)).mean(-1)
+        torch.testing.assert_close(info["weight_share"], weights.sum(-1) ** 2 / (rows * (weights**2).sum(-1)))
     else:
         climbed = forward("S", flat["S"].detach(), states[:, rho], goals[:, rho], means)[..., 0].min(0).values
         expected["policy"] = -climbed.mean(-1)
