@@ -15,6 +15,7 @@ from smore_sweep.place import Place
 from tests.object_store import make_bucket, object_store
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in training: one single-threaded process per core
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve a sweep beside the other process of the tests
 
 Array = NDArray[np.float64]
 

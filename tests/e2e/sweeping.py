@@ -24,8 +24,8 @@ from smore_sweep.tracking import origin
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()
 RUN_IDS = [planned.run_id for planned in RUNS]
-PATIENCE = 200.0
-"""Seconds after which something that should have happened has not."""
+PATIENCE = 600.0
+"""Seconds after which something that should have happened has not; it is a minute where the cores are ours alone."""
 
 
 def command(results: Place, *options: str) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.campaign import run_campaign
 from tests.chaos.disk import Disk
 from tests.chaos.report import Story
@@ -18,7 +16,6 @@ SEED = 412
 """A seed whose first disturbances are all of different kinds, and over before the sweep is."""
 
 
-@pytest.mark.timeout(600)
 def test_a_sweep_that_is_disturbed_four_times_ends_as_if_nobody_had(
     undisturbed: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.sweeping import assert_same_outcomes, command
+from tests.e2e.sweeping import PATIENCE, assert_same_outcomes, command
 
 # In a process of its own: Ray's test cluster leaves threads and warnings behind.
 CLUSTER = """
@@ -26,7 +26,7 @@ def test_a_cluster_of_two_nodes_gives_the_same_results(undisturbed: tuple[Path, 
     too_much = command(tmp_path / "refused", "--gpus-per-stack", "1")
     commands = ["\t".join(line) for line in (too_much, command(tmp_path / "results", "--stack-size", "1"))]
     made = subprocess.run(
-        [sys.executable, "-c", CLUSTER, *commands], capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, "-c", CLUSTER, *commands], capture_output=True, text=True, timeout=2 * PATIENCE, check=False
     )
     assert made.returncode == 1, made.stdout + made.stderr
     assert "gpus per stack = 1 is more than the cluster has (0); give 0 to use CPUs" in made.stderr

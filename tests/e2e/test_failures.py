@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from mlflow import MlflowClient
 
 from smore_sweep import live, record
@@ -17,7 +16,6 @@ SWEEP_FILE = Path(__file__).with_name("faulty_sweep.py")
 NOTE = 'echo "$SMORE_SWEEP_STATUS: $SMORE_SWEEP_MESSAGE" > '
 
 
-@pytest.mark.timeout(400)
 def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
     results, note = tmp_path / "results", tmp_path / "note"
     command = [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results)]

@@ -6,8 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from smore_sweep import live, record
 from smore_sweep.bench.processes import workers
 from tests.e2e.sweeping import (
@@ -40,7 +38,6 @@ def interrupted(results: Path, name: signal.Signals) -> tuple[int, str]:
         return finish(process)
 
 
-@pytest.mark.timeout(600)
 def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
     undisturbed: tuple[Path, str], tmp_path: Path
 ) -> None:

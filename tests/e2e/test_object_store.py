@@ -23,7 +23,6 @@ from tests.e2e.sweeping import (
 )
 
 
-@pytest.mark.timeout(600)
 def test_a_sweep_in_an_object_store(
     undisturbed: tuple[Path, str], bucket: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

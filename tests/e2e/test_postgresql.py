@@ -25,7 +25,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.timeout(600)
 def test_a_server_that_dies_in_mid_sweep_loses_nothing(
     undisturbed: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

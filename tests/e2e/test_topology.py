@@ -38,7 +38,6 @@ def job(place: Place, *options: str, **changes: str | None) -> subprocess.Popen[
     return submit(place, str(SWEEP_FILE), "--results", str(place.head / "results"), *options, **changes)
 
 
-@pytest.mark.timeout(400)
 def test_a_sweep_needs_the_token_and_nothing_of_the_workers_disks(place: Place) -> None:
     sweep = run(place, "--seeds", "1")
     strangers = [run(place, "--results", str(place.head / "other"), **NO_TOKEN), job(place, **NO_TOKEN)]
@@ -55,7 +54,6 @@ def test_a_sweep_needs_the_token_and_nothing_of_the_workers_disks(place: Place) 
     assert not [*(place.head.parent / "worker1").iterdir(), *(place.head.parent / "worker2").iterdir()]
 
 
-@pytest.mark.timeout(400)
 def test_a_job_can_be_left_followed_and_cancelled_and_its_result_is_ours(place: Place) -> None:
     code, output = finish(job(place, "--detach"))
     assert code == 0, output

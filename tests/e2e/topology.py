@@ -60,6 +60,7 @@ class Place:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
         self.environment = everywhere | {
