@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from smore_sweep.place import Place, results_place
 from tests.servers import answers, free_ports
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 @contextmanager

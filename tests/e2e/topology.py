@@ -27,7 +27,7 @@ from typing import IO
 from tests.servers import answers, free_ports
 
 ROOT = Path(__file__).parents[2]
-PATIENCE, GRACE = 120.0, 5.0
+PATIENCE, GRACE = 600.0, 5.0
 WORKERS = ("worker1", "worker2")
 STARTED = "Ray runtime started"
 HIDE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']

@@ -64,10 +64,10 @@ def test_infinite_values_rank_last() -> None:
 def test_ten_against_ten_with_ties_is_fast() -> None:
     rng = np.random.default_rng(0)
     first, second = list(rng.integers(0, 5, 10)), list(rng.integers(0, 5, 10))
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(10):
         stats.mann_whitney(first, second)
-    assert (time.perf_counter() - begin) / 10 < 0.05
+    assert (time.process_time() - begin) / 10 < 0.05
 
 
 def test_probability_of_improvement() -> None:
