@@ -137,7 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     with view.counting(view.console(), "exporting runs", count) as advance:
         write(results, folder, advance)
-    print(f"{folder}: {count} runs; python analysis/tables.py --results {folder}")
+    left_out = len(record.run_ids(results)) - count
+    unfinished = f" ({left_out} not ended, left out)" if left_out else ""
+    print(f"{folder}: {count} runs{unfinished}; python analysis/tables.py --results {folder}")
     return 0
 
 

@@ -77,6 +77,13 @@ def test_rows_and_curves_of_every_status(folder: tuple[Path, list[RunSpec]]) -> 
     assert list(results.curves(runs[5:], path).columns) == list(curves.columns)
 
 
+def test_what_an_export_leaves_out_is_said(
+    folder: tuple[Path, list[RunSpec]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert archive.main(["--results", str(folder[0]), "--to", str(tmp_path / "exported")]) == 0
+    assert "exported: 4 runs (1 not ended, left out); python" in capsys.readouterr().out
+
+
 def test_an_export_tells_the_same_of_ended_runs(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
     path, runs = folder
     exported = tmp_path / "exported"
