@@ -8,7 +8,7 @@ from smore_sweep.spec import Budget, Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
 
 STUDY = Budget(
-    episodes=2_000, updates=200_000, batch_size=256, evaluate_every=10_000, evaluation_episodes=20, final_episodes=50
+    episodes=10_000, updates=200_000, batch_size=256, evaluate_every=10_000, evaluation_episodes=20, final_episodes=50
 )  # fmt: skip
 
 SWEEP = Sweep(

@@ -49,9 +49,9 @@ def made_up(count: int, steps: int, seed: int) -> Episodes:
 
 def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "sweep_names", lambda: ["coverage_ablation"])
-    # 5, 2.5 and 1% of 40,000 episodes; on the laptop, where the sweep leaves the task out, of 2,000
+    # 5, 2.5 and 1% of 40,000 episodes; on the laptop, where the sweep leaves the task out, of 10,000
     assert task_pools("FetchPush", "paper") == {("FetchPush", "expert"): 2_000, ("FetchPush", "random"): 39_600}
-    assert task_pools("FetchPush", None) == {("FetchPush", "expert"): 100, ("FetchPush", "random"): 1_980}
+    assert task_pools("FetchPush", None) == {("FetchPush", "expert"): 500, ("FetchPush", "random"): 9_900}
     with pytest.raises(SpecError, match="no sweep has FetchPush at scale 'huge'; its scales are: smoke, laptop, paper"):
         task_pools("FetchPush", "huge")
     with pytest.raises(SpecError, match="no sweep has PointReach; say how many episodes with --episodes"):
