@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from rich.console import Console
 
 from smore_sweep import data, view
 from smore_sweep.episodes import Episodes
+from smore_sweep.processes import worker_processes
 from smore_sweep.rollout import rollout
 from smore_sweep.seeding import key
 from smore_sweep.tasks import task
@@ -101,28 +99,11 @@ def _part(folder: Path, first: int, episodes: int) -> Path:
 
 def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance: Callable[[int], None]) -> None:
     workers = min(len(todo), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker) as pool:
+    with worker_processes(workers) as pool:
         futures = {pool.submit(_save_part, path, name, policy, *job): job for path, job in todo.items()}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                advance(futures[future][1])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _prepare_worker() -> None:
-    """Ctrl-C is the driver's to answer; a worker ends with the driver, also if that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def follow() -> None:
-        parent = parent_process()
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+        for future in as_completed(futures):
+            future.result()
+            advance(futures[future][1])
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from rich.table import Table
 
@@ -13,6 +11,7 @@ from smore_sweep import view
 from smore_sweep.data_show import outcomes_of
 from smore_sweep.episodes import concatenate
 from smore_sweep.method import SpecError
+from smore_sweep.processes import worker_processes
 from smore_sweep.rollout import rollout
 from smore_sweep.tasks import TASKS, task
 
@@ -41,7 +40,7 @@ def measure(names: Sequence[str], episodes: int) -> int:
     for name in COLUMNS.values():
         table.add_column(name, justify="right")
     with (
-        ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
+        worker_processes(os.cpu_count() or 1) as pool,
         view.counting(out, "episodes", episodes * len(cases)) as advance,
     ):
         for name, policy, noise in cases:

@@ -104,6 +104,17 @@ def alive(process: str) -> bool:
         return False
 
 
+def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(40)}
+    with pytest.raises(KeyboardInterrupt):
+        generate._roll_out("Reacher", "random", todo, interrupt)
+    assert not multiprocessing.active_children()  # nobody goes on in the background, and
+    assert 1 <= len(list(root.glob("*.npz"))) < 20  # those under way were finished, the others not begun
+
+
 def test_a_kill_loses_no_finished_job(root: Path) -> None:
     code = (
         "from smore_sweep import generate, view\n"
