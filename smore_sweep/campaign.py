@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from smore_sweep.machine import LARGEST_STACK
 from smore_sweep.place import Place
 from smore_sweep.plan import Plan, all_sweeps, estimate, make_plan
-from smore_sweep.spec import stacks
+from smore_sweep.stacks import stacks
 from smore_sweep.tasks import task
 
 ALL = "all"

@@ -173,7 +173,7 @@ def _plan(options: argparse.Namespace) -> int:
     from smore_sweep import campaign, view
     from smore_sweep.machine import LARGEST_STACK
     from smore_sweep.plan import describe_stacks, estimate, load_sweep, make_plan
-    from smore_sweep.spec import stacks
+    from smore_sweep.stacks import stacks
     from smore_sweep.sweep import missing_episodes
 
     out = view.console()

@@ -19,7 +19,8 @@ from smore_sweep import record
 from smore_sweep.deferred import deferred
 from smore_sweep.method import SpecError
 from smore_sweep.place import Place
-from smore_sweep.spec import GENERATED, RunSpec, Scale, Stack, Sweep
+from smore_sweep.spec import GENERATED, RunSpec, Scale, Sweep
+from smore_sweep.stacks import Stack
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4

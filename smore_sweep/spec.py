@@ -1,8 +1,7 @@
-"""Declare, expand, hash and group: what a run means, and nothing about how it is executed.
+"""Declare, expand and hash: what a run means, and nothing about how it is executed.
 
-A :class:`RunSpec` is science: its id is a hash of its content. A :class:`Stack` is scheduling: runs that agree on
-everything but the seed, the expert share and the method's stackable knobs, trained side by side in one process.
-Only the standard library is imported here.
+A :class:`RunSpec` is science: its id is a hash of its content. (Which runs train together is scheduling:
+:mod:`smore_sweep.stacks`.) Only the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -106,7 +104,7 @@ class RunSpec:
     @cached_property
     def run_id(self) -> str:
         """16 hexadecimal digits: the hash of :meth:`content`."""
-        return _digest(self.content())
+        return digest(self.content())
 
     @cached_property
     def stack_key(self) -> str:
@@ -114,7 +112,7 @@ class RunSpec:
         content = self.content()
         for name in stackable_knobs(type(self.method)):
             content["knobs"].pop(name, None)
-        return _digest({k: v for k, v in content.items() if k not in ("seed", "expert_share", "revision")})
+        return digest({k: v for k, v in content.items() if k not in ("seed", "expert_share", "revision")})
 
     @property
     def named(self) -> Method:
@@ -277,25 +275,6 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
     return [method(**dict(zip(choices, picked, strict=True))) for picked in itertools.product(*values)]
 
 
-@dataclass(frozen=True)
-class Stack:
-    """Runs that train in one process, and the number of updates they have behind them."""
-
-    runs: tuple[RunSpec, ...]
-    start: int = 0
-
-    @property
-    def name(self) -> str:
-        """Stable and readable, for logs and trial names."""
-        first = self.runs[0]
-        return f"{first.method.name}-{first.task}-{_digest([run.run_id for run in self.runs])[:8]}"
-
-    @property
-    def member_updates(self) -> int:
-        """Updates left to do, summed over members."""
-        return sum(run.budget.updates - self.start for run in self.runs)
-
-
 def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
     """The knobs in which configurations of the same method differ from one another."""
     by_class: dict[type[Method], list[Method]] = defaultdict(list)
@@ -307,49 +286,6 @@ def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
     }
 
 
-IMBALANCE = 1.1
-"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule, or as well as single
-runs would keep them."""
-
-
-def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
-    """Group ``(run, updates behind it)`` into as few stacks as keep ``slots`` parallel workers busy, each of at most
-    ``largest`` members, the longest first."""
-    groups: dict[tuple[str, int], list[RunSpec]] = defaultdict(list)
-    for run, start in pending:
-        groups[run.stack_key, start].append(run)
-    total = sum(Stack(tuple(runs), start).member_updates for (_, start), runs in groups.items())
-    biggest = max((len(runs) for runs in groups.values()), default=0)
-    single = [Stack((run,), start) for (_, start), runs in groups.items() for run in runs]
-    single.sort(key=lambda stack: -stack.member_updates)
-    limit = max(IMBALANCE * total / slots, makespan(single, slots))
-    for parts in range(1, biggest + 1):
-        made = []
-        for (_, start), runs in groups.items():
-            whole = Stack(tuple(runs), start)
-            wanted = math.ceil(whole.member_updates * slots * parts / total)
-            made += _split(whole, min(len(runs), max(wanted, math.ceil(len(runs) / largest))))
-        made.sort(key=lambda stack: -stack.member_updates)
-        if makespan(made, slots) <= limit:
-            break
-    return made if groups else []
-
-
-def makespan(made: Iterable[Stack], slots: int) -> int:
-    """Member-updates of the busiest of ``slots`` workers, if each takes the next stack as soon as it is free."""
-    busy = [0] * slots
-    for stack in made:
-        busy[busy.index(min(busy))] += stack.member_updates
-    return max(busy)
-
-
-def _split(whole: Stack, parts: int) -> list[Stack]:
-    """The stack in ``parts`` that differ by at most one member."""
-    base, extra = divmod(len(whole.runs), parts)
-    ends = list(itertools.accumulate(base + (part < extra) for part in range(parts)))
-    return [Stack(whole.runs[begin:end], whole.start) for begin, end in zip([0, *ends], ends, strict=False)]
-
-
-def _digest(content: object) -> str:
+def digest(content: object) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -25,7 +25,8 @@ from smore_sweep.notify import notifying
 from smore_sweep.place import Place, absolute
 from smore_sweep.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.recorder import RecordingError, recording
-from smore_sweep.spec import GENERATED, Sweep, stacks
+from smore_sweep.spec import GENERATED, Sweep
+from smore_sweep.stacks import stacks
 from smore_sweep.tasks import task
 from smore_sweep.tracking import Job, check_uri, default_uri
 from smore_sweep.training_view import TrainingView

@@ -30,7 +30,7 @@ from smore_sweep.method import SpecError, first_line
 from smore_sweep.progress import Progress, Watcher
 from smore_sweep.record import DIVERGED, PARTIAL, Record
 from smore_sweep.recorder import Candidate, Part, Recorder, RecordingError
-from smore_sweep.spec import Stack
+from smore_sweep.stacks import Stack
 from smore_sweep.submit import TOKEN
 from smore_sweep.tracking import Job
 from smore_sweep.usage import Meter

@@ -20,7 +20,7 @@ from smore_sweep.method import SpecError
 from smore_sweep.place import Place
 from smore_sweep.plan import Plan
 from smore_sweep.progress import Progress, Watcher
-from smore_sweep.spec import Stack
+from smore_sweep.stacks import Stack
 from smore_sweep.view import PLAIN_SECONDS, duration
 
 STACKS_SECONDS = 60.0
@@ -51,6 +51,7 @@ class TrainingView(Watcher):
         self._training: dict[int, Progress] = {}
         self._done = [0] * len(stacks)  # member-updates since this view began
         self._left = [stack.member_updates for stack in stacks]
+        self._weights = [stack.work / max(stack.member_updates, 1) for stack in stacks]  # operations an update
         self._ended = [0] * len(stacks)
         self._news: list[str] = []
         self._live = Live(get_renderable=self._render, console=out, transient=True, refresh_per_second=2)
@@ -117,7 +118,11 @@ class TrainingView(Watcher):
             live.save(self._results, self._snapshot(ended))
 
     def _snapshot(self, ended: str) -> Snapshot:
-        done, left = sum(self._done), sum(self._left)
+        done = sum(self._done)
+        done_work, left_work = (
+            sum(weight * count for weight, count in zip(self._weights, counts, strict=True))
+            for counts in (self._done, self._left)
+        )
         elapsed = time.monotonic() - self._first_update if self._first_update else 0.0
         rate = done / elapsed if elapsed > SETTLED_SECONDS else 0.0
         gpus = {use.gpu.name: use.gpu for now in self._training.values() if (use := now.usage).gpu}
@@ -130,9 +135,9 @@ class TrainingView(Watcher):
             ended=ended,
             runs_ended=sum(self._ended),
             runs=sum(len(stack.runs) for stack in self._stacks),
-            share=done / max(done + left, 1),
+            share=done_work / max(done_work + left_work, 1.0),
             rate=rate,
-            left=left / rate if rate else None,
+            left=elapsed * left_work / done_work if rate and done_work else None,
             cores=sum(now.usage.cores for now in self._training.values()),
             cpus=self._cpus,
             gpus=list(gpus.values()),

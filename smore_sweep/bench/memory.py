@@ -14,7 +14,7 @@ from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_ep
 from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
 from smore_sweep.replay import Store
-from smore_sweep.spec import Stack
+from smore_sweep.stacks import Stack
 from smore_sweep.tasks import task
 
 STORE = 10**9

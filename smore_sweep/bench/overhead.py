@@ -18,7 +18,7 @@ from smore_sweep.bench.processes import processor_seconds
 from smore_sweep.bench.sweeping import Timing, session
 from smore_sweep.bench.synthetic import EPISODES, QUICK_TASK, make_budget, make_runs, make_store
 from smore_sweep.method import Method
-from smore_sweep.spec import Stack
+from smore_sweep.stacks import Stack
 
 STACKS, SEEDS = 200, 5
 BATCH, UPDATES = 256, 100

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smore_sweep.progress import Progress, Watcher
-from smore_sweep.spec import Stack
+from smore_sweep.stacks import Stack
 from smore_sweep.sweep import keep_to_ourselves
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from smore_sweep import live, training_view, usage
 from smore_sweep.cli import main
 from smore_sweep.plan import Plan, load_sweep, make_plan
 from smore_sweep.progress import Progress
-from smore_sweep.spec import Stack, stacks
+from smore_sweep.stacks import Stack, stacks
 from smore_sweep.training_view import TrainingView
 from smore_sweep.usage import Gpu, Usage
 

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 import pytest
 
+from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
 from smore_sweep.method import Method, SpecError, knob, knobs, method, stackable_knobs
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import IMBALANCE, Budget, Grid, RunSpec, Scale, Stack, Sweep, grid, makespan, stacks
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.stacks import IMBALANCE, Stack, makespan, stacks
 
 BUDGET = {
     "episodes": 200,
@@ -352,8 +354,8 @@ def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest
     for stack in made:
         assert 1 <= len(stack.runs) <= largest
         assert len({item.stack_key for item in stack.runs}) == 1
-    lengths = [stack.member_updates for stack in made]
-    assert lengths == sorted(lengths, reverse=True)
+    work = [stack.work for stack in made]
+    assert work == sorted(work, reverse=True)
     assert len({stack.name for stack in made}) == len(made)
 
 
@@ -361,7 +363,7 @@ def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest
 def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
     pending = [(run(seed=seed), 0) for seed in range(members)]
     made = stacks(pending, slots=slots, largest=1000)
-    assert makespan(made, slots) <= IMBALANCE * members * 1000 / slots
+    assert makespan(made, slots) <= IMBALANCE * sum(stack.work for stack in made) / slots
     if members % slots == 0:
         assert [len(stack.runs) for stack in made] == [members // slots] * slots
 
@@ -379,6 +381,19 @@ def test_groups_of_unequal_length_are_split_no_further_than_single_runs_need() -
     assert [stack.member_updates for stack in made] == [2_000, 1_000, 500]
 
 
+def test_the_method_with_the_slower_updates_is_spread() -> None:
+    # An update of SMORe takes five of cloning's: ten runs of it are five times the work of ten others.
+    pending = [(run(method=kind(), seed=seed), 0) for kind in (GCSL, SMORe) for seed in range(10)]
+    slow, fast = Stack((pending[-1][0],)), Stack((pending[0][0],))
+    assert slow.member_updates == fast.member_updates
+    assert slow.work > 5 * fast.work
+    sizes = {
+        name: [len(s.runs) for s in stacks(pending, slots=2, largest=1000) if s.runs[0].method.name == name]
+        for name in ("SMORe", "GCSL")
+    }
+    assert sizes == {"SMORe": [4, 3, 3], "GCSL": [10]}
+
+
 def test_few_runs_are_not_split_below_one() -> None:
     made = stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
     assert [len(stack.runs) for stack in made] == [1, 1, 1]
@@ -388,7 +403,8 @@ def test_few_runs_are_not_split_below_one() -> None:
 def test_makespan_by_hand() -> None:
     # Two workers, stacks of 3, 2 and 2 members: 3 | 2, then the second is free first: 2 + 2.
     made = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]
-    assert makespan(made, 2) == 4_000
+    assert makespan(made, 2) == made[1].work + made[2].work
+    assert 2 * made[0].work == 3 * made[1].work
     assert Stack(made[0].runs, start=400).member_updates == 3 * 600
 
 
