@@ -13,11 +13,12 @@ STUDY = Budget(
 
 SWEEP = Sweep(
     name="fetchpush",
-    description="FetchPush: the paper's reading, moved goals, gentler weights, a faster target; cloning as the control",
+    description="FetchPush: the paper's reading; hindsight or moved goals, gentler weights, a faster target; cloning",
     grids=[
         Grid(
             methods=[
                 SMORe(),
+                SMORe(her_ratio=1.0),
                 SMORe(moved_share=0.8),
                 SMORe(moved_share=0.8, temperature=0.3),
                 SMORe(moved_share=0.8, temperature=0.0),
