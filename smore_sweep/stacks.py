@@ -17,7 +17,7 @@ from smore_sweep.method import Method
 from smore_sweep.spec import RunSpec, digest
 from smore_sweep.tasks import task as task_row
 
-IMBALANCE = 1.1
+IMBALANCE = 1.15
 """Stacks are split until the slots are busy to the end, within this factor of an ideal schedule, or as well as single
 runs would keep them."""
 
