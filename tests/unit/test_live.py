@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from baselines.gcsl import GCSL
 from smore_sweep import live, training_view, usage
 from smore_sweep.cli import main
 from smore_sweep.plan import Plan, load_sweep, make_plan
@@ -99,6 +100,17 @@ def test_shares_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert seen.share == pytest.approx(4100 / (4100 + 1000 + 2100))
     assert seen.left == pytest.approx(3100 / (4100 / 20))
     assert [stack.update for stack in seen.stacks] == [1600, 0]
+
+
+def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None:
+    plan, made = planned(tmp_path)
+    slow = next(stack for stack in made if stack.runs[0].method.name == "SMORe")
+    fast = Stack((replace(slow.runs[0], method=GCSL(hidden=128)),))
+    assert slow.work > 5 * fast.work
+    with TrainingView(console(terminal=False), plan, [slow, fast], 2, tmp_path) as view:
+        view.progress(sign(0, slow.member_updates))
+        view.ended(0)
+        assert view._snapshot("").share == pytest.approx(slow.work / (slow.work + fast.work))
 
 
 def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
