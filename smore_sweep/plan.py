@@ -197,10 +197,10 @@ def estimate(plan: Plan, missing_episodes: dict[tuple[str, str], int], cores: in
     data = sum(
         count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
     )
-    flops = evaluation = 0.0
+    flops = sum(Stack((run,), behind).work for run, behind in plan.pending)
+    evaluation = 0.0
     for run, behind in plan.pending:
         row, budget = task(run.task), run.budget
-        flops += (budget.updates - behind) * run.method.flops(row.sizes, budget.batch_size)
         rounds = (budget.updates - behind) // budget.evaluate_every
         episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
         evaluation += episodes * row.horizon * row.step_milliseconds
