@@ -3,6 +3,7 @@ docs/fetchpush.md keeps the log of predictions and outcomes."""
 
 from dataclasses import replace
 
+from baselines.gcsl import GCSL
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
@@ -31,6 +32,8 @@ SWEEP = Sweep(
                 replace(QUICK, initial_action="policy"),
                 replace(QUICK, beta=0.1),
                 SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, extraction="gradient_bc", bc_weight=3.0),
+                # Cloning with the same goals and learning rate, but no moved goals: GCSL is owed them as well.
+                GCSL(learning_rate=3e-3),
             ],
             tasks=["FetchPush"],
             expert_share=[0.1],
