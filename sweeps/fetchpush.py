@@ -12,6 +12,10 @@ QUICK = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, temperature=0.
 """What works here: no commanded goals, most of them away from the start, ten times the paper's learning rate, and
 weights that are a tenth as sharp."""
 
+STUDY = Budget(
+    episodes=10_000, updates=10_000, batch_size=256, evaluate_every=2_500, evaluation_episodes=20, final_episodes=50
+)  # fmt: skip
+
 SWEEP = Sweep(
     name="fetchpush",
     description="FetchPush: what lets SMORe learn to push in 10,000 updates, one change at a time",
@@ -41,18 +45,6 @@ SWEEP = Sweep(
     ],
     scales={
         "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
-        "laptop": Scale(
-            tasks=["FetchPush"],
-            seeds=3,
-            budget=Budget(
-                episodes=10_000,
-                updates=10_000,
-                batch_size=256,
-                evaluate_every=2_500,
-                evaluation_episodes=20,
-                final_episodes=50,
-            ),
-            knobs=NARROW,
-        ),
+        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=STUDY, knobs=NARROW),
     },
 )

@@ -1,5 +1,5 @@
-"""SMORe's learning rate, with two temperatures: the paper's 3e-4 is made for a million updates, and FetchPush showed what
-it costs in ten thousand (docs/fetchpush.md)."""
+"""SMORe's learning rate, with two temperatures: the paper's 3e-4 is made for a million updates, and FetchPush showed
+what it costs in ten thousand (docs/fetchpush.md)."""
 
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Sweep, grid
