@@ -11,6 +11,8 @@ from sweeps._budgets import NARROW, SMOKE
 QUICK = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, temperature=0.3)
 """What works here: no commanded goals, most of them away from the start, ten times the paper's learning rate, and
 weights that are a tenth as sharp."""
+CLIMBING = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, extraction="gradient_bc", bc_weight=3.0)
+"""The same, with a policy that climbs the score and clones instead of weighing samples."""
 
 STUDY = Budget(
     episodes=10_000, updates=10_000, batch_size=256, evaluate_every=2_500, evaluation_episodes=20, final_episodes=50
@@ -35,7 +37,7 @@ SWEEP = Sweep(
                 replace(QUICK, target_rate=0.02),
                 replace(QUICK, initial_action="policy"),
                 replace(QUICK, beta=0.1),
-                SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, extraction="gradient_bc", bc_weight=3.0),
+                CLIMBING,
                 # Cloning with the same goals and learning rate, but no moved goals: GCSL is owed them as well.
                 GCSL(learning_rate=3e-3),
             ],

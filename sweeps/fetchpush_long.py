@@ -1,15 +1,15 @@
-"""How far what works on FetchPush (sweeps/fetchpush.py) gets in four times as many updates, and its control."""
+"""How far weights, the gradient and plain cloning get on FetchPush in four times the updates of sweeps/fetchpush.py."""
 
 from dataclasses import replace
 
 from smore_sweep.spec import Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
-from sweeps.fetchpush import QUICK, STUDY
+from sweeps.fetchpush import CLIMBING, QUICK, STUDY
 
 SWEEP = Sweep(
     name="fetchpush_long",
-    description="FetchPush: the study's first row and its control, 40,000 updates",
-    grids=[Grid(methods=[QUICK, replace(QUICK, temperature=0.0)], tasks=["FetchPush"], expert_share=[0.1])],
+    description="FetchPush: weights, gradient and plain cloning, 40,000 updates",
+    grids=[Grid(methods=[QUICK, CLIMBING, replace(QUICK, temperature=0.0)], tasks=["FetchPush"], expert_share=[0.1])],
     scales={
         "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
         "laptop": Scale(
