@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from smore_sweep import train
-from smore_sweep.bench import bench
+from smore_sweep.bench import bench, ceiling
 from smore_sweep.bench.memory import bytes_of, large_store
 from smore_sweep.bench.overhead import Overhead
 from smore_sweep.bench.packing import SLOTS, STACKS, Packing, unequal_stacks
 from smore_sweep.bench.plain_loop import Buffer, PlainLoop
-from smore_sweep.bench.speed import measure_speed, plain_update, product, rate
+from smore_sweep.bench.speed import counted_flops, measure_speed, plain_update, product, rate
 from smore_sweep.bench.sweeping import Timing
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episodes, make_runs, make_store
 from smore_sweep.learner import Learner
@@ -211,3 +213,11 @@ def test_bad_options_are_refused() -> None:
         bench(8, "smort")
     with pytest.raises(SpecError, match="no part 'spede'; its parts are: speed, overhead, memory, packing"):
         bench(8, None, "spede")
+
+
+def test_the_ceiling_makes_the_products_of_an_update() -> None:
+    with FlopCounterMode(display=False) as counter:
+        ceiling.Policies.make().update(ceiling.Policies.make(), pointwise=True)
+    assert counter.get_total_flops() == ceiling.MEMBERS * counted_flops(
+        GCSL(), make_store(EPISODES, seed=0), ceiling.BATCH
+    )

@@ -1,0 +1,94 @@
+"""What bare products reach in the shapes and the order of an update: ``python -m smore_sweep.bench.ceiling``.
+
+The matrix-product rate is that of one square product whose matrices are still in the core's cache. An update has narrow
+layers, too, and passes over more activations than a cache holds. So this makes GCSL's products, the simplest method's,
+for a stack of 10, and nothing else: no data, no loss, no optimiser, all memory there beforehand. Then again with
+biases, ReLUs and their gradients, without which no step can do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import sys
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from baselines.gcsl import GCSL
+from smore_sweep import machine
+from smore_sweep.bench.speed import product, rate
+from smore_sweep.bench.synthetic import TASK
+from smore_sweep.tasks import task
+
+MEMBERS, BATCH, ROUNDS = 10, 512, 15
+DEVICE = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The tensors of an update of GCSL's policies: by layer, ``[MEMBERS, ...]``."""
+
+    inputs: list[torch.Tensor]
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+    outputs: list[torch.Tensor]
+
+    @classmethod
+    def make(cls) -> Policies:
+        """Of the task's sizes; what the numbers are does not matter for speed."""
+        [spec] = GCSL().networks(task(TASK).sizes).values()
+        widths = [spec.inputs, *spec.hidden, spec.outputs]
+        activations = [torch.randn(MEMBERS, BATCH, width) for width in widths]
+        weights = [torch.randn(MEMBERS, a, b) / a**0.5 for a, b in itertools.pairwise(widths)]
+        biases = [torch.zeros(MEMBERS, 1, width) for width in widths[1:]]
+        return cls(activations[:-1], weights, biases, activations[1:])
+
+    def update(self, gradients: Policies, *, pointwise: bool) -> None:
+        """Forwards and backwards, member by member as the learner does it; ``gradients`` are written over."""
+        last = len(self.weights) - 1
+        for m in (slice(i, i + 1) for i in range(MEMBERS)):
+            for i in range(last + 1):
+                out = torch.bmm(self.inputs[i][m], self.weights[i][m], out=self.outputs[i][m])
+                if pointwise and i < last:
+                    out.add_(self.biases[i][m]).relu_()
+        for m in (slice(i, i + 1) for i in range(MEMBERS)):
+            for i in reversed(range(last + 1)):
+                d, before = gradients.outputs[i][m], self.inputs[i][m]
+                if pointwise:
+                    torch.sum(d, 1, keepdim=True, out=gradients.biases[i][m])
+                if i == last:  # as the learner does it: few rows are faster than few columns
+                    torch.bmm(d.transpose(1, 2), before)
+                else:
+                    torch.bmm(before.transpose(1, 2), d, out=gradients.weights[i][m])
+                if i:
+                    down = torch.bmm(d, self.weights[i][m].transpose(1, 2), out=gradients.inputs[i][m])
+                    if pointwise:
+                        torch.ops.aten.threshold_backward.grad_input(down, before, 0, grad_input=down)
+
+
+def main() -> int:
+    """Measure and print."""
+    machine.prepare(DEVICE)
+    policies, gradients = Policies.make(), Policies.make()
+    square, operations = product(1, DEVICE)
+    flops = MEMBERS * GCSL().flops(task(TASK).sizes, BATCH)
+    shares: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(ROUNDS):
+        for pointwise, measured in shares.items():
+            before = rate(square, 20, DEVICE)
+            own = rate(partial(policies.update, gradients, pointwise=pointwise), 3, DEVICE)
+            after = rate(square, 20, DEVICE)
+            measured.append(own * flops / ((before + after) / 2 * operations))
+    for pointwise, what in ((False, "products alone"), (True, "with biases, ReLUs and their gradients")):
+        measured = shares[pointwise]
+        print(
+            f"GCSL, stack of {MEMBERS}, batch {BATCH}: {what} {statistics.median(measured):.0%} of the product rate "
+            f"({min(measured):.0%} to {max(measured):.0%})"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
