@@ -16,14 +16,15 @@ from functools import partial
 
 import torch
 
-from baselines.gcsl import GCSL
 from smore_sweep import machine
 from smore_sweep.bench.speed import product, rate
 from smore_sweep.bench.synthetic import TASK
+from smore_sweep.catalogue import find_method
 from smore_sweep.tasks import task
 
 MEMBERS, BATCH, ROUNDS = 10, 512, 15
 DEVICE = torch.device("cpu")
+METHOD = find_method("gcsl")()
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Policies:
     @classmethod
     def make(cls) -> Policies:
         """Of the task's sizes; what the numbers are does not matter for speed."""
-        [spec] = GCSL().networks(task(TASK).sizes).values()
+        [spec] = METHOD.networks(task(TASK).sizes).values()
         widths = [spec.inputs, *spec.hidden, spec.outputs]
         activations = [torch.randn(MEMBERS, BATCH, width) for width in widths]
         weights = [torch.randn(MEMBERS, a, b) / a**0.5 for a, b in itertools.pairwise(widths)]
@@ -73,7 +74,7 @@ def main() -> int:
     machine.prepare(DEVICE)
     policies, gradients = Policies.make(), Policies.make()
     square, operations = product(1, DEVICE)
-    flops = MEMBERS * GCSL().flops(task(TASK).sizes, BATCH)
+    flops = MEMBERS * METHOD.flops(task(TASK).sizes, BATCH)
     shares: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(ROUNDS):
         for pointwise, measured in shares.items():
