@@ -44,7 +44,7 @@ def prepare(device: torch.device) -> None:
     if device.type == "cpu":
         torch.set_num_threads(1)
         # Below 1e-38 a number costs a processor a hundred times as much: CRL's logits sink to where exp() gives such
-        # numbers, and its update took up to 20 times as long. This holds for the calling thread, which has to train.
+        # numbers, and its update took four times as long. This holds for the calling thread, which has to train.
         torch.set_flush_denormal(True)
         _allow_fast_products()
 

@@ -9,8 +9,8 @@ from smore_sweep.spec import Budget, Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
 
 QUICK = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, temperature=0.3)
-"""What works here: no commanded goals, most of them away from the start, ten times the paper's learning rate, and
-weights that are a tenth as sharp."""
+"""What a pilot found to work: no commanded goals, most goals away from where the transition starts, ten times the
+paper's learning rate and a tenth of its temperature."""
 CLIMBING = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, extraction="gradient_bc", bc_weight=3.0)
 """The same, with a policy that climbs the score and clones instead of weighing samples."""
 

@@ -8,7 +8,7 @@ from smore_sweep import machine
 
 
 def test_the_thread_that_trains_flushes_denormal_numbers() -> None:
-    """CRL's logits sink to -80 and below, where exp() gives denormal numbers; its update took 20 times as long. The
+    """CRL's logits sink to -80 and below, where exp() gives denormal numbers; its update took four times as long. The
     setting is the thread's own, so the test has one."""
     smallest: list[float] = []
 
