@@ -1,5 +1,5 @@
-"""Results to hand on: the ended runs of a results folder in two small parquet files, enough for every table.
-``python analysis/archive.py --help``
+"""Results to hand on: the ended runs of a results folder in two small parquet files, enough for every table. An export
+adds to what its target holds: runs of several machines come together there. ``python analysis/archive.py --help``
 
 ``runs.parquet``         one row a run: id, content (JSON), status, updates, seconds, facts (JSON)
 ``evaluations.parquet``  one row an evaluation of a run: its metrics and, for the last one, the raw outcomes
@@ -43,8 +43,8 @@ def ended(results: Place) -> list[str]:
 
 
 def write(results: Place, folder: Place, advance: Callable[[int], None]) -> int:
-    """Export all ended runs of a results folder, in the order of their ids; returns how many there are. Equal results
-    give equal bytes. ``advance`` is told of each run looked at."""
+    """Export all ended runs of a results folder; returns how many there are. Other runs that ``folder`` has stay there,
+    and all are in the order of their ids, so that equal results give equal bytes. ``advance`` is told of each run."""
     runs: list[dict[str, Any]] = []
     evaluations: list[dict[str, Any]] = []
     for run_id in ended(results):
@@ -63,9 +63,10 @@ def write(results: Place, folder: Place, advance: Callable[[int], None]) -> int:
             }
         )
         evaluations += [_evaluation(run_id, found, update) for update in sorted(found.evaluations)]
-    # The runs last: they make the folder an archive.
+    # The runs last: they make the folder an archive, and a run that they do not name has no evaluations.
     for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
-        place.write(folder / name, pd.DataFrame(rows).to_parquet(index=False, compression="zstd"))
+        frame = _added(folder / name, pd.DataFrame(rows))
+        place.write(folder / name, frame.to_parquet(index=False, compression="zstd"))
     return len(runs)
 
 
@@ -105,6 +106,13 @@ def _frame(path: Place, **options: Any) -> pd.DataFrame:
         return pd.read_parquet(file, **options)
 
 
+def _added(path: Place, rows: pd.DataFrame) -> pd.DataFrame:
+    if not is_file(path):
+        return rows
+    kept = _frame(path)
+    return pd.concat([kept[~kept["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
+
+
 def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
     raw = found.evaluations[update]
     row: dict[str, Any] = {"run_id": run_id, "update": update, **raw.summary()}
@@ -119,7 +127,7 @@ def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Export. Returns 1 if there is nothing to export, 2 if the request is wrong or the target holds results."""
     parser = argparse.ArgumentParser(
-        description="Export the ended runs of a results folder, for others to make tables."
+        description="Add the ended runs of a results folder to exported ones, for others to make tables."
     )
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
@@ -139,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write(results, folder, advance)
     left_out = len(record.run_ids(results)) - count
     unfinished = f" ({left_out} not ended, left out)" if left_out else ""
-    print(f"{folder}: {count} runs{unfinished}; python analysis/tables.py --results {folder}")
+    total = len(_frame(folder / RUNS, columns=["run_id"]))
+    print(f"{folder}: {count} runs{unfinished}, {total} in all; python analysis/tables.py --results {folder}")
     return 0
 
 

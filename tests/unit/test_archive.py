@@ -81,7 +81,7 @@ def test_what_an_export_leaves_out_is_said(
     folder: tuple[Path, list[RunSpec]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert archive.main(["--results", str(folder[0]), "--to", str(tmp_path / "exported")]) == 0
-    assert "exported: 4 runs (1 not ended, left out); python" in capsys.readouterr().out
+    assert "exported: 4 runs (1 not ended, left out), 4 in all; python" in capsys.readouterr().out
 
 
 def test_an_export_tells_the_same_of_ended_runs(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
@@ -100,3 +100,33 @@ def test_an_export_tells_the_same_of_ended_runs(folder: tuple[Path, list[RunSpec
     first = {file.name: file.read_bytes() for file in exported.iterdir()}
     assert archive.write(path, exported, lambda _: None) == 4
     assert {file.name: file.read_bytes() for file in exported.iterdir()} == first
+
+
+def test_exports_of_two_machines_come_together(
+    folder: tuple[Path, list[RunSpec]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, runs = folder
+    whole, joined = tmp_path / "whole", tmp_path / "joined"
+    archive.write(path, whole, lambda _: None)
+    for machine, part in enumerate([runs[:3], runs[2:5]]):  # the third run is partial on both
+        for run in part:
+            found = record.load(path, run.run_id)
+            assert found is not None
+            record.save(tmp_path / str(machine), run.run_id, found)
+        assert archive.main(["--results", str(tmp_path / str(machine)), "--to", str(joined)]) == 0
+    assert "2 runs (1 not ended, left out), 4 in all" in capsys.readouterr().out
+    assert {file.name: file.read_bytes() for file in joined.iterdir()} == {
+        file.name: file.read_bytes() for file in whole.iterdir()
+    }
+
+
+def test_an_exported_run_is_renewed(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
+    path, runs = folder
+    archive.write(path, tmp_path / "exported", lambda _: None)
+    found = record.load(path, runs[0].run_id)
+    assert found is not None
+    found.evaluations[20] = outcomes(7, 5)
+    record.save(path, runs[0].run_id, found)
+    archive.write(path, tmp_path / "exported", lambda _: None)
+    again = archive.outcomes(tmp_path / "exported", runs[0].run_id)
+    np.testing.assert_array_equal(again.distances, outcomes(7, 5).distances)
