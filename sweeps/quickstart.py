@@ -1,14 +1,11 @@
-"""A first look: SMORe against GoFAR with little expert data, in minutes on two CPU cores.
-
-To fit, Reacher gets what is left of the time, far from enough to learn it: the sweep `coverage_ablation` gives it more.
-"""
+"""A first look: SMORe against GoFAR with little expert data, in minutes on two CPU cores."""
 
 from dataclasses import replace
 
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep
-from sweeps._budgets import LAPTOP, NARROW, SMOKE
+from sweeps._budgets import HASTY, LAPTOP, NARROW, SMOKE
 
 METHODS = [SMORe(), GoFAR()]
 
@@ -24,9 +21,9 @@ SWEEP = Sweep(
         "laptop": Scale(
             tasks=["FetchReach", "Reacher"],
             seeds=5,
-            budget=replace(LAPTOP, updates=2_600, evaluate_every=1_300, evaluation_episodes=2, final_episodes=10),
-            knobs=NARROW,
-            per_task={"Reacher": {"updates": 200, "evaluate_every": 200}},
+            budget=replace(LAPTOP, updates=1_000, evaluate_every=500, evaluation_episodes=2, final_episodes=10),
+            knobs=HASTY,
+            per_task={"Reacher": {"updates": 3_000, "evaluate_every": 1_000}},
         ),
     },
 )

@@ -1,6 +1,6 @@
 """Model selection (appendix C of the paper): the share of hindsight goals of every method that has one, by task.
 
-Its seeds are no other sweep's. ``python analysis/selection.py`` reads its runs and writes ``chosen.csv``.
+Its seeds are no other table's. ``python analysis/selection.py`` reads its runs and writes ``chosen.csv``.
 """
 
 from dataclasses import replace
@@ -14,16 +14,28 @@ from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Sweep, grid
-from sweeps._budgets import ALL, at_papers_share, scales
+from smore_sweep.spec import Scale, Sweep, grid
+from sweeps._budgets import ALL, LARGE, at_papers_share, scales
 
+FIRST_SEED = 1_000
 SEEDS = {"smoke": 1, "laptop": 2, "paper": 3}
 METHODS = [SMORe, WGCSL, GCSL, AM, DDPG, GCIQL, GCSQL, GCEQL, GCXQL]
+
+
+def selecting(name: str, scale: Scale) -> Scale:
+    """A scale with model selection's seeds, and without what was selected before. A laptop has time for one seed of the
+    large tasks."""
+    per_task = {
+        task: {**change, "seeds": 1} if name == "laptop" and task in LARGE else change
+        for task, change in scale.per_task.items()
+    }
+    return replace(scale, seeds=SEEDS[name], per_task=per_task, chosen={})
+
 
 SWEEP = Sweep(
     name="tuning",
     description="Model selection: the share of hindsight goals, by method and task",
     grids=at_papers_share([method for kind in METHODS for method in grid(kind, her_ratio=[0.2, 0.5, 0.8, 1.0])], ALL),
-    scales={name: replace(scale, seeds=SEEDS[name], chosen={}) for name, scale in scales(*ALL).items()},
-    first_seed=1_000,
+    scales={name: selecting(name, scale) for name, scale in scales(*ALL).items()},
+    first_seed=FIRST_SEED,
 )
