@@ -74,7 +74,7 @@ def test_a_method_in_a_sweep_file(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["nothing"], "unknown sweep 'nothing'; the sweeps are: components, coverage_ablation, "),
+        (["nothing"], "unknown sweep 'nothing'; the sweeps are: comparison, components, coverage_ablation, "),
         (["nowhere.py"], "there is no sweep file nowhere.py"),
         (["quickstart", "--scale", "huge"], "sweep quickstart has no scale 'huge'; its scales are: smoke, laptop"),
         (["quickstart", "--seeds", "0"], "seeds = 0 is not valid"),

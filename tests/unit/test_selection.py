@@ -77,13 +77,12 @@ def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
     ]
 
 
-def test_tuning_seeds_are_nobody_elses() -> None:
+def test_seeds_of_what_selects_are_nobody_elses() -> None:
     tuning = load_sweep("tuning")
-    for name in sweep_names():
+    for name in set(sweep_names()) - {"tuning", "learning_rate"}:
         other = load_sweep(name)
         for scale in other.scales.keys() & tuning.scales.keys():
-            if name != "tuning":
-                assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
+            assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
 
 
 def test_what_is_compared_runs_at_one_choice() -> None:
