@@ -195,8 +195,7 @@ def verdicts(about: Asked, scale: str) -> list[Verdict]:
 
 def whole_frame(sweep: Sweep, about: Asked, scale: str) -> pd.DataFrame:
     """One row for each expected run of a sweep on all of its tasks, also on those that the scale leaves out."""
-    declared = list(dict.fromkeys(task for grid in sweep.grids for task in grid.tasks))
-    return about.load(sweep, scale, declared)
+    return about.load(sweep, scale, sweep.tasks)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     sweep = load_sweep("tuning")
     try:
-        runs, results = sweep.expand(options.scale), results_place(options.results)
+        runs, results = sweep.expand(options.scale, tasks=sweep.tasks), results_place(options.results)
         from analysis.results import load  # late: a wrong request is refused at once
 
         made = select(runs, load(runs, results))

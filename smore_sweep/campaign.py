@@ -47,7 +47,7 @@ def campaign(
         task(name)
     seen: set[str] = set()
     for sweep in all_sweeps(scale):
-        own = [name for name in tasks or () if any(name in grid.tasks for grid in sweep.grids)]
+        own = [name for name in tasks or () if name in sweep.tasks]
         if tasks and not own:
             continue
         plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)

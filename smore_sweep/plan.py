@@ -76,7 +76,7 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
     """Episodes of a task that the sweeps need at a scale (by default each at its own): (task, policy) to count. Sweeps
     that have the task but leave it out at that scale count too."""
     task(name)
-    having = [sweep for sweep in all_sweeps(None) if any(name in grid.tasks for grid in sweep.grids)]
+    having = [sweep for sweep in all_sweeps(None) if name in sweep.tasks]
     at_scale = [sweep for sweep in having if scale is None or scale in sweep.scales]
     if not at_scale:
         known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
@@ -168,7 +168,7 @@ def make_plan(
     source: str = GENERATED,
 ) -> Plan:
     """Expand a sweep and look up what is there. Raises :class:`SpecError` for anything wrong in the declaration."""
-    for name in (*(tasks or ()), *(name for grid in sweep.grids for name in grid.tasks)):
+    for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
     states = record.states(results, [run.run_id for run in runs])

@@ -183,6 +183,11 @@ class Sweep:
     default_scale: str = DEFAULT_SCALE
     first_seed: int = 0
 
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks of its grids, also those that a scale leaves out unless they are named."""
+        return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
+
     def scale(self, name: str | None) -> str:
         """The name of the scale to use, or a :class:`SpecError` that lists the valid ones."""
         chosen = name or self.default_scale
@@ -206,18 +211,17 @@ class Sweep:
             raise SpecError(f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores")
         chosen = self.scale(scale)
         size = self.scales[chosen]
-        declared = list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
         for task in tasks or ():
-            if task not in declared:
-                raise SpecError(f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(declared)}")
+            if task not in self.tasks:
+                raise SpecError(f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(self.tasks)}")
         for grid in self.grids:
             for field_name, values in vars(grid).items():
                 if not values:
                     raise SpecError(f"sweep {self.name} has a grid without any {field_name}; give it at least one")
         for task in (*size.tasks, *size.per_task):
-            if task not in declared:
+            if task not in self.tasks:
                 raise SpecError(
-                    f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(declared)}"
+                    f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(self.tasks)}"
                 )
             if size.seeds_of(task) < 1:
                 raise SpecError(f"scale {chosen}: seeds = {size.seeds_of(task)} is not valid; it must be at least 1")
