@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from analysis import selection
 from analysis.selection import merge, select
 from baselines.gcsl import GCSL
 from smore_sweep.catalogue import methods
@@ -28,7 +30,9 @@ def expand(methods: list[Method]) -> list[RunSpec]:
 
 def outcomes(runs: list[RunSpec], returns: list[float], status: list[str] | None = None) -> pd.DataFrame:
     ids = [run.run_id for run in runs]
-    return pd.DataFrame({"run_id": ids, "return99": returns, "git": "abc", "status": status or "done"})
+    return pd.DataFrame(
+        {"run_id": ids, "return99": returns, "return999": returns, "git": "abc", "status": status or "done"}
+    )
 
 
 def test_the_best_mean_is_chosen_and_every_value_is_told() -> None:
@@ -77,6 +81,16 @@ def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
     ]
 
 
+def test_tasks_that_a_scale_leaves_out_have_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "FILE", tmp_path / "chosen.csv")
+    monkeypatch.setattr("analysis.results.load", lambda runs, _: outcomes(runs, [1.0] * len(runs)))
+    (tmp_path / "chosen.csv").write_text(",".join(selection.COLUMNS) + "\n")
+    assert selection.main([]) == 0
+    tuning = load_sweep("tuning")
+    assert "FetchPush" not in tuning.scales["laptop"].tasks
+    assert set(pd.read_csv(tmp_path / "chosen.csv")["task"]) == set(tuning.tasks)
+
+
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
     tuning = load_sweep("tuning")
     for name in set(sweep_names()) - {"tuning", "learning_rate"}:
@@ -89,7 +103,7 @@ def test_what_is_compared_runs_at_one_choice() -> None:
     """SMORe without a part at SMORe's, FetchReach with noise at that without."""
     found = chosen("laptop")
     assert set(AS_METHOD) < {kind.name for kind in methods().values()}
-    assert {found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)} == {1.0}
+    assert len({found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)}) == 1
     for method in ("AM", "GC-IQL"):
         values = [found[method, task] for task in ("FetchReach", *AS_TASK)]
         assert all(value == values[0] for value in values)
