@@ -59,7 +59,14 @@ def _row(run: RunSpec, found: Summary | None) -> dict[str, object]:
         "batch_size": run.budget.batch_size,
         "episodes": run.budget.episodes,
         "final_episodes": run.budget.final_episodes,
+        "unnamed": _unnamed(run),
     }
+
+
+def _unnamed(run: RunSpec) -> str:
+    """The knobs that task, scale and model selection set, which the run's name does not say: ``hidden=128 ...``."""
+    named = run.named.fields()
+    return " ".join(f"{name}={value}" for name, value in run.method.fields().items() if value != named[name])
 
 
 def _identity(run: RunSpec) -> dict[str, object]:

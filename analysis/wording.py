@@ -48,9 +48,9 @@ def caption(
         f"{chosen.title}, {'higher' if chosen.higher_is_better else 'lower'} is better: mean ± sample standard "
         "deviation over finished seeds, best mean in bold.",
         *_shares(made),
-        f"Scale {frame['scale'].iloc[0]}: {_per_task(_seeds(made))} seeds, {_budget(frame, 'updates')} updates, "
-        f"batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} training episodes ({sources} data)"
-        f"{_revisions(frame)}.",
+        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(made))} seeds, "
+        f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
+        f"training episodes ({sources} data){_revisions(frame)}.",
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
         *_test(made, holm, against=reference_label(frame) is not None),
@@ -128,6 +128,13 @@ def _shares(made: Iterable[Cell]) -> list[str]:
     """What the columns do not say."""
     shares = {cell.task: cell.expert_share for cell in made if cell.column[0] is None}
     return [f"Expert share: {_per_task(shares, percent)}."] if shares else []
+
+
+def _common_knobs(frame: pd.DataFrame) -> str:
+    """What the scale set alike in all runs."""
+    knobs = [str(unnamed).split() for unnamed in frame["unnamed"].fillna("").unique()]
+    common = [knob for knob in knobs[0] if all(knob in others for others in knobs)]
+    return f" ({', '.join(common)}, unless named)" if common else ""
 
 
 def _revisions(frame: pd.DataFrame) -> str:

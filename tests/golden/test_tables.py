@@ -148,6 +148,7 @@ def as_printed(table: PaperTable) -> pd.DataFrame:
                 "scale": run.scale,
                 "source": run.source,
                 "git": "",
+                "unnamed": "",
                 "status": "done" if found else "missing",
                 table.metric: found.mean if found else math.nan,
                 **vars(run.budget),

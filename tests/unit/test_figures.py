@@ -54,6 +54,7 @@ def runs(
             "batch_size": 256,
             "episodes": 500,
             "final_episodes": 20,
+            "unnamed": "hidden=128",
         }
         rows.append(row | rest)
     return pd.DataFrame(rows)

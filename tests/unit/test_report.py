@@ -55,7 +55,7 @@ def material(other: Mapping[str, str] = OTHER) -> Material:
         rows.append(
             {
                 **identity, "status": status, **dict.fromkeys(METRICS, final),
-                "dataset": facts["dataset"], "git": facts["git"], "seconds": 36.0,
+                "dataset": facts["dataset"], "git": facts["git"], "seconds": 36.0, "unnamed": "hidden=128",
                 **{name: getattr(BUDGET, name) for name in ("updates", "batch_size", "episodes", "final_episodes")},
             }
         )  # fmt: skip

@@ -46,6 +46,7 @@ def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5
             "batch_size": 32,
             "episodes": 50,
             "final_episodes": 20,
+            "unnamed": "hidden=128",
         }
         for task in tasks
         for label in labels
