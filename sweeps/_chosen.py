@@ -17,9 +17,13 @@ AS_TASK = MappingProxyType({f"FetchReachNoise{sigma}": "FetchReach" for sigma in
 """Nor should a curve over noise change knobs on its way."""
 
 
-def chosen(scale: str) -> Mapping[tuple[str, str], Mapping[str, float]]:
-    """The chosen knobs at a scale: (method's name, task) to knob to value. Empty where nothing was tuned."""
-    found = dict(_read().get(scale, {}))
+def chosen(scale: str, only: str | None = None) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """The chosen knobs at a scale, all or ``only`` one: (method's name, task) to knob to value. Empty where nothing was
+    tuned."""
+    found = {
+        place: {knob: value for knob, value in values.items() if only in (None, knob)}
+        for place, values in _read().get(scale, {}).items()
+    }
     for method, alike in AS_METHOD.items():
         found |= {(method, task): values for (name, task), values in found.items() if name == alike}
     for task, alike in AS_TASK.items():
