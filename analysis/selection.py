@@ -1,8 +1,8 @@
-"""Model selection: which value of a tuned knob each method uses on each task. ``python analysis/selection.py --help``.
+"""Model selection: which values of tuned knobs each method uses on each task. ``python analysis/selection.py --help``.
 
-It reads the finished runs of the sweep ``tuning``, whose seeds no reported run has, and writes ``sweeps/chosen.csv``:
-every value that was tried with its outcome, and which was chosen. The other sweeps read that file, so a choice is part
-of the repository and never hidden in a table.
+It reads the finished runs of the sweeps ``learning_rate`` and ``tuning``, whose seeds no reported run has, and writes
+``sweeps/chosen.csv``: every value that was tried with its outcome, and which was chosen. The other sweeps read that
+file, so a choice is part of the repository and never hidden in a table.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ import pandas as pd
 
 from analysis import stats
 from smore_sweep.method import SpecError
-from smore_sweep.place import results_place
+from smore_sweep.place import Place, results_place
 from smore_sweep.plan import load_sweep
-from smore_sweep.spec import RunSpec, varied
+from smore_sweep.spec import RunSpec, Sweep, varied
 from smore_sweep.tasks import task as task_row
 from smore_sweep.whole import whole
 from sweeps._chosen import FILE
 
+SWEEPS = ("learning_rate", "tuning")
+"""Those that select, each at what the one before it chose."""
 COLUMNS = ["scale", "task", "method", "knob", "value", "chosen", "metric", "mean", "std", "seeds", "first_seed", "git"]
 LONG = 100
 """Episodes of more steps are compared by the return at 0.999, as the paper does for locomotion; others at 0.99."""
@@ -84,37 +86,56 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """``old`` with the choices of ``new`` in place of its own, by scale, task and method."""
-    key = ["scale", "task", "method"]
+    """``old`` with the choices of ``new`` in place of its own, by scale, task, method and knob."""
+    key = ["scale", "task", "method", "knob"]
     replaced = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(new[key]))
     return pd.concat([old[~replaced], new], ignore_index=True).sort_values([*key, "value"], kind="stable")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Choose and write. Returns 1 if nothing is complete, 2 if the request is wrong."""
-    parser = argparse.ArgumentParser(description="Choose the tuned knobs from the finished runs of the sweep 'tuning'.")
-    parser.add_argument("--scale", metavar="S", help="default: the sweep's")
+    parser = argparse.ArgumentParser(description="Choose the tuned knobs from the finished runs of the tuning sweeps.")
+    parser.add_argument("--scale", metavar="S", help="default: laptop")
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     options = parser.parse_args(argv)
-    sweep = load_sweep("tuning")
     try:
-        runs, results = sweep.expand(options.scale, tasks=sweep.tasks), results_place(options.results)
-        from analysis.results import load  # late: a wrong request is refused at once
-
-        made = select(runs, load(runs, results))
+        scale, results = load_sweep(SWEEPS[-1]).scale(options.scale), results_place(options.results)
+        sweeps = [sweep for sweep in map(load_sweep, SWEEPS) if scale in sweep.scales]
+        found = False
+        for sweep in sweeps:
+            made = _selected(sweep, scale, results)
+            found = found or not made.empty
+            if _keep(made) and sweep is not sweeps[-1]:
+                print(f"run: make sweep SWEEP={SWEEPS[-1]} (it trains what it lacks with these), then this again")
+                return 0
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
-    if made.empty:
+    if not found:
         print(f"no method is tuned on any task in {options.results}; run: make sweep SWEEP=tuning", file=sys.stderr)
         return 1
+    print(f"{FILE}: runs of other sweeps that use another value are new runs from now on")
+    return 0
+
+
+def _selected(sweep: Sweep, scale: str, results: Place) -> pd.DataFrame:
+    from analysis.results import load  # late: a wrong request is refused at once
+
+    runs = sweep.expand(scale, tasks=sweep.tasks)
+    return select(runs, load(runs, results)).astype(str)
+
+
+def _keep(made: pd.DataFrame) -> bool:
+    """Write what was chosen, and tell it; whether a choice is a new one."""
+    if made.empty:
+        return False
     old = pd.read_csv(FILE, dtype=str)
     with whole(FILE) as unfinished:
-        merge(old, made.astype(str)).to_csv(unfinished, index=False)
+        merge(old, made).to_csv(unfinished, index=False)
     chosen = made[made["chosen"] == "yes"]
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
-    print(f"{FILE}: {len(chosen)} choices; runs of other sweeps that use another value are new runs from now on")
-    return 0
+    key = ["scale", "task", "method", "knob", "value", "chosen"]
+    return not pd.MultiIndex.from_frame(chosen[key]).isin(pd.MultiIndex.from_frame(old[key])).all()
 
 
 if __name__ == "__main__":

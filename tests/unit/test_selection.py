@@ -71,24 +71,35 @@ def test_one_knob_at_a_time() -> None:
 
 
 def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
-    columns = ["scale", "task", "method", "value", "chosen"]
-    old = pd.DataFrame([["laptop", "A", "SMORe", "0.2", "yes"], ["paper", "A", "SMORe", "0.2", "yes"]], columns=columns)
-    new = pd.DataFrame([["laptop", "A", "SMORe", "0.5", "yes"], ["laptop", "A", "GCSL", "1.0", "yes"]], columns=columns)
-    assert sorted(map(tuple, merge(old, new).to_numpy())) == [
-        ("laptop", "A", "GCSL", "1.0", "yes"),
-        ("laptop", "A", "SMORe", "0.5", "yes"),
-        ("paper", "A", "SMORe", "0.2", "yes"),
+    def rows(*texts: str) -> pd.DataFrame:
+        return pd.DataFrame([text.split() for text in texts], columns=["scale", "task", "method", "knob", "value"])
+
+    old = rows("laptop A SMORe her_ratio 0.2", "laptop A SMORe rate 0.1", "paper A SMORe her_ratio 0.2")
+    new = rows("laptop A SMORe her_ratio 0.5", "laptop A GCSL her_ratio 1.0")
+    assert [" ".join(row) for row in merge(old, new).to_numpy()] == [
+        "laptop A GCSL her_ratio 1.0",
+        "laptop A SMORe her_ratio 0.5",
+        "laptop A SMORe rate 0.1",
+        "paper A SMORe her_ratio 0.2",
     ]
 
 
-def test_tasks_that_a_scale_leaves_out_have_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(selection, "FILE", tmp_path / "chosen.csv")
     monkeypatch.setattr("analysis.results.load", lambda runs, _: outcomes(runs, [1.0] * len(runs)))
     (tmp_path / "chosen.csv").write_text(",".join(selection.COLUMNS) + "\n")
     assert selection.main([]) == 0
+    assert "make sweep SWEEP=tuning" in capsys.readouterr().out  # its runs are others with these learning rates
+    assert set(pd.read_csv(tmp_path / "chosen.csv")["knob"]) == {"learning_rate"}
+    assert selection.main([]) == 0
+    assert "make sweep" not in capsys.readouterr().out
     tuning = load_sweep("tuning")
     assert "FetchPush" not in tuning.scales["laptop"].tasks
-    assert set(pd.read_csv(tmp_path / "chosen.csv")["task"]) == set(tuning.tasks)
+    found = pd.read_csv(tmp_path / "chosen.csv").query("knob == 'her_ratio'")
+    assert set(found["task"]) == set(tuning.tasks)
+    assert set(found["method"]) == {method.name for grid in tuning.grids for method in grid.methods}
 
 
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
