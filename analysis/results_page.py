@@ -25,6 +25,7 @@ from analysis.asked import Asked, add_options, asked
 from analysis.claims import CLAIMS, whole_frame
 from analysis.layout import layout
 from analysis.paper_tables import PAPER_TABLES
+from analysis.selection import TUNING
 from analysis.verdict import judge
 from analysis.wording import probability
 from smore_sweep.method import SpecError
@@ -37,8 +38,6 @@ SCALES = ("laptop", "paper")
 """Whose results are shown; smoke only tests the machinery."""
 ROOT = Path(__file__).resolve().parent.parent
 COMMENTARY = ROOT / "analysis" / "commentary.md"
-TUNING = "tuning"
-"""The sweep of model selection, whose seeds are in no table."""
 
 Frames = Mapping[str, pd.DataFrame]
 """Sweep to its runs at one scale: one row for each expected run on all of its tasks."""
@@ -75,11 +74,11 @@ def finished(about: Asked, scale: str) -> Frames:
     """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
     frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
-    return frames if any(_ended(frame).any() for name, frame in frames.items() if name != TUNING) else {}
+    return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
 
 
 def _tables(frames: Frames) -> list[str]:
-    shown = {name: _touched(frame) for name, frame in frames.items() if _ended(frame).any() and name != TUNING}
+    shown = {name: _touched(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
     parts = []
     for number, table in PAPER_TABLES.items():
         if table.sweep in shown:
@@ -168,7 +167,7 @@ def _touched(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _all_runs(frames: Frames) -> pd.DataFrame:
     """Every expected run of the reported sweeps once."""
-    reported = [frame for name, frame in frames.items() if name != TUNING]
+    reported = [frame for name, frame in frames.items() if name not in TUNING]
     return pd.concat(reported, ignore_index=True).drop_duplicates("run_id")
 
 

@@ -29,8 +29,8 @@ from smore_sweep.tasks import task as task_row
 from smore_sweep.whole import whole
 from sweeps._chosen import FILE
 
-SWEEPS = ("learning_rate", "tuning")
-"""Those that select, each at what the one before it chose."""
+TUNING = ("learning_rate", "tuning")
+"""The sweeps that select, each at what the one before it chose. Their seeds are in no table."""
 COLUMNS = ["scale", "task", "method", "knob", "value", "chosen", "metric", "mean", "std", "seeds", "first_seed", "git"]
 LONG = 100
 """Episodes of more steps are compared by the return at 0.999, as the paper does for locomotion; others at 0.99."""
@@ -99,14 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     options = parser.parse_args(argv)
     try:
-        scale, results = load_sweep(SWEEPS[-1]).scale(options.scale), results_place(options.results)
-        sweeps = [sweep for sweep in map(load_sweep, SWEEPS) if scale in sweep.scales]
+        scale, results = load_sweep(TUNING[-1]).scale(options.scale), results_place(options.results)
+        sweeps = [sweep for sweep in map(load_sweep, TUNING) if scale in sweep.scales]
         found = False
         for sweep in sweeps:
             made = _selected(sweep, scale, results)
             found = found or not made.empty
             if _keep(made) and sweep is not sweeps[-1]:
-                print(f"run: make sweep SWEEP={SWEEPS[-1]} (it trains what it lacks with these), then this again")
+                print(f"run: make sweep SWEEP={TUNING[-1]} (it trains what it lacks with these), then this again")
                 return 0
     except SpecError as error:
         print(error, file=sys.stderr)

@@ -31,6 +31,7 @@ from analysis.asked import Asked, add_options, asked, check
 from analysis.cells import METRICS, Cell
 from analysis.layout import Layout, layout
 from analysis.paper_tables import PAPER_TABLES, PaperTable
+from analysis.selection import TUNING
 from smore_sweep.method import SpecError
 from smore_sweep.place import is_there
 from smore_sweep.plan import load_sweep, sweep_names
@@ -39,8 +40,6 @@ from smore_sweep.whole import whole
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 DEFAULT_METRIC = "return99"
-UNASKED = ("tuning",)
-"""Sweeps that are shown only if named: model selection is no result."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _requests(options: argparse.Namespace) -> list[Request]:
         tables = {number: PAPER_TABLES[number] for number in options.table}
         wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in tables.values()]
     else:
-        names = options.sweep or [name for name in sweep_names() if name not in UNASKED]
+        names = options.sweep or [name for name in sweep_names() if name not in TUNING]  # model selection is no result
         wanted = [pair for name in dict.fromkeys(names) for pair in _tables_of(load_sweep(name))]
         wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
     if options.scale and not (options.sweep or options.table):

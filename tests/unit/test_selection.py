@@ -104,7 +104,7 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
 
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
     tuning = load_sweep("tuning")
-    for name in set(sweep_names()) - {"tuning", "learning_rate"}:
+    for name in set(sweep_names()) - set(selection.TUNING):
         other = load_sweep(name)
         for scale in other.scales.keys() & tuning.scales.keys():
             assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
