@@ -58,6 +58,9 @@ FIGURES = {
     "beta": Kind(("mixture_ratio",), partial(lines.sensitivity, label="mixture ratio β", published="9"), knob="beta"),
     "her": Kind(("her_ratio",), partial(lines.sensitivity, label="share of hindsight goals"), knob="her_ratio"),
     "her_methods": Kind(("tuning",), partial(lines.sensitivity, label="share of hindsight goals"), knob="her_ratio"),
+    "learning_rate": Kind(
+        ("learning_rate",), partial(lines.sensitivity, label="learning rate", spacing="log"), knob="learning_rate"
+    ),
     "expectile": Kind(("expectile",), partial(lines.sensitivity, label="expectile"), knob="expectile"),
     "improvement": Kind(("main",), comparison.improvement),
     "profiles": Kind(("main",), comparison.profiles),
@@ -115,7 +118,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         check("scale", options.scale or scales[0], scales)
         about, found = asked(options), False
         for name in names:
-            for path in _written(name, [options.scale] if options.scale else scales, options, about):
+            own = load_sweep(FIGURES[name].sweeps[0]).scales
+            wanted = [scale for scale in own if options.scale in (None, scale)]
+            if not wanted:
+                print(f"{name}: its sweep has no scale {options.scale!r}", file=sys.stderr)
+            for path in _written(name, wanted, options, about):
                 print(path)
                 found = True
     except SpecError as error:
@@ -134,7 +141,7 @@ def _written(name: str, scales: Sequence[str], options: argparse.Namespace, abou
             lacking.setdefault(str(error), []).append(scale)
             continue
         yield from write(figure, Path(options.output) / f"{name}_{scale}{about.suffix}")
-    if sum(map(len, lacking.values())) == len(scales):
+    if lacking and sum(map(len, lacking.values())) == len(scales):
         commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in FIGURES[name].sweeps)
         reasons = ", ".join(
             reason + (f" ({', '.join(at)})" if len(lacking) > 1 else "") for reason, at in lacking.items()

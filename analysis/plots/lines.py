@@ -82,14 +82,17 @@ def sensitivity(
     *,
     label: str,
     published: str | None = None,
+    spacing: str = "linear",
 ) -> Figure:
     """A panel a task, against the column ``value``: the knob of each run. A method without the knob (NaN) is a level.
-    ``published`` is the table of the paper to compare with."""
+    ``published`` is the table of the paper to compare with, ``spacing`` that of the axis ("linear" or "log")."""
     panels = [(str(task), own) for task, own in frame.groupby("task", sort=False)]
     drawn, axes = _panels(panels, "value", metric, rng, label=label, by="method", published=published)
     values = sorted(set(frame["value"].dropna()))
     for panel in axes:
+        panel.set_xscale(spacing)
         panel.set_xticks(values, [f"{value:g}" for value in values])
+        panel.minorticks_off()
     style.footer(drawn, [*notes(frame, metric), INTERVAL, *([PUBLISHED] if published else [])])
     return drawn
 
@@ -106,9 +109,11 @@ def _panels(
     points: int = 2,
     published: str | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Panels with finished runs at fewer than ``points`` values of x are left out. ``published`` is the table of the
-    paper to show beside ours ("" is each setting's own)."""
-    full = [(title, own) for title, own in panels if own.dropna(subset=[metric])[x].nunique() >= points]
+    """Panels no line of which has finished runs at ``points`` values of x are left out. ``published`` is the table of
+    the paper to show beside ours ("" is each setting's own)."""
+    full = [
+        (title, own) for title, own in panels if own.dropna(subset=[metric]).groupby(by)[x].nunique().max() >= points
+    ]
     if not full:
         some = any(own[metric].notna().any() for _, own in panels)
         raise NothingToDrawError(

@@ -406,3 +406,13 @@ def test_learning_curves_keep_every_evaluation_and_every_gap(tmp_path: Path) -> 
     curves = figures.gather("learning_curves", "smoke", Asked(tmp_path))
     assert curves.loc[curves["status"] == "done", "update"].tolist() == [20, 40, 20, 40]
     assert curves["run_id"].nunique() == len(load_sweep("main").expand("smoke"))
+
+
+def test_a_figure_whose_sweep_lacks_the_scale_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--results", str(tmp_path), "--output", str(tmp_path), "--figure", "learning_rate", "her"]
+    assert figures.main([*command, "--scale", "paper"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "learning_rate: its sweep has no scale 'paper'"
+    assert said[1].startswith("her: no finished run")
+    assert figures.main(command) == 1
+    assert capsys.readouterr().err.count("no finished run") == 2
