@@ -105,8 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for sweep in sweeps:
             made = _selected(sweep, scale, results)
             found = found or not made.empty
-            if _keep(made) and sweep is not sweeps[-1]:
-                print(f"run: make sweep SWEEP={TUNING[-1]} (it trains what it lacks with these), then this again")
+            later = sweeps[sweeps.index(sweep) + 1 :]
+            tasks = _keep(made, alone=bool(later))
+            if tasks and later:
+                asked = f"SWEEP={later[0].name} SCALE={scale} TASKS={','.join(tasks)} RESULTS={options.results}"
+                print(f"what was chosen at other values is dropped; run: make sweep {asked}; then this again")
                 return 0
     except SpecError as error:
         print(error, file=sys.stderr)
@@ -125,17 +128,22 @@ def _selected(sweep: Sweep, scale: str, results: Place) -> pd.DataFrame:
     return select(runs, load(runs, results)).astype(str)
 
 
-def _keep(made: pd.DataFrame) -> bool:
-    """Write what was chosen, and tell it; whether a choice is a new one."""
+def _keep(made: pd.DataFrame, *, alone: bool) -> list[str]:
+    """Write what was chosen, and tell it; the tasks of which a choice is a new one. With ``alone`` those cells lose the
+    knobs that were chosen beside another value."""
     if made.empty:
-        return False
-    old = pd.read_csv(FILE, dtype=str)
+        return []
+    old = pd.read_csv(FILE, dtype=str, keep_default_na=False)
+    chosen = made[made["chosen"] == "yes"]
+    cell = ["scale", "task", "method"]
+    key = [*cell, "knob", "value", "chosen"]
+    new = chosen[~pd.MultiIndex.from_frame(chosen[key]).isin(pd.MultiIndex.from_frame(old[key]))]
+    if alone:
+        old = old[~pd.MultiIndex.from_frame(old[cell]).isin(pd.MultiIndex.from_frame(new[cell]))]
     with whole(FILE) as unfinished:
         merge(old, made).to_csv(unfinished, index=False)
-    chosen = made[made["chosen"] == "yes"]
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
-    key = ["scale", "task", "method", "knob", "value", "chosen"]
-    return not pd.MultiIndex.from_frame(chosen[key]).isin(pd.MultiIndex.from_frame(old[key])).all()
+    return list(new["task"].unique())
 
 
 if __name__ == "__main__":

@@ -131,10 +131,13 @@ def _shares(made: Iterable[Cell]) -> list[str]:
 
 
 def _common_knobs(frame: pd.DataFrame) -> str:
-    """What the scale set alike in all runs."""
+    """What task, scale and model selection set alike in all runs, and whether they set more."""
     knobs = [str(unnamed).split() for unnamed in frame["unnamed"].fillna("").unique()]
     common = [knob for knob in knobs[0] if all(knob in others for others in knobs)]
-    return f" ({', '.join(common)}, unless named)" if common else ""
+    said = [", ".join(common)] if common else []
+    if any(len(others) > len(common) for others in knobs):
+        said.append("other knobs by task and method")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _revisions(frame: pd.DataFrame) -> str:

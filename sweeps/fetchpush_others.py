@@ -1,5 +1,5 @@
-"""FetchPush: what keeps IQL, AM and the plain actor-critic from pushing there in few updates. One change each at the
-laptop's learning rate; docs/fetchpush.md keeps the log of predictions and outcomes."""
+"""FetchPush: what keeps IQL, AM and the plain actor-critic from pushing there in few updates. One change each, at a
+learning rate of 3e-3; docs/fetchpush.md keeps the log of predictions and outcomes."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from sweeps.fetchpush import STUDY
 GENTLE = GCIQL(her_ratio=1.0, learning_rate=3e-3, temperature=0.3)
 """A tenth of its temperature: the paper's is too sharp for SMORe there."""
 PLAIN = DDPG(her_ratio=0.2, learning_rate=3e-3)
-"""The best of model selection's grid on one seed."""
+"""The best share of hindsight goals of four, in a pilot of one seed."""
 
 SWEEP = Sweep(
     name="fetchpush_others",

@@ -89,10 +89,17 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
 ) -> None:
     monkeypatch.setattr(selection, "FILE", tmp_path / "chosen.csv")
     monkeypatch.setattr("analysis.results.load", lambda runs, _: outcomes(runs, [1.0] * len(runs)))
-    (tmp_path / "chosen.csv").write_text(",".join(selection.COLUMNS) + "\n")
+    share = (
+        "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
+    )
+    (tmp_path / "chosen.csv").write_text(
+        "\n".join([",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""])
+    )
     assert selection.main([]) == 0
-    assert "make sweep SWEEP=tuning" in capsys.readouterr().out  # its runs are others with these learning rates
-    assert set(pd.read_csv(tmp_path / "chosen.csv")["knob"]) == {"learning_rate"}
+    said = capsys.readouterr().out  # tuning's runs are others with these learning rates
+    assert "make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher," in said
+    assert set(pd.read_csv(tmp_path / "chosen.csv").query("task != 'HandReach'")["knob"]) == {"learning_rate"}
+    assert share.format("HandReach") in (tmp_path / "chosen.csv").read_text()
     assert selection.main([]) == 0
     assert "make sweep" not in capsys.readouterr().out
     tuning = load_sweep("tuning")
