@@ -1,4 +1,4 @@
-"""Twelve methods on three tasks - an easy, a middling and a hard one - at laptop scale."""
+"""Twelve methods on four tasks, from easy to hard, at laptop scale."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import EXPERT_SHARE, scales
 from sweeps._methods import TWELVE
 
-TASKS = ["FetchReach", "Reacher", "FetchPush"]
+TASKS = ["FetchReach", "SawyerReach", "Reacher", "FetchPush"]
 
 SWEEP = Sweep(
     name="comparison",
-    description="Twelve methods on FetchReach, Reacher and FetchPush",
+    description="Twelve methods on four tasks",
     grids=[Grid(methods=TWELVE, tasks=TASKS, expert_share=[EXPERT_SHARE])],
     scales={name: replace(scale, tasks=TASKS) for name, scale in scales(*TASKS).items() if name != "paper"},
 )
