@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from smore_sweep import place, record, view
 from smore_sweep.method import SpecError
@@ -102,8 +103,8 @@ def outcomes(folder: Place, run_id: str) -> Outcomes:
 
 
 def _frame(path: Place, **options: Any) -> pd.DataFrame:
-    with place.open_whole(path) as file:
-        return pd.read_parquet(file, **options)
+    # Arrow's threads may outlive the call; holding a Python file, they now and then abort a process that ends then.
+    return pd.read_parquet(pa.BufferReader(place.read(path)), **options)
 
 
 def _added(path: Place, rows: pd.DataFrame) -> pd.DataFrame:
