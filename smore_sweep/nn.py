@@ -82,14 +82,18 @@ class Network:
     def input_gradient(self, inputs: torch.Tensor) -> torch.Tensor:
         """``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own
         gradient reaches the parameters (gradient penalties need it; no second pass through autograd)."""
-        leaves, activations, h = self.leaves(self.flat), [], inputs
-        for i in range(len(self.spec.hidden)):
-            h = torch.tanh(torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"]))
-            activations.append(h)
-        gradient = leaves[f"w{len(activations)}"].transpose(-1, -2)
-        for i in reversed(range(len(activations))):
-            gradient = (gradient * (1.0 - activations[i].square())) @ leaves[f"w{i}"].transpose(-1, -2)
-        return gradient
+        gradients = []
+        # Block by block as everywhere: a product's last digits may depend on how many there are in its batch.
+        for block, leaves in zip(self.blocks, self.by_block(self.flat), strict=True):
+            activations, h = [], inputs[block]
+            for i in range(len(self.spec.hidden)):
+                h = torch.tanh(torch.baddbmm(leaves[f"b{i}"], h, leaves[f"w{i}"]))
+                activations.append(h)
+            gradient = leaves[f"w{len(activations)}"].transpose(-1, -2)
+            for i in reversed(range(len(activations))):
+                gradient = (gradient * (1.0 - activations[i].square())) @ leaves[f"w{i}"].transpose(-1, -2)
+            gradients.append(gradient)
+        return torch.cat(gradients)
 
     def zero_gradient(self) -> torch.Tensor:
         """A buffer for the parameters' gradient, zero where a pass does not write."""
