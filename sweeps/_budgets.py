@@ -43,7 +43,7 @@ LAPTOP_TASKS = {
     "Reacher": {"updates": 4_000, "evaluate_every": 1_000},
     "SawyerDoor": {"updates": 10_000, "evaluate_every": 2_000},
     # With 2,000 there are 200 of the expert, and even cloning those alone overfits (docs/fetchpush.md).
-    **{task: {"episodes": 10_000, "updates": 20_000, "evaluate_every": 5_000} for task in LARGE},
+    **{task: {"episodes": 10_000, "updates": 10_000, "evaluate_every": 2_500} for task in LARGE},
     **{task: {"episodes": 100, "updates": 20_000, "evaluate_every": 5_000, "final_episodes": 5} for task in LOCOMOTION},
 }
 
