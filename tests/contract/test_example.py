@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from smore_sweep.method import Method, SpecError
-from tests.contract.test_methods import stack
+from tests.contract.members import stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_method.md"
 

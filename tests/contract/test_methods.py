@@ -3,152 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.am import AM
-from baselines.crl import CRL
 from baselines.ddpg import DDPG
-from baselines.eql import GCEQL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
-from baselines.iql import GCIQL
-from baselines.smore_action_free import SMOReActionFree
-from baselines.smore_actor_critic import SMOReActorCritic
-from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
-from baselines.xql import GCXQL
-from smore_sweep.episodes import Episodes
-from smore_sweep.learner import Arrays, Learner
-from smore_sweep.method import Method, Sizes, SpecError, stackable_knobs
+from smore_sweep.method import Method, SpecError
 from smore_sweep.policy import restore
-from smore_sweep.replay import Replay, Store
-from smore_sweep.smore import DIVERGENCES, SMORe
-
-METHODS: list[Method] = [
-    SMORe(hidden=16),
-    SMORe(hidden=16, variant="printed"),
-    SMORe(hidden=16, variant="release"),
-    SMORe(hidden=16, variant="release_stable"),
-    SMORe(hidden=16, initial_action="policy"),
-    *(SMORe(hidden=16, divergence=name) for name in DIVERGENCES if name != "pearson"),
-    SMORe(hidden=16, moved_share=0.5),
-    SMORe(hidden=16, extraction="gradient"),
-    SMORe(hidden=16, extraction="gradient", initial_action="policy"),
-    SMORe(hidden=16, extraction="gradient_bc"),
-    SMOReActorCritic(hidden=16),
-    SMOReActionFree(hidden=16),
-    GoFAR(hidden=16),
-    GoFAR(hidden=16, divergence="kl"),
-    GoFAR(hidden=16, reward="binary"),
-    GoFARExpectile(hidden=16),
-    GCSL(hidden=16),
-    WGCSL(hidden=16),
-    WGCSL(hidden=16, variant="gofar_code"),
-    WGCSL(hidden=16, discount_weight=False),
-    AM(hidden=16),
-    DDPG(hidden=16),
-    GCIQL(hidden=16),
-    *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
-    GCSQL(hidden=16, learning_rate=0.01),  # its policy stands still until V has come down to the best Q
-    GCEQL(hidden=16),
-    GCXQL(hidden=16),
-    CRL(hidden=16),
-]
-every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
-
-CPU = torch.device("cpu")
-SIZES = Sizes(observation=3, goal=2, action=2)
-EPISODES, HORIZON, BATCH, UPDATES = 8, 5, 12, 30
-SEEDS = (3, 11, 7)
-EXPERTS = (2, 0, 8)
-KNOBS = {
-    "beta": (0.5, 0.2, 0.9),
-    "expectile": (0.8, 0.6, 0.7),
-    "temperature": (3.0, 1.0, 0.0),
-    "her_ratio": (0.8, 0.0, 1.0),
-    "critic_her_ratio": (0.8, 0.5, 0.0),
-    "baw_delta": (0.15, 10.0, 40.0),
-    "action_l2": (1.0, 0.1, 0.0),
-    "bc_weight": (0.4, 0.1, 2.0),
-    "alpha": (1.0, 0.3, 2.0),
-    "max_clip": (7.0, 5.0, 0.3),
-    "bc_coefficient": (0.05, 0.2, 0.5),
-}
-
-
-def pool(seed: int) -> Episodes:
-    random = np.random.default_rng(seed)
-
-    def normal(*shape: int) -> NDArray[np.float32]:
-        return random.normal(size=shape).astype(np.float32)
-
-    return Episodes(
-        normal(EPISODES, HORIZON + 1, SIZES.observation),
-        np.tanh(normal(EPISODES, HORIZON, SIZES.action)),
-        normal(EPISODES, HORIZON + 1, SIZES.goal),
-        normal(EPISODES, SIZES.goal),
-    )
-
-
-STORE = Store.build(pool(0), pool(1), 0.8)
-
-
-def has(method: Method, name: str) -> bool:
-    """Whether the method's variant has this knob of the class."""
-    try:
-        dataclasses.replace(method, **{name: KNOBS[name][1]})  # type: ignore[type-var]
-    except SpecError:
-        return False
-    return True
-
-
-def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
-    """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
-    stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
-    methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
-    replay = Replay(
-        STORE,
-        expert_episodes=[EXPERTS[m] for m in members],
-        episodes=EPISODES,
-        threshold=0.8,
-        normalize=method.normalize_inputs,
-        device=CPU,
-    )
-    seeds = [SEEDS[m] for m in members]
-    return Learner(methods, seeds, SIZES, replay, batch_size=batch, updates=UPDATES, device=CPU)
-
-
-def trained(learner: Learner, updates: int) -> Learner:
-    for _ in range(updates):
-        learner.update()
-    return learner
-
-
-def saved(learner: Learner) -> list[Arrays]:
-    return [{name: array.copy() for name, array in member.items()} for member in learner.state()]
-
-
-def assert_equal(first: Arrays, second: Arrays) -> None:
-    assert first.keys() == second.keys()
-    for name in first:
-        assert np.array_equal(first[name], second[name]), f"{name}: {np.abs(first[name] - second[name]).max()}"
-
-
-def leaves(learner: Learner) -> dict[str, torch.Tensor]:
-    """Every parameter leaf, ``[M, copies, ...]``."""
-    return {
-        f"{name}/{leaf}": net.by_member(values).clone()
-        for name, net in learner.nets.items()
-        for leaf, values in net.leaves(net.flat.detach()).items()
-    }
+from smore_sweep.smore import SMORe
+from tests.contract.members import (
+    BATCH,
+    METHODS,
+    SIZES,
+    UPDATES,
+    assert_equal,
+    every_method,
+    leaves,
+    saved,
+    stack,
+    trained,
+)
 
 
 @every_method
@@ -392,69 +273,3 @@ def test_the_policy_step_takes_fresh_noise() -> None:
     by_policy, by_data = SMORe(hidden=16, initial_action="policy"), SMORe(hidden=16)
     first, second = (trained(stack(method), 1).state()[0]["S/w0/mean"] for method in (by_policy, by_data))
     assert not np.allclose(first, second)
-
-
-BAD: list[tuple[type[Method], str, Any, str]] = [
-    (SMORe, "variant", "papper", "one of paper, printed, release, release_stable"),
-    (SMORe, "divergence", "chi", "one of pearson, kl, hellinger, total_variation, jensen_shannon"),
-    (SMORe, "beta", 0.0, "in (0, 1]"),
-    (SMORe, "beta", 1.01, "in (0, 1]"),
-    (SMORe, "beta", "0.5", "in (0, 1]"),
-    (SMORe, "beta", True, "in (0, 1]"),
-    (SMORe, "expectile", 1.0, "in (0, 0.999]"),
-    (SMORe, "temperature", -1.0, "in [0, inf)"),
-    (SMORe, "temperature", float("inf"), "in [0, inf)"),
-    (SMORe, "her_ratio", float("nan"), "in [0, 1]"),
-    (SMORe, "her_ratio", None, "in [0, 1]"),
-    (SMORe, "discount", 1.0, "in [0, 0.9999]"),
-    (SMORe, "hidden", 0, "a whole number in [1, inf)"),
-    (SMORe, "hidden", 16.0, "a whole number in [1, inf)"),
-    (SMORe, "hidden", True, "a whole number in [1, inf)"),
-    (SMORe, "normalize_inputs", 1, "true or false"),
-    (GoFAR, "divergence", "pearson", "one of chi_square, kl"),
-    (GoFAR, "reward", "dense", "one of discriminator, binary"),
-    (GoFAR, "target_period", 0, "a whole number in [1, inf)"),
-    (GoFAR, "learning_rate", 0.0, "in (0, inf)"),
-    (WGCSL, "variant", "gofar", "one of release, gofar_code"),
-    (WGCSL, "baw_delta", -0.1, "in [0, inf)"),
-    (WGCSL, "discount", 0.0, "in (0, 0.9999]"),
-    (DDPG, "action_l2", -1.0, "in [0, inf)"),
-]
-
-
-@pytest.mark.parametrize(("method", "field", "value", "valid"), BAD)
-def test_bad_values_are_refused(method: type[Method], field: str, value: Any, valid: str) -> None:
-    with pytest.raises(SpecError) as error:
-        method(**{field: value})
-    assert str(error.value) == f"{method.name}: {field} = {value!r} is not valid; it must be {valid}"
-
-
-@pytest.mark.parametrize(("method", "field"), [(SMORe, "bata"), (GoFAR, "her_ratio"), (GoFAR, "beta")])
-def test_a_field_that_a_method_does_not_have_is_refused_with_the_list_of_its_fields(
-    method: type[Method], field: str
-) -> None:
-    with pytest.raises(SpecError) as error:
-        method(**{field: 0.5})
-    names = sorted(item.name for item in dataclasses.fields(method))  # type: ignore[arg-type]
-    assert str(error.value) == f"{method.name} has no field {field!r}; it has: {', '.join(names)}"
-
-
-def test_other_divergences_need_the_papers_variant() -> None:
-    with pytest.raises(SpecError, match="divergence = 'kl' needs variant = 'paper', not 'release'"):
-        SMORe(divergence="kl", variant="release")
-
-
-@pytest.mark.parametrize("knob", ["critic_her_ratio", "baw_delta"])
-def test_gofars_wgcsl_lacks_what_only_the_release_has(knob: str) -> None:
-    fields: dict[str, Any] = {knob: 0.5}
-    with pytest.raises(SpecError, match=f"variant 'gofar_code' has no {knob}; only 'release' has"):
-        WGCSL(variant="gofar_code", **fields)
-
-
-@every_method
-def test_a_configuration_is_frozen_and_knows_what_changed(method: Method) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        method.hidden = 8
-    assert method.changed()["hidden"] == 16
-    assert type(method)(**method.fields()) == method
-    assert type(method)(**method.changed()) == method

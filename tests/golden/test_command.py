@@ -13,7 +13,7 @@ import pytest
 from analysis import tables
 from smore_sweep.method import Method, method
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
-from tests.golden.test_tables import HERE, TITLE, frame
+from tests.golden.made_up import HERE, TITLE, frame
 
 
 @method

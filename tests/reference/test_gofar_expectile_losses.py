@@ -1,5 +1,5 @@
 """GoFAR with an expectile value and AWR, against its equations. Its loss functions are proven where they come from:
-the discriminator's in test_gofar_losses, expectile and AWR in test_smore_losses."""
+the discriminator's in test_gofar_losses, expectile and AWR in test_losses."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from smore_sweep.method import Method, NetworkSpec, Sizes
 from smore_sweep.nn import Network
 from smore_sweep.replay import Batch
 from tests.conftest import Array, numeric_gradient
+from tests.reference.gradients import CLOSE
 from tests.unit.test_nn import plain
 
-CLOSE = 1e-5
 CPU = torch.device("cpu")
 
 

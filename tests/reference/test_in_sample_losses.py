@@ -18,10 +18,10 @@ from baselines.sql import GCSQL
 from baselines.xql import GCXQL
 from smore_sweep.rng import Streams
 from tests.conftest import Array, numeric_gradient
+from tests.reference.gradients import CLOSE
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
 from tests.unit.test_replay import EXPERT, THRESHOLD, T, commanded, observed, replay
 
-CLOSE = 1e-5
 Knobs = dict[str, float]
 
 

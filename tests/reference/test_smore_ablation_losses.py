@@ -15,9 +15,9 @@ from smore_sweep.method import Method, Sizes
 from smore_sweep.nn import Network, Networks
 from smore_sweep.replay import Batch
 from tests.conftest import Array, numeric_gradient
+from tests.reference.gradients import CLOSE
 from tests.unit.test_nn import plain
 
-CLOSE = 1e-5
 BETA = np.array([0.5, 0.2])
 
 

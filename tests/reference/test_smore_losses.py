@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,63 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from smore_sweep.losses import expectile_loss, exponential_weights, gaussian_log_prob, log_mean_exp
 from smore_sweep.method import Sizes
 from smore_sweep.nn import Network
 from smore_sweep.replay import Batch
-from smore_sweep.smore import DIVERGENCES, SMORe, conjugate, paper_loss, release_loss, release_stable_loss
+from smore_sweep.smore import SMORe, paper_loss, release_loss, release_stable_loss
 from tests.conftest import Array, numeric_gradient
+from tests.reference.f_divergences import ALL, f_star
+from tests.reference.gradients import CLOSE
 from tests.unit.test_nn import plain
-
-ALL = (*DIVERGENCES, "printed")
-CLOSE = 1e-5
-
-# Where the density ratio f*'(y) is 100, and f* there:
-#   KL              exp(y - 1) = 100        y = 1 + log 100      f* = 100
-#   Hellinger       1 / (1 - y)^2 = 100     y = 0.9              f* = 0.9 / 0.1 = 9
-#   Jensen-Shannon  e^y / (2 - e^y) = 100   e^y = 200 / 101      f* = -log(2 - 200 / 101) = -log(2 / 101) = log 50.5
-EDGES = {
-    "kl": (1 + math.log(100), 100.0),
-    "hellinger": (0.9, 9.0),
-    "jensen_shannon": (math.log(200 / 101), math.log(50.5)),
-}
-
-
-def f(divergence: str, x: Array) -> Array:
-    """The generators of Table 3."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        xlogx = np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0)
-    if divergence == "pearson":
-        values = (x - 1) ** 2
-    elif divergence == "kl":
-        values = xlogx
-    elif divergence == "hellinger":
-        values = (np.sqrt(x) - 1) ** 2
-    elif divergence == "total_variation":
-        values = 0.5 * np.abs(x - 1)
-    else:
-        values = -(x + 1) * np.log((x + 1) / 2) + xlogx
-    return np.asarray(values)
-
-
-def f_star(divergence: str, y: Any) -> Array:
-    """The conjugates of Table 3, with the declared continuations outside their domains."""
-    y = np.asarray(y, np.float64)
-    if divergence == "pearson":
-        return np.asarray(y + y**2 / 4)
-    if divergence == "printed":
-        return np.asarray(y + y**2)
-    if divergence == "total_variation":
-        return np.asarray(y + np.where(y > 0.5, (y - 0.5) ** 2, np.where(y < -0.5, (y + 0.5) ** 2, 0.0)))
-    edge, value = EDGES[divergence]
-    inside = np.minimum(y, edge)
-    if divergence == "kl":
-        values = np.exp(inside - 1)
-    elif divergence == "hellinger":
-        values = inside / (1 - inside)
-    else:
-        values = -np.log(2 - np.exp(inside))
-    return np.asarray(np.where(y > edge, value + 100 * (y - edge), values))
 
 
 def eq10(initial: Array, rho: Array, q: Array, *, beta: float, discount: float, divergence: str) -> float:
@@ -76,90 +26,6 @@ def eq10(initial: Array, rho: Array, q: Array, *, beta: float, discount: float, 
     on_q = beta * np.mean(f_star(divergence, q))
     on_rho = (1 - beta) * np.mean(f_star(divergence, rho) - rho)
     return float(start + on_q + on_rho)
-
-
-def torch_gradient(function: Callable[[torch.Tensor], torch.Tensor], at: Array) -> Array:
-    leaf = torch.tensor(at, requires_grad=True)
-    (gradient,) = torch.autograd.grad(function(leaf), leaf)
-    return np.asarray(gradient.numpy())
-
-
-def points() -> Array:
-    """On both sides of every edge, none within a finite difference of one."""
-    return np.random.default_rng(0).uniform(-4.0, 7.0, 400)
-
-
-@pytest.mark.parametrize("divergence", ALL)
-def test_conjugate_values_and_slopes(divergence: str) -> None:
-    y = points()
-    np.testing.assert_allclose(conjugate(divergence, torch.tensor(y)).numpy(), f_star(divergence, y), rtol=CLOSE)
-    slopes = torch_gradient(lambda leaf: conjugate(divergence, leaf).sum(), y)
-    expected = (f_star(divergence, y + 1e-6) - f_star(divergence, y - 1e-6)) / 2e-6
-    np.testing.assert_allclose(slopes, expected, rtol=CLOSE, atol=1e-8)
-
-
-@pytest.mark.parametrize("divergence", DIVERGENCES)
-def test_conjugate_is_the_supremum_inside_its_domain(divergence: str) -> None:
-    low, high = (
-        (-0.5, 0.5) if divergence == "total_variation" else (-3.0, min(EDGES.get(divergence, (3.0, 0.0))[0], 3.0))
-    )
-    # Ratios x are not negative; Pearson's conjugate in Table 3 is the unconstrained one, so there x runs over all
-    # reals.
-    x = np.linspace(-5.0 if divergence == "pearson" else 0.0, 105.0, 550_001 if divergence == "pearson" else 525_001)
-    values = f(divergence, x)
-    for y in np.linspace(low, high, 25):
-        assert float(conjugate(divergence, torch.tensor(y))) == pytest.approx(np.max(x * y - values), abs=2e-6)
-
-
-@pytest.mark.parametrize("divergence", ALL)
-def test_conjugate_is_convex_and_continuous(divergence: str) -> None:
-    y = torch.linspace(-6, 8, 140_001, dtype=torch.float64)
-    values = conjugate(divergence, y)
-    steepest = 110.0  # f*' is at most 100 beyond the edges
-    assert values.diff().abs().max() < steepest * 1e-4
-    assert values.diff().diff().min() > -1e-11
-
-
-@pytest.mark.parametrize("divergence", sorted(EDGES))
-def test_conjugate_and_its_slope_meet_at_the_edge(divergence: str) -> None:
-    edge, value = EDGES[divergence]
-    near = np.array([edge - 1e-9, edge + 1e-9])
-    np.testing.assert_allclose(conjugate(divergence, torch.tensor(near)).numpy(), value, rtol=1e-6)
-    np.testing.assert_allclose(torch_gradient(lambda y: conjugate(divergence, y).sum(), near), 100.0, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("divergence", "y", "expected"),
-    [
-        ("pearson", 2.0, 3.0),  # 2 + 4/4
-        ("pearson", -4.0, 0.0),  # -4 + 16/4
-        ("printed", 2.0, 6.0),  # 2 + 4
-        ("kl", 1.0, 1.0),  # exp(1 - 1)
-        ("kl", 2.0 + math.log(100), 200.0),  # one beyond the edge: 100 + 100
-        ("hellinger", 0.5, 1.0),  # 0.5 / 0.5
-        ("hellinger", -1.0, -0.5),  # -1 / 2
-        ("hellinger", 1.9, 109.0),  # one beyond the edge: 9 + 100
-        ("jensen_shannon", 0.0, 0.0),  # -log(2 - 1)
-        ("jensen_shannon", math.log(1.5), math.log(2)),  # -log(2 - 1.5)
-        ("jensen_shannon", math.log(200 / 101) + 1, math.log(50.5) + 100),  # one beyond the edge
-        ("total_variation", 0.25, 0.25),
-        ("total_variation", 1.5, 2.5),  # 1.5 + (1.5 - 0.5)^2
-        ("total_variation", -1.5, -0.5),  # -1.5 + (1.5 - 0.5)^2
-    ],
-)
-def test_conjugate_by_hand(divergence: str, y: float, expected: float) -> None:
-    assert float(conjugate(divergence, torch.tensor(y, dtype=torch.float64))) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("divergence", ALL)
-def test_conjugate_of_extreme_values_is_finite_in_float32(divergence: str) -> None:
-    y = torch.tensor([-1e4, -100.0, 0.0, 0.9, 1.0, 100.0, 1e4], requires_grad=True)
-    values = conjugate(divergence, y)
-    values.sum().backward()  # type: ignore[no-untyped-call]
-    assert y.grad is not None
-    assert torch.isfinite(values).all()
-    assert torch.isfinite(y.grad).all()
-    np.testing.assert_allclose(values.detach().numpy(), f_star(divergence, y.detach().numpy()), rtol=1e-4, atol=1e-6)
 
 
 def batch(members: int = 3, copies: int = 2, rows: int = 8) -> tuple[Array, Array, Array]:
@@ -261,93 +127,6 @@ def test_released_losses_by_hand() -> None:
     assert float(release_loss(s_rho, s_q, y_rho)) == pytest.approx(-3.4985, rel=1e-6)
     # 2 / (1-0.99) = 200: (195^2 + 193^2)/2 = 37637; 1e-6 * (100+400)/2 = 2.5e-4; 0.5 * (1 + 25)/2 = 6.5
     assert float(release_stable_loss(s_rho, s_q, y_rho, discount=0.99)) == pytest.approx(37643.50025, rel=1e-5)
-
-
-@pytest.mark.parametrize("expectile", [0.1, 0.5, 0.8])
-def test_expectile_loss(expectile: float) -> None:
-    u = np.random.default_rng(3).normal(size=50)
-
-    def expected(x: Array) -> Array:
-        return np.asarray(np.abs(expectile - (x < 0)) * x**2)
-
-    level = torch.tensor(expectile, dtype=torch.float64)
-    np.testing.assert_allclose(expectile_loss(torch.tensor(u), level).numpy(), expected(u), rtol=CLOSE)
-    gradient = torch_gradient(lambda leaf: expectile_loss(leaf, level).sum(), u)
-    np.testing.assert_allclose(gradient, numeric_gradient(lambda x: expected(x).sum(), u), rtol=CLOSE, atol=1e-9)
-
-
-def test_expectile_minimiser_is_the_upper_expectile() -> None:
-    # Targets 0 and 1, expectile 0.8: 0.8 (1 - v) = 0.2 v, so v = 0.8. (The lower expectile would be 0.2.)
-    grid = torch.linspace(0, 1, 1001, dtype=torch.float64)
-    targets = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    loss = expectile_loss(targets - grid[:, None], torch.tensor(0.8, dtype=torch.float64)).mean(-1)
-    assert float(grid[loss.argmin()]) == pytest.approx(0.8)
-
-
-def test_expectile_is_one_per_member() -> None:
-    # Rows: residuals (-1, 2) at 0.8 give 0.2 * 1 and 0.8 * 4; at 0.5 they give 0.5 * 1 and 0.5 * 4.
-    loss = expectile_loss(torch.tensor([[-1.0, 2.0], [-1.0, 2.0]]), torch.tensor([[0.8], [0.5]]))
-    torch.testing.assert_close(loss, torch.tensor([[0.2, 3.2], [0.5, 2.0]]))
-
-
-def test_exponential_weights() -> None:
-    advantages = np.random.default_rng(4).normal(0.0, 2.0, (2, 40))
-    temperature = np.array([[3.0], [0.5]])
-    got = exponential_weights(torch.tensor(advantages), torch.tensor(temperature))
-    np.testing.assert_allclose(got.numpy(), np.minimum(np.exp(temperature * advantages), 100.0), rtol=CLOSE)
-
-
-def test_exponential_weights_never_overflow() -> None:
-    extreme = torch.tensor([-1e6, 0.0, 1e6, 3e38])
-    assert exponential_weights(extreme, torch.tensor(3.0)).tolist() == pytest.approx([0.0, 1.0, 100.0, 100.0], rel=1e-5)
-
-
-def test_gaussian_log_prob_and_its_gradients() -> None:
-    random = np.random.default_rng(5)
-    actions, means = random.normal(size=(2, 3, 4, 2))
-    log_std = random.normal(0.0, 0.7, (3, 1, 2))
-
-    def expected(actions: Array, means: Array, log_std: Array) -> Array:
-        std = np.exp(log_std)
-        density = np.exp(-0.5 * ((actions - means) / std) ** 2) / (std * np.sqrt(2 * np.pi))
-        return np.asarray(np.log(np.prod(density, axis=-1)))
-
-    arrays = [actions, means, log_std]
-    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
-    value = gaussian_log_prob(*leaves)
-    np.testing.assert_allclose(value.detach().numpy(), expected(*arrays), rtol=CLOSE)
-    for place, gradient in enumerate(torch.autograd.grad(value.sum(), leaves)):
-
-        def varied(x: Array, place: int = place) -> Array:
-            return np.asarray(expected(*(x if i == place else array for i, array in enumerate(arrays))).sum())
-
-        np.testing.assert_allclose(gradient.numpy(), numeric_gradient(varied, arrays[place]), rtol=CLOSE, atol=1e-8)
-
-
-def test_gaussian_log_prob_by_hand() -> None:
-    # One dimension at the mean, std 1: -0.5 log(2 pi) = -0.918939. Another one std (of e) away: -0.5 - 1 - 0.918939.
-    actions, means = torch.tensor([[0.3, math.e]]), torch.tensor([[0.3, 0.0]])
-    got = gaussian_log_prob(actions, means, torch.tensor([[0.0, 1.0]]))
-    assert got.tolist() == pytest.approx([-1.5 - 2 * 0.918939], rel=1e-5)
-
-
-def test_log_mean_exp_and_its_gradient() -> None:
-    values = np.random.default_rng(6).normal(0.0, 3.0, (2, 9))
-
-    def expected(x: Array) -> Array:
-        return np.asarray(np.log(np.mean(np.exp(x), axis=-1)))
-
-    np.testing.assert_allclose(log_mean_exp(torch.tensor(values)).numpy(), expected(values), rtol=CLOSE)
-    gradient = torch_gradient(lambda leaf: log_mean_exp(leaf).sum(), values)
-    numeric = numeric_gradient(lambda x: expected(x).sum(), values)
-    np.testing.assert_allclose(gradient, numeric, rtol=CLOSE, atol=1e-8)
-
-
-def test_log_mean_exp_never_overflows() -> None:
-    # log((e^1e6 + e^1e6 + ~0 + ~0) / 4) = 1e6 + log(1/2)
-    got = log_mean_exp(torch.tensor([1e6, 1e6, 0.0, -1e6], dtype=torch.float64))
-    assert float(got) == pytest.approx(1e6 - math.log(2), abs=1e-6)
-    assert torch.isfinite(log_mean_exp(torch.tensor([1e6, -1e6])))
 
 
 WIRED = [
