@@ -1,5 +1,6 @@
-"""FetchPush: fewer and more episodes, and with ``--source slow`` an expert at half speed. docs/fetchpush.md keeps the log
-of predictions and outcomes, and says how to make that source."""
+"""FetchPush: fewer and more episodes, and with ``--source slow`` an expert at half speed.
+
+docs/fetchpush.md keeps the log of predictions and outcomes, and says how to make that source."""
 
 from dataclasses import replace
 
