@@ -100,24 +100,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         scale, results = load_sweep(TUNING[-1]).scale(options.scale), results_place(options.results)
-        sweeps = [sweep for sweep in map(load_sweep, TUNING) if scale in sweep.scales]
-        found = False
-        for sweep in sweeps:
-            made = _selected(sweep, scale, results)
-            found = found or not made.empty
-            later = sweeps[sweeps.index(sweep) + 1 :]
-            tasks = _keep(made, alone=bool(later))
-            if tasks and later:
-                asked = f"SWEEP={later[0].name} SCALE={scale} TASKS={','.join(tasks)} RESULTS={options.results}"
-                print(f"what was chosen at other values is dropped; run: make sweep {asked}; then this again")
-                return 0
+        return choose(scale, results, FILE)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def choose(scale: str, results: Place, file: Path) -> int:
+    """Write what the finished runs choose at a scale into ``file``, sweep by sweep: after a new learning rate the next
+    sweep has runs of its own to make first. Returns 1 if no cell is complete."""
+    sweeps = [sweep for sweep in map(load_sweep, TUNING) if scale in sweep.scales]
+    found = False
+    for sweep in sweeps:
+        made = _selected(sweep, scale, results)
+        found = found or not made.empty
+        later = sweeps[sweeps.index(sweep) + 1 :]
+        tasks = _keep(made, file, alone=bool(later))
+        if tasks and later:
+            asked = f"SWEEP={later[0].name} SCALE={scale} TASKS={','.join(tasks)} RESULTS={results}"
+            print(f"what was chosen at other values is dropped; run: make sweep {asked}; then this again")
+            return 0
     if not found:
-        print(f"no method is tuned on any task in {options.results}; run: make sweep SWEEP=tuning", file=sys.stderr)
+        print(f"no method is tuned on any task in {results}; run: make sweep SWEEP=tuning", file=sys.stderr)
         return 1
-    print(f"{FILE}: runs of other sweeps that use another value are new runs from now on")
+    print(f"{file}: runs of other sweeps that use another value are new runs from now on")
     return 0
 
 
@@ -128,19 +134,19 @@ def _selected(sweep: Sweep, scale: str, results: Place) -> pd.DataFrame:
     return select(runs, load(runs, results)).astype(str)
 
 
-def _keep(made: pd.DataFrame, *, alone: bool) -> list[str]:
+def _keep(made: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     """Write what was chosen, and tell it; the tasks of which a choice is a new one. With ``alone`` those cells lose the
     knobs that were chosen beside another value."""
     if made.empty:
         return []
-    old = pd.read_csv(FILE, dtype=str, keep_default_na=False)
+    old = pd.read_csv(file, dtype=str, keep_default_na=False)
     chosen = made[made["chosen"] == "yes"]
     cell = ["scale", "task", "method"]
     key = [*cell, "knob", "value", "chosen"]
     new = chosen[~pd.MultiIndex.from_frame(chosen[key]).isin(pd.MultiIndex.from_frame(old[key]))]
     if alone:
         old = old[~pd.MultiIndex.from_frame(old[cell]).isin(pd.MultiIndex.from_frame(new[cell]))]
-    with whole(FILE) as unfinished:
+    with whole(file) as unfinished:
         merge(old, made).to_csv(unfinished, index=False)
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
     return list(new["task"].unique())

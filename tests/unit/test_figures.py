@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from analysis import figures
 from analysis.asked import Asked
-from smore_sweep import record
-from smore_sweep.outcomes import Outcomes
 from smore_sweep.plan import load_sweep
-from smore_sweep.record import Record
-
-
-def finish(results: Path, sweep: str, scale: str, count: int) -> None:
-    """Write records of the first runs of a sweep."""
-    for number, planned in enumerate(load_sweep(sweep).expand(scale)[:count]):
-        reached = np.arange(50)[None, :] >= 10 + number
-        outcomes = Outcomes(reached, reached, np.where(reached, 0.01, 0.2).astype(np.float32))
-        done = Record(planned.content(), record.DONE, planned.budget.updates, facts={"git": "abc"})
-        done.evaluations = {20: outcomes, planned.budget.updates: outcomes}
-        record.save(results, planned.run_id, done)
+from tests.finished import finish
 
 
 def test_figures_are_written_in_both_formats_and_always_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finish(tmp_path, "noise", "smoke", 15)  # the first of all methods without noise, and one with
+    finish(tmp_path, load_sweep("noise").expand("smoke")[:15])  # the first of all methods without noise, and one with
     for folder in ("a", "b"):
         chosen = ["--results", str(tmp_path), "--output", str(tmp_path / folder), "--figure", "noise", "beta"]
         assert figures.main(chosen) == 0
@@ -51,7 +38,7 @@ def test_wrong_requests_name_the_valid_ones(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_frames_know_the_knob_and_count_a_run_once(tmp_path: Path) -> None:
-    finish(tmp_path, "her_ratio", "smoke", 1)
+    finish(tmp_path, load_sweep("her_ratio").expand("smoke")[:1])
     her = figures.gather("her", "smoke", Asked(tmp_path))
     assert set(her["value"].dropna()) == {0.0, 0.2, 0.5, 0.8, 1.0}
     assert her.loc[her["value"].isna(), "method"].unique().tolist() == ["GoFAR"]
@@ -63,7 +50,7 @@ def test_frames_know_the_knob_and_count_a_run_once(tmp_path: Path) -> None:
 
 
 def test_learning_curves_keep_every_evaluation_and_every_gap(tmp_path: Path) -> None:
-    finish(tmp_path, "main", "smoke", 2)
+    finish(tmp_path, load_sweep("main").expand("smoke")[:2])
     curves = figures.gather("learning_curves", "smoke", Asked(tmp_path))
     assert curves.loc[curves["status"] == "done", "update"].tolist() == [20, 40, 20, 40]
     assert curves["run_id"].nunique() == len(load_sweep("main").expand("smoke"))

@@ -17,6 +17,7 @@ from smore_sweep.plan import load_sweep, sweep_names
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
 from sweeps._chosen import AS_METHOD, AS_TASK, chosen
+from tests.finished import finish
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
 NAN = math.nan
@@ -85,28 +86,29 @@ def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
 
 
 def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(selection, "FILE", tmp_path / "chosen.csv")
-    monkeypatch.setattr("analysis.results.load", lambda runs, _: outcomes(runs, [1.0] * len(runs)))
+    results, file = tmp_path / "results", tmp_path / "chosen.csv"
+    for sweep in selection.TUNING:
+        for task in ("Reacher", "FetchPush"):
+            finish(results, load_sweep(sweep).expand("laptop", tasks=[task]))
     share = (
         "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
     )
-    (tmp_path / "chosen.csv").write_text(
-        "\n".join([",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""])
-    )
-    assert selection.main([]) == 0
+    file.write_text("\n".join([",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]))
+    assert selection.choose("laptop", results, file) == 0
     said = capsys.readouterr().out  # tuning's runs are others with these learning rates
-    assert "make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher," in said
-    assert set(pd.read_csv(tmp_path / "chosen.csv").query("task != 'HandReach'")["knob"]) == {"learning_rate"}
-    assert share.format("HandReach") in (tmp_path / "chosen.csv").read_text()
-    assert selection.main([]) == 0
+    assert f"make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher,FetchPush RESULTS={results};" in said
+    assert set(pd.read_csv(file).query("task != 'HandReach'")["knob"]) == {"learning_rate"}
+    assert share.format("HandReach") in file.read_text()
+    assert selection.choose("laptop", results, file) == 0
     assert "make sweep" not in capsys.readouterr().out
     tuning = load_sweep("tuning")
     assert "FetchPush" not in tuning.scales["laptop"].tasks
-    found = pd.read_csv(tmp_path / "chosen.csv").query("knob == 'her_ratio'")
-    assert set(found["task"]) == set(tuning.tasks)
+    found = pd.read_csv(file).query("knob == 'her_ratio' and task != 'HandReach'")
+    assert set(found["task"]) == {"Reacher", "FetchPush"}
     assert set(found["method"]) == {method.name for grid in tuning.grids for method in grid.methods}
+    assert selection.choose("smoke", results, file) == 1
 
 
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
