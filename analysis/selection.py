@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -36,53 +38,81 @@ LONG = 100
 """Episodes of more steps are compared by the return at 0.999, as the paper does for locomotion; others at 0.99."""
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """One value of a (method, task), with the return of each seed."""
+
+    value: float
+    earned: list[float]
+    runs: list[RunSpec]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.earned) / len(self.earned)
+
+
 def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
     """One row per tried value of each (method, task) all of whose runs are done: the evidence, with the best mean
-    return over seeds marked as chosen (of equals the one nearest to the knob's default).
+    return over seeds marked as chosen.
+
+    Where several are best, as on a hard task where nothing is learnt with any of them, it is of these the one that most
+    of the task's other methods do best with, and else the one nearest to the knob's default.
 
     ``frame`` has one row per run, as :func:`analysis.results.load` gives it. Raises :class:`SpecError` if a method
     varies in more than one knob."""
-    rows: list[dict[str, object]] = []
     knobs = varied(run.named for run in runs)
     at = frame.set_index("run_id")
     cells: dict[tuple[str, str], list[RunSpec]] = {}
     for run in runs:
         cells.setdefault((run.method.name, run.task), []).append(run)
+    tried: dict[tuple[str, str], list[_Tried]] = {}
     for (name, task), members in cells.items():
         names = knobs[type(members[0].method)]
         if len(names) != 1:
             raise SpecError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
-        if any(at.loc[run.run_id, "status"] not in ("done", "diverged") for run in members):
-            continue
-        (knob,) = names
-        metric = "return999" if task_row(task).horizon > LONG else "return99"
-        default = type(members[0].method)().fields()[knob]
-        tried = []
-        for value in sorted({run.named.fields()[knob] for run in members}):
-            own = [run for run in members if run.named.fields()[knob] == value]
-            # A diverged run has no return; it counts as one that earned nothing.
-            earned = [float(x) if x == x else 0.0 for x in (at.loc[run.run_id, metric] for run in own)]
-            mean, std, seeds = stats.summary(earned)
-            tried.append((mean, -abs(value - default), value, std, seeds, own))
-        best = max(tried, key=lambda entry: entry[:2])[2]
-        rows += [
-            {
-                "scale": own[0].scale,
-                "task": task,
-                "method": name,
-                "knob": knob,
-                "value": value,
-                "chosen": "yes" if value == best else "no",
-                "metric": metric,
-                "mean": f"{mean:.3f}",
-                "std": f"{std:.3f}",
-                "seeds": seeds,
-                "first_seed": min(run.seed for run in own),
-                "git": " ".join(sorted({str(at.loc[run.run_id, "git"]) for run in own})),
-            }
-            for mean, _, value, std, seeds, own in tried
-        ]
+        if all(at.loc[run.run_id, "status"] in ("done", "diverged") for run in members):
+            (knob,) = names
+            tried[name, task] = _try(members, knob, at[_metric(task)])
+    best = {cell: [t.value for t in own if t.mean == max(t.mean for t in own)] for cell, own in tried.items()}
+    votes = Counter((task, values[0]) for (_, task), values in best.items() if len(values) == 1)
+    rows: list[dict[str, object]] = []
+    for (name, task), own in tried.items():
+        kind = type(own[0].runs[0].method)
+        (knob,) = knobs[kind]
+        default = kind().fields()[knob]
+        chosen = max(best[name, task], key=lambda value: (votes[task, value], -abs(value - default)))
+        for one in own:
+            mean, std, seeds = stats.summary(one.earned)
+            rows.append(
+                {
+                    "scale": one.runs[0].scale,
+                    "task": task,
+                    "method": name,
+                    "knob": knob,
+                    "value": one.value,
+                    "chosen": "yes" if one.value == chosen else "no",
+                    "metric": _metric(task),
+                    "mean": f"{mean:.3f}",
+                    "std": f"{std:.3f}",
+                    "seeds": seeds,
+                    "first_seed": min(run.seed for run in one.runs),
+                    "git": " ".join(sorted({str(at.loc[run.run_id, "git"]) for run in one.runs})),
+                }
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _try(members: Sequence[RunSpec], knob: str, returns: pd.Series[float]) -> list[_Tried]:
+    """By value. A diverged run has no return; it counts as one that earned nothing."""
+    by_value: dict[float, list[RunSpec]] = {}
+    for run in members:
+        by_value.setdefault(run.named.fields()[knob], []).append(run)
+    earned = returns.fillna(0.0)
+    return [_Tried(value, [float(earned[r.run_id]) for r in own], own) for value, own in sorted(by_value.items())]
+
+
+def _metric(task: str) -> str:
+    return "return999" if task_row(task).horizon > LONG else "return99"
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
