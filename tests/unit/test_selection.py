@@ -10,7 +10,9 @@ import pytest
 
 from analysis import selection
 from analysis.selection import merge, select
+from baselines.ddpg import DDPG
 from baselines.gcsl import GCSL
+from baselines.wgcsl import WGCSL
 from smore_sweep.catalogue import methods
 from smore_sweep.method import Method, SpecError
 from smore_sweep.plan import load_sweep, sweep_names
@@ -53,6 +55,15 @@ def test_of_equals_the_one_next_to_the_default() -> None:
     runs = expand(grid(SMORe, her_ratio=[0.2, 0.5, 1.0]))  # the default is 0.8
     chosen = select(runs, outcomes(runs, [30.0] * 6))
     assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [1.0]
+
+
+def test_of_equals_the_one_that_other_methods_do_best_with() -> None:
+    """WGCSL learns nothing with any; its default would be 1."""
+    methods = [*grid(WGCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(SMORe, her_ratio=[0.2, 0.5, 1.0])]
+    runs = expand([*methods, *grid(GCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(DDPG, her_ratio=[0.2, 0.5, 1.0])])
+    nothing, low, high = [0.0] * 6, [9.0, 9.0, 5.0, 5.0, 1.0, 1.0], [1.0, 1.0, 5.0, 5.0, 9.0, 9.0]
+    chosen = select(runs, outcomes(runs, [*nothing, *low, *low, *high]))
+    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [0.2, 0.2, 0.2, 1.0]
 
 
 def test_an_unfinished_cell_is_left_out_and_a_diverged_run_earned_nothing() -> None:
