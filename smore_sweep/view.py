@@ -95,7 +95,7 @@ def methods_table(known: Mapping[str, type[Method]]) -> Table:
         caption=f"All have {', '.join(sorted(common))}.", caption_justify="left",
     )  # fmt: skip
     for heading in ("method", "in tables", "paper", "knobs of its own"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # a knob's name is to be typed, so none of it is left out
     for name, kind in known.items():
         own = {knob: field.metadata["knob"] for knob, field in knobs(kind).items() if knob not in common}
         marked = (f"{knob}{'*' * info.stackable}" for knob, info in own.items())
