@@ -1,21 +1,27 @@
-"""Actionable Models (Chebotar et al., ICML 2021), as released with GoFAR: goal chaining and a conservative critic.
+"""Actionable Models (Chebotar et al., ICML 2021): goal chaining and a conservative critic.
 
 A critic ``Q(s, a, g)`` and a deterministic policy have slow targets (``Q'``, ``pi'``). Half of the batch keeps its
 hindsight goals. In the other half the goals are exchanged among the samples (*goal chaining*), and since nobody knows
-whether such a goal was reached, the critic's own value stands in the reward's place:
+whether such a goal can be reached from there, the critic's own value stands in for what is not known. Unseen actions
+that look good are pushed down: ``a~`` is one of 10 uniform actions, drawn with probability ``softmax Q(s, ., g)``.
 
-    r     = -1, or 0 at the goal                       first half
-          = Q(s, a, g), as a constant                  second half
+What GoFAR's authors released differs from the paper, so each is a variant. ``"release"``, the default, because the
+published numbers of the comparison are made with it, has rewards of -1, or 0 at the goal:
+
+    r     = the reward                          first half
+          = Q(s, a, g), as a constant           second half
     y     = clip(r + discount Q'(s', pi'(s', g), g), -1/(1-discount), 0)
     L(Q)  = E[(y - Q(s, a, g))^2] + E[Q(s, a~, g)]
-    L(pi) = -E[Q(s, pi(s, g), g)]
 
-``a~`` is one of 10 uniform actions, drawn with probability ``softmax Q(s, ., g)``: unseen actions that look good are
-pushed down.
+so all of the second half is chained and keeps its bootstrap: chained values can only fall. In ``"paper"`` (section 4)
+the critic is the discounted chance to reach the goal, and only an episode's last transition is chained:
 
-The release differs from the paper, and this file follows the release: chaining is applied to all transitions of the
-second half and keeps the bootstrap, so that chained values can only fall (paper: the last transition of an episode,
-without a bootstrap); the proposals are uniform; there are no factors of 1/2.
+    y     = 1                                   where s' is at the goal
+          = Q(s, a, g), as a constant           second half, last transition of its episode
+          = discount Q'(s', pi'(s', g), g)      else; both within [0, 1]
+    L(Q)  = 1/2 E[(y - Q(s, a, g))^2] + 1/2 E[Q(s, a~, g)^2]
+
+In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
 
 Deviations from the release:
 
@@ -53,6 +59,7 @@ class AM(Method):
     name: ClassVar[str] = "AM"
     paper: ClassVar[str] = "Chebotar et al., Actionable Models: Unsupervised Offline RL of Robotic Skills, ICML 2021"
 
+    variant: str = knob("whose equations", default="release", choices=("release", "paper"), before="release")
     her_ratio: float = knob("share of hindsight goals, before chaining", default=1.0, low=0.0, high=1.0, stackable=True)
     discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999)
     learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0)
@@ -81,6 +88,8 @@ class AM(Method):
         order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
         goals = torch.cat([drawn.goal[:, :half], drawn.goal[:, half:].gather(-1, order)], -1)
         batch = replay.batch(dataclasses.replace(drawn, goal=goals))
+        if self.variant == "paper":
+            batch = dataclasses.replace(batch, last=drawn.time == replay.horizon - 1)
         *proposals, luck = streams.uniform("negatives", batch.actions.shape[-1] + 1, batch_size, PROPOSALS)
         return batch.with_noise(torch.stack([*(2.0 * u - 1.0 for u in proposals), luck], -1))
 
@@ -96,11 +105,20 @@ class AM(Method):
             torch.cat([states, states], 1), torch.cat([goals, goals], 1), torch.cat([batch.actions, negatives], 1)
         )[..., 0]
         on_data, on_negatives = scores[:, :rows], scores[:, rows:]
-        rewards = torch.cat([batch.rewards[:, :half], on_data.detach()[:, half:]], -1)
-        targets = td_targets(rewards, bootstrap(nets, batch.next_observations, goals), discount=self.discount)
+        next_values, chained = bootstrap(nets, batch.next_observations, goals), on_data.detach()[:, half:]
+        if self.variant == "release":
+            rewards = torch.cat([batch.rewards[:, :half], chained], -1)
+            targets = td_targets(rewards, next_values, discount=self.discount)
+            critic = (targets - on_data).square().mean(-1) + on_negatives.mean(-1)
+        else:
+            assert batch.last is not None
+            unknown = self.discount * next_values
+            unknown[:, half:] = torch.where(batch.last[:, half:], chained, unknown[:, half:])
+            targets = torch.where(batch.rewards == 0.0, 1.0, unknown.clamp(0.0, 1.0))
+            critic = 0.5 * (targets - on_data).square().mean(-1) + 0.5 * on_negatives.square().mean(-1)
         climbed = nets["Q"].through(states, goals, torch.tanh(nets["pi"](states, goals)))[..., 0]
         losses = {
-            "critic": (targets - on_data).square().mean(-1) + on_negatives.mean(-1),
+            "critic": critic,
             "policy": -climbed.mean(-1),
         }
         return losses, {"score_mean": on_data.detach().mean(-1), "negative_mean": on_negatives.detach().mean(-1)}

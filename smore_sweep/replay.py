@@ -62,8 +62,9 @@ class Transitions:
 class Batch:
     """Network inputs, ``[M, B, .]``; observations and goals are normalised if the method says so. ``rewards`` ``[M,
     B]`` are -1, or 0 at the goal. ``initial_observations`` (the first one of each episode), ``offsets`` (steps from the
-    next state to the one whose achieved goal is the goal, 0 for a commanded one), ``noise`` (whatever random numbers
-    the losses use) and ``step`` (the number of this update, 0-d) are there if the method's ``sample`` put them."""
+    next state to the one whose achieved goal is the goal, 0 for a commanded one), ``last`` (whether the transition ends
+    its episode), ``noise`` (whatever random numbers the losses use) and ``step`` (the number of this update, 0-d) are
+    there if the method's ``sample`` put them."""
 
     observations: torch.Tensor
     actions: torch.Tensor
@@ -73,6 +74,7 @@ class Batch:
     rewards: torch.Tensor
     initial_observations: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
+    last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     step: torch.Tensor | None = None
 

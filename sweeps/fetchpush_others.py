@@ -17,7 +17,7 @@ PLAIN = DDPG(her_ratio=0.2, learning_rate=3e-3)
 
 SWEEP = Sweep(
     name="fetchpush_others",
-    description="FetchPush: IQL with gentle weights, AM and DDPG with faster targets",
+    description="FetchPush: IQL with gentle weights, AM by its paper, AM and DDPG with faster targets",
     grids=[
         Grid(
             methods=[
@@ -25,6 +25,10 @@ SWEEP = Sweep(
                 # Their targets move by 5% every 20 updates: 10,000 updates are 25 times the time that one backup takes,
                 # and the goal is up to 50 steps away.
                 AM(learning_rate=3e-3, target_period=1),
+                # In the release's equations chained values can only fall, and half of the batch is chained; in the
+                # paper's they cannot, and it is an episode's last transition.
+                AM(learning_rate=3e-3, variant="paper"),
+                AM(learning_rate=3e-3, variant="paper", target_period=1),
                 PLAIN,
                 replace(PLAIN, target_period=1),
             ],

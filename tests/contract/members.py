@@ -51,6 +51,7 @@ METHODS: list[Method] = [
     WGCSL(hidden=16, variant="gofar_code"),
     WGCSL(hidden=16, discount_weight=False),
     AM(hidden=16),
+    AM(hidden=16, variant="paper"),
     DDPG(hidden=16),
     GCIQL(hidden=16),
     *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from baselines.am import AM, PROPOSALS, softmax_draw
 from smore_sweep.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
 from tests.unit.test_replay import MEMBERS as EXPERTS
-from tests.unit.test_replay import replay
+from tests.unit.test_replay import T, replay
 
 
 def test_softmax_draw_has_the_softmax_as_its_frequencies() -> None:
@@ -36,25 +38,38 @@ ROWS = 9  # odd: the larger half is chained
 
 
 @pytest.mark.usefixtures("double")
-def test_the_networks_minimise_the_equations() -> None:
-    method = AM(hidden=12, discount=0.9)
+@pytest.mark.parametrize("variant", ["release", "paper"])
+def test_the_networks_minimise_the_equations(variant: str) -> None:
+    method = AM(hidden=12, discount=0.9, variant=variant)
     nets, data = networks(method), batch(ROWS)
     with torch.no_grad():  # values in the midst of their range, so that not every target is clipped
         for buffer in (nets["Q"].flat, nets["Q"].target_flat):
             assert buffer is not None
-            nets["Q"].leaves(buffer)["b2"].sub_(2.0)
+            nets["Q"].leaves(buffer)["b2"].add_(-2.0 if variant == "release" else 0.5)
     random = torch.Generator().manual_seed(3)
     proposals = 2 * torch.rand(MEMBERS, ROWS, PROPOSALS, 3, generator=random) - 1
     luck = torch.rand(MEMBERS, ROWS, PROPOSALS, 1, generator=random)
-    got, _ = method.losses(nets, data.with_noise(torch.cat([proposals, luck], -1)), {})
+    last = torch.rand(MEMBERS, ROWS, generator=random) < 0.5
+    data = dataclasses.replace(data.with_noise(torch.cat([proposals, luck], -1)), last=last)
+    got, _ = method.losses(nets, data, {})
 
     net = Reference(nets)
     s, s2, g, a = data.observations, data.next_observations, data.goals, data.actions
     on_data = net("Q", s, g, a)[..., 0]
-    r = data.rewards.clone()
-    r[:, ROWS // 2 :] = on_data.detach()[:, ROWS // 2 :]
-    y = r + 0.9 * net.target("Q", s2, g, torch.tanh(net.target("pi", s2, g)))[..., 0]
-    assert ((y[:, ROWS // 2 :] > -10) & (y[:, ROWS // 2 :] < 0)).any()
+    then = 0.9 * net.target("Q", s2, g, torch.tanh(net.target("pi", s2, g)))[..., 0]
+    y = torch.empty(MEMBERS, ROWS)
+    kinds = set()
+    for m, b in np.ndindex(MEMBERS, ROWS):
+        chained, at_goal = b >= ROWS // 2, float(data.rewards[m, b]) == 0.0
+        own = float(on_data[m, b].detach())
+        if variant == "release":
+            y[m, b] = (own if chained else float(data.rewards[m, b])) + float(then[m, b])
+        else:
+            y[m, b] = 1.0 if at_goal else own if chained and last[m, b] else float(then[m, b])
+        kinds.add((chained, at_goal, bool(last[m, b])))
+    assert len(kinds) == 8
+    low, high = (-10, 0) if variant == "release" else (0, 1)
+    assert ((y[:, ROWS // 2 :] > low) & (y[:, ROWS // 2 :] < high)).any()
     # Of each state's proposals, the one with the largest Q + Gumbel noise.
     negatives = torch.empty(MEMBERS, ROWS, 3)
     chosen = set()
@@ -67,8 +82,10 @@ def test_the_networks_minimise_the_equations() -> None:
         negatives[m, b] = proposals[m, b, best]
         chosen.add(best)
     assert len(chosen) > 3
+    error = ((y.clamp(low, high) - on_data) ** 2).mean(-1)
+    unseen = net("Q", s, g, negatives)[..., 0]
     expected = {
-        "critic": ((y.clamp(-10, 0) - on_data) ** 2).mean(-1) + net("Q", s, g, negatives)[..., 0].mean(-1),
+        "critic": error + unseen.mean(-1) if variant == "release" else 0.5 * error + 0.5 * (unseen**2).mean(-1),
         "policy": -net.constant("Q", s, g, torch.tanh(net("pi", s, g)))[..., 0].mean(-1),
     }
     net.assert_minimised(got, expected)
@@ -87,6 +104,17 @@ def test_the_second_half_exchanges_its_goals_within_each_member() -> None:
     before, after = unchained.goals[:, half:, 0], chained.goals[:, half:, 0]
     assert torch.equal(before.sort(-1).values, after.sort(-1).values)
     assert ((before != after).float().mean(-1) > 0.5).all()
+    assert chained.last is None
+
+
+def test_the_papers_variant_knows_the_last_transitions() -> None:
+    world, streams, rows = replay(), Streams([0, 1, 2], torch.tensor(4)), 60
+    ones = torch.ones(len(EXPERTS), 1)
+    drawn = world.future_goals(streams.uniform("rho", 4, rows), ones)
+    last = AM(variant="paper").sample(world, streams, {"her_ratio": ones}, rows).last
+    assert last is not None
+    assert torch.equal(last, drawn.time == T - 1)
+    assert last.any()
 
 
 def test_proposals_are_uniform_in_the_box() -> None:
