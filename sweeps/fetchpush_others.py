@@ -31,6 +31,8 @@ SWEEP = Sweep(
                 AM(learning_rate=3e-3, variant="paper", target_period=1),
                 PLAIN,
                 replace(PLAIN, target_period=1),
+                # AM has no penalty on large actions.
+                replace(PLAIN, action_l2=0.0),
             ],
             tasks=["FetchPush"],
             expert_share=[0.1],
