@@ -29,6 +29,8 @@ SWEEP = Sweep(
                 # paper's they cannot, and it is an episode's last transition.
                 AM(learning_rate=3e-3, variant="paper"),
                 AM(learning_rate=3e-3, variant="paper", target_period=1),
+                # DDPG learns nothing there, either, with hindsight goals only.
+                AM(learning_rate=3e-3, variant="paper", her_ratio=0.2),
                 PLAIN,
                 replace(PLAIN, target_period=1),
                 # AM has no penalty on large actions.
