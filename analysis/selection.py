@@ -40,15 +40,12 @@ LONG = 100
 
 @dataclass(frozen=True)
 class _Tried:
-    """One value of a (method, task), with the return of each seed."""
+    """One value of a knob of a (method, task), with the return over its runs' seeds."""
 
     value: float
-    earned: list[float]
+    mean: float
+    std: float
     runs: list[RunSpec]
-
-    @property
-    def mean(self) -> float:
-        return sum(self.earned) / len(self.earned)
 
 
 def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,50 +62,52 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
     cells: dict[tuple[str, str], list[RunSpec]] = {}
     for run in runs:
         cells.setdefault((run.method.name, run.task), []).append(run)
-    tried: dict[tuple[str, str], list[_Tried]] = {}
+    tried: dict[tuple[str, str, str], list[_Tried]] = {}
     for (name, task), members in cells.items():
         names = knobs[type(members[0].method)]
         if len(names) != 1:
             raise SpecError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
         if all(at.loc[run.run_id, "status"] in ("done", "diverged") for run in members):
             (knob,) = names
-            tried[name, task] = _try(members, knob, at[_metric(task)])
-    best = {cell: [t.value for t in own if t.mean == max(t.mean for t in own)] for cell, own in tried.items()}
-    votes = Counter((task, values[0]) for (_, task), values in best.items() if len(values) == 1)
+            tried[name, task, knob] = _try(members, knob, at[_metric(task)])
+    best: dict[tuple[str, str, str], list[float]] = {}
+    for cell, values in tried.items():
+        highest = max(one.mean for one in values)
+        best[cell] = [one.value for one in values if one.mean == highest]
+    votes = Counter((task, knob, values[0]) for (_, task, knob), values in best.items() if len(values) == 1)
     rows: list[dict[str, object]] = []
-    for (name, task), own in tried.items():
-        kind = type(own[0].runs[0].method)
-        (knob,) = knobs[kind]
-        default = kind().fields()[knob]
-        chosen = max(best[name, task], key=lambda value: (votes[task, value], -abs(value - default)))
-        for one in own:
-            mean, std, seeds = stats.summary(one.earned)
-            rows.append(
-                {
-                    "scale": one.runs[0].scale,
-                    "task": task,
-                    "method": name,
-                    "knob": knob,
-                    "value": one.value,
-                    "chosen": "yes" if one.value == chosen else "no",
-                    "metric": _metric(task),
-                    "mean": f"{mean:.3f}",
-                    "std": f"{std:.3f}",
-                    "seeds": seeds,
-                    "first_seed": min(run.seed for run in one.runs),
-                    "git": " ".join(sorted({str(at.loc[run.run_id, "git"]) for run in one.runs})),
-                }
-            )
+    for (name, task, knob), values in tried.items():
+        default = type(values[0].runs[0].method)().fields()[knob]
+        chosen = max(best[name, task, knob], key=lambda value: (votes[task, knob, value], -abs(value - default)))
+        rows += [
+            {
+                "scale": one.runs[0].scale,
+                "task": task,
+                "method": name,
+                "knob": knob,
+                "value": one.value,
+                "chosen": "yes" if one.value == chosen else "no",
+                "metric": _metric(task),
+                "mean": f"{one.mean:.3f}",
+                "std": f"{one.std:.3f}",
+                "seeds": len(one.runs),
+                "first_seed": min(run.seed for run in one.runs),
+                "git": " ".join(sorted({str(at.loc[run.run_id, "git"]) for run in one.runs})),
+            }
+            for one in values
+        ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _try(members: Sequence[RunSpec], knob: str, returns: pd.Series[float]) -> list[_Tried]:
     """By value. A diverged run has no return; it counts as one that earned nothing."""
-    by_value: dict[float, list[RunSpec]] = {}
-    for run in members:
-        by_value.setdefault(run.named.fields()[knob], []).append(run)
     earned = returns.fillna(0.0)
-    return [_Tried(value, [float(earned[r.run_id]) for r in own], own) for value, own in sorted(by_value.items())]
+    tried = []
+    for value in sorted({run.named.fields()[knob] for run in members}):
+        own = [run for run in members if run.named.fields()[knob] == value]
+        mean, std, _ = stats.summary([float(earned[run.run_id]) for run in own])
+        tried.append(_Tried(value, mean, std, own))
+    return tried
 
 
 def _metric(task: str) -> str:
@@ -138,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def choose(scale: str, results: Place, file: Path) -> int:
     """Write what the finished runs choose at a scale into ``file``, sweep by sweep: after a new learning rate the next
-    sweep has runs of its own to make first. Returns 1 if no cell is complete."""
+    sweep has runs of its own to make first. (At what it is to run, a sweep knows by the repository's own file.) Returns
+    1 if no cell is complete."""
     sweeps = [sweep for sweep in map(load_sweep, TUNING) if scale in sweep.scales]
     found = False
     for sweep in sweeps:

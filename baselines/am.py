@@ -18,9 +18,11 @@ the critic is the discounted chance to reach the goal, and only an episode's las
 
     y     = 1                                   where s' is at the goal
           = Q(s, a, g), as a constant           second half, last transition of its episode
-          = discount Q'(s', pi'(s', g), g)      else; both within [0, 1]
+          = discount Q'(s', pi'(s', g), g)      else
     L(Q)  = 1/2 E[(y - Q(s, a, g))^2] + 1/2 E[Q(s, a~, g)^2]
 
+A chained transition's target is its own value, so it teaches nothing; what chaining does there is that such a value is
+not pulled down by a bootstrap beyond the episode. (That y is clipped to [0, 1], which a chance cannot leave, is ours.)
 In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
 
 Deviations from the release:

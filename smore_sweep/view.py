@@ -107,7 +107,7 @@ def knobs_table(kind: type[Method]) -> Table:
     """Every knob of a method: default, valid values, meaning."""
     table = Table(title=f"{kind.name}: {kind.paper}", title_justify="left")
     for heading in ("knob", "default", "valid", "meaning"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for name, field in knobs(kind).items():
         knob = field.metadata["knob"]
         valid = "true or false" if isinstance(field.default, bool) else knob.describe()

@@ -25,7 +25,7 @@ FETCH = ("FetchReach", "FetchReachNoise0.5", "FetchReachNoise1.0", "FetchReachNo
 LARGE = ("FetchPick", "FetchPush", "FetchSlide", "HandReach")
 """Tasks with 40,000 episodes at paper scale (2,000 for the others)."""
 SLOW = (*LARGE, *LOCOMOTION)
-"""Tasks that take most of a day a seed on a laptop (FetchPush some 200,000 updates): left out there unless named."""
+"""Tasks that take long on a laptop, for their many episodes or long ones: left out there unless named."""
 
 SMOKE_TASKS = {task: {"episodes": 35} for task in LOCOMOTION}  # one of them the expert's
 PAPER_TASKS = {

@@ -25,8 +25,8 @@ SWEEP = Sweep(
                 # Their targets move by 5% every 20 updates: 10,000 updates are 25 times the time that one backup takes,
                 # and the goal is up to 50 steps away.
                 AM(learning_rate=3e-3, target_period=1),
-                # In the release's equations chained values can only fall, and half of the batch is chained; in the
-                # paper's they cannot, and it is an episode's last transition.
+                # In the release's equations half of the batch is chained, and its values can only fall; in the paper's
+                # it is an episode's last transitions, and they are left alone.
                 AM(learning_rate=3e-3, variant="paper"),
                 AM(learning_rate=3e-3, variant="paper", target_period=1),
                 # DDPG learns nothing there, either, with hindsight goals only.

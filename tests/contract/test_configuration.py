@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from baselines.am import AM
 from baselines.ddpg import DDPG
 from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
@@ -39,6 +40,7 @@ BAD: list[tuple[type[Method], str, Any, str]] = [
     (WGCSL, "baw_delta", -0.1, "in [0, inf)"),
     (WGCSL, "discount", 0.0, "in (0, 0.9999]"),
     (DDPG, "action_l2", -1.0, "in [0, inf)"),
+    (AM, "variant", "printed", "one of release, paper"),
 ]
 
 

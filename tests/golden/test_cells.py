@@ -1,4 +1,4 @@
-"""What a cell of a table says."""
+"""What the cells of a table say, and what it says of them together."""
 
 from __future__ import annotations
 

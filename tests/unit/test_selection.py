@@ -10,9 +10,10 @@ import pytest
 
 from analysis import selection
 from analysis.selection import merge, select
-from baselines.ddpg import DDPG
+from baselines.am import AM
 from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
+from baselines.xql import GCXQL
 from smore_sweep.catalogue import methods
 from smore_sweep.method import Method, SpecError
 from smore_sweep.plan import load_sweep, sweep_names
@@ -25,9 +26,9 @@ BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evalu
 NAN = math.nan
 
 
-def expand(methods: list[Method]) -> list[RunSpec]:
-    grids = [Grid(methods=methods, tasks=["FetchReach"], expert_share=[0.1])]
-    scale = Scale(tasks=["FetchReach"], seeds=2, budget=BUDGET, knobs={"hidden": 32})
+def expand(methods: list[Method], task: str = "FetchReach") -> list[RunSpec]:
+    grids = [Grid(methods=methods, tasks=[task], expert_share=[0.1])]
+    scale = Scale(tasks=[task], seeds=2, budget=BUDGET, knobs={"hidden": 32})
     return Sweep(name="tuned", description="", grids=grids, scales={"laptop": scale}, first_seed=50).expand()
 
 
@@ -58,12 +59,16 @@ def test_of_equals_the_one_next_to_the_default() -> None:
 
 
 def test_of_equals_the_one_that_other_methods_do_best_with() -> None:
-    """WGCSL learns nothing with any; its default would be 1."""
-    methods = [*grid(WGCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(SMORe, her_ratio=[0.2, 0.5, 1.0])]
-    runs = expand([*methods, *grid(GCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(DDPG, her_ratio=[0.2, 0.5, 1.0])])
+    """WGCSL learns nothing with any; its default would be 1. Another task or knob has no say."""
+    kinds: list[type[Method]] = [WGCSL, SMORe]
+    here = [method for kind in kinds for method in grid(kind, her_ratio=[0.2, 0.5, 1.0])]
+    runs = expand([*here, *grid(GCXQL, temperature=[0.5, 1.0])])
+    there = expand(grid(SMORe, her_ratio=[0.2, 0.5, 1.0]), "Reacher")
+    more = expand([*grid(GCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(AM, her_ratio=[0.2, 0.5, 1.0])], "Reacher")
     nothing, low, high = [0.0] * 6, [9.0, 9.0, 5.0, 5.0, 1.0, 1.0], [1.0, 1.0, 5.0, 5.0, 9.0, 9.0]
-    chosen = select(runs, outcomes(runs, [*nothing, *low, *low, *high]))
-    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [0.2, 0.2, 0.2, 1.0]
+    all_runs = [*runs, *there, *more]
+    chosen = select(all_runs, outcomes(all_runs, [*nothing, *low, 1.0, 1.0, 9.0, 9.0, *high, *high, *high]))
+    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [0.2, 0.2, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_an_unfinished_cell_is_left_out_and_a_diverged_run_earned_nothing() -> None:
