@@ -8,7 +8,7 @@ from smore_sweep.spec import Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
 from sweeps.fetchpush import CLIMBING, QUICK, STUDY
 
-EPISODES = {"few": 2_500, "laptop": STUDY.episodes, "many": 20_000}
+EPISODES = {"few": 2_500, "laptop": STUDY.episodes, "many": 20_000, "most": 40_000}
 
 SWEEP = Sweep(
     name="fetchpush_data",
