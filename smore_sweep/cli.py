@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -303,13 +302,14 @@ def _ui(options: argparse.Namespace) -> int:
     check_uri(uri)
     if uri.startswith("http"):
         print("the tracking store is a server with a page of its own: open its address in a browser")
-        return 0
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # not an option: a URI may hold a password
-    os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    print(f"MLflow page of {options.results}: http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
-    command = ["mlflow", "ui", "--host", "127.0.0.1"]
-    command += ["--port", str(options.port), "--workers", "1"]
-    return subprocess.run([sys.executable, "-m", *command], check=False).returncode
+    else:
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # not an option: a URI may hold a password
+        os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        print(f"MLflow page of {options.results}: http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
+        command = ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(options.port), "--workers", "1"]
+        # In this process's place, so that whatever ends this ends the server.
+        os.execv(sys.executable, [sys.executable, "-m", *command])
+    return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
