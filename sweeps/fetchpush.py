@@ -18,6 +18,15 @@ STUDY = Budget(
     episodes=10_000, updates=10_000, batch_size=256, evaluate_every=2_500, evaluation_episodes=20, final_episodes=50
 )  # fmt: skip
 
+
+def scales(**budgets: Budget) -> dict[str, Scale]:
+    """Of a study of FetchPush: the smoke scale, and one of three seeds for each of these budgets."""
+    return {
+        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
+        **{name: Scale(tasks=["FetchPush"], seeds=3, budget=it, knobs=NARROW) for name, it in budgets.items()},
+    }
+
+
 SWEEP = Sweep(
     name="fetchpush",
     description="FetchPush: what lets SMORe learn to push in 10,000 updates, one change at a time",
@@ -45,8 +54,5 @@ SWEEP = Sweep(
             expert_share=[0.1],
         )
     ],
-    scales={
-        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
-        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=STUDY, knobs=NARROW),
-    },
+    scales=scales(laptop=STUDY),
 )

@@ -4,9 +4,8 @@ docs/fetchpush.md keeps the log of predictions and outcomes, and says how to mak
 
 from dataclasses import replace
 
-from smore_sweep.spec import Grid, Scale, Sweep
-from sweeps._budgets import NARROW, SMOKE
-from sweeps.fetchpush import CLIMBING, QUICK, STUDY
+from smore_sweep.spec import Grid, Sweep
+from sweeps.fetchpush import CLIMBING, QUICK, STUDY, scales
 
 EPISODES = {"few": 2_500, "laptop": STUDY.episodes, "many": 20_000, "most": 40_000}
 
@@ -14,11 +13,5 @@ SWEEP = Sweep(
     name="fetchpush_data",
     description="FetchPush: weights, gradient and plain cloning by number of episodes",
     grids=[Grid(methods=[QUICK, CLIMBING, replace(QUICK, temperature=0.0)], tasks=["FetchPush"], expert_share=[0.1])],
-    scales={
-        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
-        **{
-            name: Scale(tasks=["FetchPush"], seeds=3, budget=replace(STUDY, episodes=episodes), knobs=NARROW)
-            for name, episodes in EPISODES.items()
-        },
-    },
+    scales=scales(**{name: replace(STUDY, episodes=episodes) for name, episodes in EPISODES.items()}),
 )

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from smore_sweep.spec import Grid, Scale, Sweep
-from sweeps._budgets import NARROW, SMOKE
-from sweeps.fetchpush import CLIMBING, QUICK, STUDY
+from smore_sweep.spec import Grid, Sweep
+from sweeps.fetchpush import CLIMBING, QUICK, STUDY, scales
 
 LONG = replace(STUDY, updates=40_000, evaluate_every=5_000)
 
@@ -12,8 +11,5 @@ SWEEP = Sweep(
     name="fetchpush_long",
     description="FetchPush: weights, gradient and plain cloning, 40,000 updates",
     grids=[Grid(methods=[QUICK, CLIMBING, replace(QUICK, temperature=0.0)], tasks=["FetchPush"], expert_share=[0.1])],
-    scales={
-        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
-        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=LONG, knobs=NARROW),
-    },
+    scales=scales(laptop=LONG),
 )

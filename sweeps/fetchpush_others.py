@@ -6,9 +6,8 @@ from dataclasses import replace
 from baselines.am import AM
 from baselines.ddpg import DDPG
 from baselines.iql import GCIQL
-from smore_sweep.spec import Grid, Scale, Sweep
-from sweeps._budgets import NARROW, SMOKE
-from sweeps.fetchpush import STUDY
+from smore_sweep.spec import Grid, Sweep
+from sweeps.fetchpush import STUDY, scales
 
 GENTLE = GCIQL(her_ratio=1.0, learning_rate=3e-3, temperature=0.3)
 """A tenth of its temperature: the paper's is too sharp for SMORe there."""
@@ -40,8 +39,5 @@ SWEEP = Sweep(
             expert_share=[0.1],
         )
     ],
-    scales={
-        "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
-        "laptop": Scale(tasks=["FetchPush"], seeds=3, budget=STUDY, knobs=NARROW),
-    },
+    scales=scales(laptop=STUDY),
 )
