@@ -10,7 +10,11 @@ The cheetah's expert runs at 10.5 m/s, with 45% of its steps within 0.5 m/s of t
 minutes of one core, still rising. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000 steps
 on the average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
 falling to zero over the last third (where that began, it ran at 4.2 m/s and lasted 836 steps, over 20 episodes).
-Better weights need a new name of the function: by that, pools made with one are told from those of the other.
+
+A policy computes the same bits on every processor. Pools made before November 2026 hold the episodes of one machine,
+because the policies then used NumPy's matrix products, whose last digit depends on the processor.
+
+Better weights need a new function name, so that pools made with different weights can be told apart.
 """
 
 from __future__ import annotations
@@ -61,7 +65,24 @@ def _act(name: str, observation: Observation) -> NDArray[np.float32]:
     layers, _ = load(name)
     x = observation["observation"][: len(layers[0][0])].astype(np.float32)  # without the ant's zeros for contact forces
     for weight, bias in layers[:-1]:
-        x = np.maximum(x @ weight + bias, 0.0)
+        x = np.maximum(_product(x, weight) + bias, 0.0)
     weight, bias = layers[-1]
-    action: NDArray[np.float32] = np.tanh(x @ weight + bias)
-    return action
+    return _tanh(_product(x, weight) + bias)
+
+
+def _product(x: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``x @ weight``, summed row after row. A BLAS library sums in an order of the processor's, and a runner amplifies
+    the last digit: within 200 steps another processor would run another episode."""
+    product: NDArray[np.float32] = np.add.reduce(x[:, None] * weight, axis=0)
+    return product
+
+
+def _tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """tanh to single precision, by Lambert's continued fraction ``x / (1 + x^2 / (3 + x^2 / (5 + ...)))`` in double
+    precision. NumPy's own depends on the processor; these four operations are exact to the last bit everywhere."""
+    clipped = np.clip(x.astype(np.float64), -9.5, 9.5)  # beyond, tanh is 1 in single precision
+    square = clipped * clipped
+    fraction = np.full_like(clipped, 39.0)
+    for odd in range(37, 0, -2):
+        fraction = odd + square / fraction
+    return (clipped / fraction).astype(np.float32)
