@@ -21,11 +21,11 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from analysis import verdict_text as text
-from analysis.asked import Asked, add_options, asked, check
-from analysis.verdict import Claim, Verdict, drops, judge, returns
+from analysis.frames.request import Asked, add_options, asked, check
+from analysis.verdicts import text
+from analysis.verdicts.judge import Claim, Verdict, drops, judge, returns
 from smore_sweep.method import SpecError
-from smore_sweep.plan import load_sweep
+from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import DEFAULT_SCALE, Sweep
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
 

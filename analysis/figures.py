@@ -1,6 +1,6 @@
 """Figures of finished sweeps: ``python analysis/figures.py --help``.
 
-Every figure is a function of one frame, with one row per expected run (:mod:`analysis.results`): what is missing
+Every figure is a function of one frame, with one row per expected run (:mod:`analysis.frames.runs`): what is missing
 is said in the figure's footer.
 """
 
@@ -23,14 +23,14 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 
-from analysis.asked import Asked, add_options, asked, check
-from analysis.cells import METRICS
+from analysis.frames.cells import METRICS
+from analysis.frames.request import Asked, add_options, asked, check
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
 from smore_sweep.method import SpecError
-from smore_sweep.plan import load_sweep
+from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec
-from smore_sweep.whole import whole
+from smore_sweep.storage.atomic import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def draw(name: str, frame: pd.DataFrame, metric: str) -> Figure:
 
 def gather(name: str, scale: str, about: Asked) -> pd.DataFrame:
     """The frame of a figure: one row per expected run of its sweeps, or one per evaluation of each."""
-    from analysis.results import curves
+    from analysis.frames.runs import curves
 
     kind = FIGURES[name]
     frames = []

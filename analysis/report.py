@@ -17,19 +17,19 @@ if __name__ == "__main__":
     start()
 
 from analysis import figures
-from analysis.asked import Asked, add_options, asked
 from analysis.claims import whole_frame
-from analysis.report_page import FIGURE_TITLES, Material, page
+from analysis.frames.request import Asked, add_options, asked
+from analysis.reports.sweep_report import FIGURE_TITLES, Material, page
 from smore_sweep.method import SpecError
-from smore_sweep.plan import load_sweep
-from smore_sweep.record import DONE
+from smore_sweep.planning.plan import load_sweep
+from smore_sweep.results.record import DONE
 from smore_sweep.spec import Sweep
-from smore_sweep.whole import whole
+from smore_sweep.storage.atomic import whole
 
 
 def gather(sweep: Sweep, scale: str, about: Asked) -> Material:
     """All that a results folder, or one with exported results, holds about a sweep."""
-    from analysis.results import curves, load, summaries
+    from analysis.frames.runs import curves, load, summaries
 
     runs = about.runs(sweep, scale)
     own = [name for name in FIGURE_TITLES if figures.FIGURES[name].sweeps == (sweep.name,)]

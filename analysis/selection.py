@@ -22,13 +22,13 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from analysis import stats
+from analysis.stats import significance
 from smore_sweep.method import SpecError
-from smore_sweep.place import Place, results_place
-from smore_sweep.plan import load_sweep
+from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec, Sweep, varied
+from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.paths import Place, results_place
 from smore_sweep.tasks import task as task_row
-from smore_sweep.whole import whole
 from sweeps._chosen import FILE
 
 TUNING = ("learning_rate", "tuning")
@@ -55,7 +55,7 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
     Where several are best, as on a hard task where nothing is learnt with any of them, it is of these the one that most
     of the task's other methods do best with, and else the one nearest to the knob's default.
 
-    ``frame`` has one row per run, as :func:`analysis.results.load` gives it. Raises :class:`SpecError` if a method
+    ``frame`` has one row per run, as :func:`analysis.frames.runs.load` gives it. Raises :class:`SpecError` if a method
     varies in more than one knob."""
     knobs = varied(run.named for run in runs)
     at = frame.set_index("run_id")
@@ -105,7 +105,7 @@ def _try(members: Sequence[RunSpec], knob: str, returns: pd.Series[float]) -> li
     tried = []
     for value in sorted({run.named.fields()[knob] for run in members}):
         own = [run for run in members if run.named.fields()[knob] == value]
-        mean, std, _ = stats.summary([float(earned[run.run_id]) for run in own])
+        mean, std, _ = significance.summary([float(earned[run.run_id]) for run in own])
         tried.append(_Tried(value, mean, std, own))
     return tried
 
@@ -158,7 +158,7 @@ def choose(scale: str, results: Place, file: Path) -> int:
 
 
 def _selected(sweep: Sweep, scale: str, results: Place) -> pd.DataFrame:
-    from analysis.results import load  # late: a wrong request is refused at once
+    from analysis.frames.runs import load  # late: a wrong request is refused at once
 
     runs = sweep.expand(scale, tasks=sweep.tasks)
     return select(runs, load(runs, results)).astype(str)

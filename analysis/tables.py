@@ -1,7 +1,7 @@
 """The paper's tables, and one for each sweep that is none of them: ``python analysis/tables.py --help``.
 
-Every format is a function of one frame, with one row per expected run (:mod:`analysis.results`): what is missing shows.
-"""
+Every format is a function of one frame, with one row per expected run (:mod:`analysis.frames.runs`): what is missing
+shows."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis import latex as tex
-from analysis import markdown as md
-from analysis import terminal as rich_table
-from analysis.agreement import agreements
-from analysis.asked import Asked, add_options, asked, check
-from analysis.cells import METRICS, Cell
-from analysis.layout import Layout, layout
-from analysis.paper_tables import PAPER_TABLES, PaperTable
+from analysis.frames.cells import METRICS, Cell
+from analysis.frames.rank_agreement import agreements
+from analysis.frames.request import Asked, add_options, asked, check
+from analysis.paper.tables import PAPER_TABLES, PaperTable
+from analysis.rendering import latex as tex
+from analysis.rendering import markdown as md
+from analysis.rendering import terminal as rich_table
+from analysis.rendering.layout import Layout, layout
 from analysis.selection import TUNING
 from smore_sweep.method import SpecError
-from smore_sweep.place import is_there
-from smore_sweep.plan import load_sweep, sweep_names
+from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
-from smore_sweep.whole import whole
+from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.paths import is_there
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 DEFAULT_METRIC = "return99"

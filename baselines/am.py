@@ -47,9 +47,9 @@ from baselines.ddpg import actor_critic, bootstrap, td_targets
 from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Network, Networks
-    from smore_sweep.replay import Batch, Replay
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Network, Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
 
 PROPOSALS = 10
 

@@ -36,9 +36,9 @@ from smore_sweep.losses import log_mean_exp
 from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Network, Networks
-    from smore_sweep.replay import Batch, Replay
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Network, Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
 
 KL_WEIGHT_CLIP = 10.0
 

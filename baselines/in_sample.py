@@ -44,9 +44,9 @@ from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
 from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch, Replay, Transitions
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay, Transitions
+    from smore_sweep.stacked.rng import Streams
 
 WEIGHT_CLIP = 100.0
 """Largest weight of a sample in the policy's loss, in all four releases."""

@@ -25,9 +25,9 @@ from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 from smore_sweep.smore import commanded_goals_revision, rho_and_q
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch, Replay
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
 
 
 @method

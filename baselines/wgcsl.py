@@ -48,9 +48,9 @@ from baselines.ddpg import actor_critic, bootstrap, td_targets
 from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
 
 if TYPE_CHECKING:
-    from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch, Replay
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
 
 MAX_ADVANTAGE_WEIGHT = 10.0
 WORSE_WEIGHT = 0.05

@@ -2,7 +2,7 @@
 
 import sys
 
-from smore_sweep.cli import main
+from smore_sweep.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

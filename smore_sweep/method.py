@@ -2,7 +2,7 @@
 
 A method is one file. It holds a frozen configuration (a subclass of :class:`Method`, decorated with
 :func:`method`), the loss functions, and three short descriptions of how they are used: which networks are trained,
-which batch is sampled, and which scalar losses are minimised. :mod:`smore_sweep.learner` does the rest.
+which batch is sampled, and which scalar losses are minimised. :mod:`smore_sweep.training.learner` does the rest.
 
 This module knows nobody and imports only the standard library, so that a sweep can be planned without torch.
 """
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch, Replay
-    from smore_sweep.rng import Streams
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
 
 
 POLICY = "pi"

@@ -1,7 +1,7 @@
 """Declare, expand and hash: what a run means, and nothing about how it is executed.
 
 A :class:`RunSpec` is science: its id is a hash of its content. (Which runs train together is scheduling:
-:mod:`smore_sweep.stacks`.) Only the standard library is imported here.
+:mod:`smore_sweep.planning.stacks`.) Only the standard library is imported here.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smore_sweep.place import Place
+from smore_sweep.storage.paths import Place
 from tests.object_store import make_bucket, object_store
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in training: one single-threaded process per core

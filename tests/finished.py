@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep import record
-from smore_sweep.outcomes import Outcomes
-from smore_sweep.record import Record
+from smore_sweep.results import record
+from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.results.record import Record
 from smore_sweep.spec import RunSpec
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from smore_sweep.place import Place, results_place
+from smore_sweep.storage.paths import Place, results_place
 from tests.servers import answers, free_ports
 
 PATIENCE = 600.0

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis import stats
-from analysis.cells import METRICS
+from analysis.frames.cells import METRICS
 from analysis.plots import style
 from analysis.plots.notes import notes
 from analysis.plots.points import LEVEL, Array, NothingToDrawError, mean_interval
+from analysis.stats import significance
 from smore_sweep.tasks import task as task_row
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def chance_ahead(first: list[Array], second: list[Array], rng: np.random.Generat
     chance = _mean_chance(groups)
     if min(map(len, groups)) < 2:
         return chance, math.nan, math.nan
-    low, high = stats.stratified_interval(_mean_chance, groups, rng=rng, level=LEVEL, resamples=RESAMPLES)
+    low, high = significance.stratified_interval(_mean_chance, groups, rng=rng, level=LEVEL, resamples=RESAMPLES)
     return chance, low, high
 
 

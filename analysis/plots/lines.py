@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.cells import METRICS
+from analysis.frames.cells import METRICS
+from analysis.paper.published import beside
 from analysis.plots import style
 from analysis.plots.notes import INTERVAL, notes
 from analysis.plots.points import Array, Line, NothingToDrawError, line, mean_interval
-from analysis.published import beside
 from smore_sweep.spec import percent
 
 if TYPE_CHECKING:

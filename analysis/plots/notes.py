@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.cells import Cell, cells
+from analysis.frames.cells import Cell, cells
 from analysis.plots.points import LEVEL
 from smore_sweep.spec import percent
 

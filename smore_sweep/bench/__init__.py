@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from smore_sweep import machine
-from smore_sweep.catalogue import find_method
+from smore_sweep.discovery import find_method
 from smore_sweep.method import SpecError
+from smore_sweep.training import device
 
 PARTS = ("speed", "overhead", "memory", "packing")
 
@@ -25,4 +25,4 @@ def bench(batch_size: int, method: str | None, only: str | None = None) -> int:
         find_method(method)
     what = ["--method", method] if method else [only] if only else PARTS
     command = [sys.executable, "-m", "smore_sweep.bench", str(batch_size), *what]
-    return subprocess.run(command, env=os.environ | machine.ENVIRONMENT, check=False).returncode
+    return subprocess.run(command, env=os.environ | device.ENVIRONMENT, check=False).returncode

@@ -16,11 +16,11 @@ from functools import partial
 
 import torch
 
-from smore_sweep import machine
 from smore_sweep.bench.speed import product, rate
 from smore_sweep.bench.synthetic import TASK
-from smore_sweep.catalogue import find_method
+from smore_sweep.discovery import find_method
 from smore_sweep.tasks import task
+from smore_sweep.training import device
 
 MEMBERS, BATCH, ROUNDS = 10, 512, 15
 DEVICE = torch.device("cpu")
@@ -71,7 +71,7 @@ class Policies:
 
 def main() -> int:
     """Measure and print."""
-    machine.prepare(DEVICE)
+    device.prepare(DEVICE)
     policies, gradients = Policies.make(), Policies.make()
     square, operations = product(1, DEVICE)
     flops = MEMBERS * METHOD.flops(task(TASK).sizes, BATCH)

@@ -13,8 +13,8 @@ from smore_sweep.bench.sweeping import Session, session
 from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_episodes, make_runs
 from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
-from smore_sweep.replay import Store
-from smore_sweep.stacks import Stack
+from smore_sweep.planning.stacks import Stack
+from smore_sweep.stacked.replay import Store
 from smore_sweep.tasks import task
 
 STORE = 10**9

@@ -18,7 +18,7 @@ from smore_sweep.bench.processes import processor_seconds
 from smore_sweep.bench.sweeping import Timing, session
 from smore_sweep.bench.synthetic import EPISODES, QUICK_TASK, make_budget, make_runs, make_store
 from smore_sweep.method import Method
-from smore_sweep.stacks import Stack
+from smore_sweep.planning.stacks import Stack
 
 STACKS, SEEDS = 200, 5
 BATCH, UPDATES = 256, 100
@@ -122,7 +122,7 @@ def _between(timings: dict[int, Timing]) -> float:
 @contextmanager
 def _new_actors() -> Iterator[None]:
     """Tune without the reuse of actors, which the platform has no reason to switch off."""
-    from smore_sweep import trainable
+    from smore_sweep.execution import trainable
 
     ours = vars(trainable)["TuneConfig"]
 

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import archive, results
-from smore_sweep import record, view
-from smore_sweep.outcomes import Outcomes
-from smore_sweep.plan import make_plan
-from smore_sweep.record import DONE, Record
+from analysis.frames import archive
+from analysis.frames.runs import load
+from smore_sweep import console
+from smore_sweep.planning.plan import make_plan
+from smore_sweep.results import record
+from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.results.record import DONE, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import GENERATED, Budget, Grid, Scale, Sweep
 
@@ -38,7 +40,7 @@ def main(count: int) -> int:
         grids=[Grid(methods=[SMORe()], tasks=["FetchReach"], expert_share=[0.1])],
         scales={"laptop": Scale(tasks=["FetchReach"], seeds=count, budget=budget)},
     )
-    out = view.console()
+    out = console.console()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
@@ -50,10 +52,10 @@ def main(count: int) -> int:
             os.link(first, link)
         out.print(f"{count:,} done runs of {first.stat().st_size / 1e3:,.0f} kB each")
         _time("state of every run (make status, make plan)", lambda: make_plan(sweep, None, path, source=GENERATED))
-        _time("frame for a table, from the results folder", lambda: results.load(runs, path))
+        _time("frame for a table, from the results folder", lambda: load(runs, path))
         exported = Path(folder) / "exported"
         _time("export to parquet", lambda: archive.write(path, exported, lambda _: None))
-        _time("frame for a table, from the export", lambda: results.load(runs, exported))
+        _time("frame for a table, from the export", lambda: load(runs, exported))
     return 0
 
 
@@ -79,7 +81,7 @@ def _example(content: dict[str, object]) -> Record:
 def _time(what: str, action: Callable[[], object]) -> None:
     started = time.perf_counter()
     action()
-    view.console().print(f"{what}: {time.perf_counter() - started:.2f} s")
+    console.console().print(f"{what}: {time.perf_counter() - started:.2f} s")
 
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smore_sweep import train
 from smore_sweep.bench.synthetic import EPISODES, EXPERT_SHARE, TASK, make_budget, make_episodes, make_runs
 from smore_sweep.episodes import concatenate
 from smore_sweep.method import Method
 from smore_sweep.tasks import task
+from smore_sweep.training import loop
 
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.replay import Store
+    from smore_sweep.stacked.replay import Store
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,7 @@ def measure_speed(
     """Our steps against bare products and the plain loop. The first round only warms up."""
     plain = plain_update(batch_size, device)
     cases = [
-        _Case(
-            method, stack, train.build(make_runs(method, range(stack), make_budget(batch_size)), store, device).update
-        )
+        _Case(method, stack, loop.build(make_runs(method, range(stack), make_budget(batch_size)), store, device).update)
         for method in methods
         for stack in stacks
     ]
@@ -93,7 +91,7 @@ def counted_flops(method: Method, store: Store, batch_size: int) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    learner = train.build(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
+    learner = loop.build(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
     with FlopCounterMode(display=False) as counter:
         learner.update()
     return int(counter.get_total_flops())

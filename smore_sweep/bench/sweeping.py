@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.progress import Progress, Watcher
-from smore_sweep.stacks import Stack
-from smore_sweep.sweep import keep_to_ourselves
+from smore_sweep.execution.runner import keep_to_ourselves
+from smore_sweep.monitoring.callback import Progress, Watcher
+from smore_sweep.planning.stacks import Stack
 
 if TYPE_CHECKING:
-    from smore_sweep.replay import Store
-    from smore_sweep.trainable import Cluster
+    from smore_sweep.execution.trainable import Cluster
+    from smore_sweep.stacked.replay import Store
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Session:
         self, stacks: Sequence[Stack], stores: dict[str, Store], look: Callable[[], None] = lambda: None
     ) -> dict[int, Timing]:
         """Train the stacks; returns each one's timing, by place. ``look`` is called at each sign of life."""
-        from smore_sweep import trainable
+        from smore_sweep.execution import trainable
 
         started, timings = self.started, dict[int, Timing]()
 
@@ -79,8 +79,8 @@ def session(results: Path, slots: int | None = None) -> Iterator[Session]:
     """A local Ray that trains so many stacks at the same time, or by default as many as the machine does, and keeps
     them in a folder."""
     keep_to_ourselves()
-    from smore_sweep import trainable
-    from smore_sweep.tracking import Job
+    from smore_sweep.execution import trainable
+    from smore_sweep.results.tracking import Job
 
     started = time.perf_counter()
     job = Job(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})

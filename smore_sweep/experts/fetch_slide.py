@@ -188,9 +188,9 @@ def strike(scene: Scene, goal: Array) -> NDArray[np.float32]:
     """Take the run-up, hit the puck (``FIRST_*``), follow through (``SECOND_*``) and leave it.
 
     The velocity from which the puck would have slid to where it ended, had it slid from where it is, is a linear
-    function of the command; the coefficients are fitted (``python -m smore_sweep.experts.fit_slide``). Turned round,
-    it gives the command for the velocity that the goal asks for. What the hit got wrong, the follow-through corrects.
-    """
+    function of the command; the coefficients are fitted (``python -m smore_sweep.experts.recipes.fit_slide``). Turned
+    round, it gives the command for the velocity that the goal asks for. What the hit got wrong, the follow-through
+    corrects."""
     wanted = launch_velocity(goal - scene.puck)
     if scene.resting:
         if not running_up(scene):

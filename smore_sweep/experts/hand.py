@@ -2,9 +2,9 @@
 
 The hand's actuators are springs: a command is the angle that a joint is pulled to, and the joint comes to rest where
 the spring balances gravity and, wherever thumb and finger meet, their contact. Instead of modelling all that, the
-commands were fitted to simulated episodes (:mod:`smore_sweep.experts.fit_hand`): for each finger that the thumb can
-meet, they are quadratic polynomials of the thumb's goal, and for the initial posture they are constants. Feedback of
-the joints' angles makes the springs twice as stiff, and the hand twice as fast. Feedback of the fingertips' places
+commands were fitted to simulated episodes (:mod:`smore_sweep.experts.recipes.fit_hand`): for each finger that the thumb
+can meet, they are quadratic polynomials of the thumb's goal, and for the initial posture they are constants. Feedback
+of the joints' angles makes the springs twice as stiff, and the hand twice as fast. Feedback of the fingertips' places
 keeps thumb and finger, which press against each other, from sliding apart.
 
 A goal is reached if all fingertips together (the norm of 15 coordinates) are less than 10 mm off. The contact alone

@@ -1,4 +1,4 @@
-"""The policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.train_locomotion`.
+"""The policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.recipes.train_locomotion`.
 
 They were trained to run as fast as the target, not to hold it. D4RL's policies acted stochastically; these act as they
 are in the data as well (``expert_noise`` 0), because noise of 0.1 on its actions slows the cheetah by 0.6 m/s. Each

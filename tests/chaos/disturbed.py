@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep import record
+from smore_sweep.results import record
 from smore_sweep.spec import RunSpec
 from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
 from tests.e2e.topology import Driver, Place

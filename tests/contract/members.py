@@ -24,10 +24,10 @@ from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.episodes import Episodes
-from smore_sweep.learner import Arrays, Learner
 from smore_sweep.method import Method, Sizes, SpecError, stackable_knobs
-from smore_sweep.replay import Replay, Store
 from smore_sweep.smore import DIVERGENCES, SMORe
+from smore_sweep.stacked.replay import Replay, Store
+from smore_sweep.training.learner import Arrays, Learner
 
 METHODS: list[Method] = [
     SMORe(hidden=16),

@@ -6,12 +6,12 @@ import math
 
 import torch
 
-from smore_sweep.record import DIVERGED, DONE, Record
-from smore_sweep.replay import Store
-from smore_sweep.rollout import rollout
+from smore_sweep.data.rollout import rollout
+from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
-from smore_sweep.train import build, train
+from smore_sweep.stacked.replay import Store
+from smore_sweep.training.loop import build, train
 
 BUDGET = Budget(episodes=4, updates=4, batch_size=8, evaluate_every=2, evaluation_episodes=1, final_episodes=1)
 

@@ -16,8 +16,8 @@ from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.wgcsl import WGCSL
 from smore_sweep.method import Method, SpecError
-from smore_sweep.policy import restore
 from smore_sweep.smore import SMORe
+from smore_sweep.training.policy import restore
 from tests.contract.members import (
     BATCH,
     METHODS,

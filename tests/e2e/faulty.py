@@ -12,8 +12,8 @@ from smore_sweep.method import knob, method
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.nn import Networks
-    from smore_sweep.replay import Batch
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch
 
 WELL, RAISES = 0.0, 1.0
 UPDATES: Counter[str] = Counter()

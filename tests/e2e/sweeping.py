@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep import record
-from smore_sweep.place import Place, absolute
-from smore_sweep.plan import load_sweep
+from smore_sweep.planning.plan import load_sweep
+from smore_sweep.results import record
+from smore_sweep.results.tracking import origin
 from smore_sweep.spec import RunSpec
-from smore_sweep.tracking import origin
+from smore_sweep.storage.paths import Place, absolute
 
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from smore_sweep import live, record
-from smore_sweep.plan import load_sweep
+from smore_sweep.monitoring import heartbeat
+from smore_sweep.planning.plan import load_sweep
+from smore_sweep.results import record
 from tests.e2e.sweeping import PATIENCE
 
 SWEEP_FILE = Path(__file__).with_name("faulty_sweep.py")
@@ -51,7 +52,7 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
     log = Path(client.download_artifacts(entries[raises.run_id].info.run_id, "log.txt", str(tmp_path))).read_text()
     assert 'raise ValueError("[boom]' in log
 
-    seen = live.load(results)
+    seen = heartbeat.load(results)
     assert seen is not None
     assert seen.ended == "ended"
     assert seen.news[-1] == failure

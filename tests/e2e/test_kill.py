@@ -6,8 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from smore_sweep import live, record
 from smore_sweep.bench.processes import workers
+from smore_sweep.monitoring import heartbeat
+from smore_sweep.results import record
 from tests.e2e.sweeping import (
     RUNS,
     assert_each_once_in_mlflow,
@@ -72,7 +73,7 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
         assert "Interrupted" in output
         assert "Traceback" not in output
         assert "RUNNING" not in {status for _, status in mlflow_runs(tmp_path)}
-        seen = live.load(tmp_path)
+        seen = heartbeat.load(tmp_path)
         assert seen is not None
         assert seen.ended == "was interrupted"
 

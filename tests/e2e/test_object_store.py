@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from smore_sweep import record
-from smore_sweep.place import Place
+from smore_sweep.results import record
+from smore_sweep.storage.paths import Place
 from tests.e2e.sweeping import (
     RUN_IDS,
     assert_each_once_in_mlflow,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep import record
+from smore_sweep.results import record
 from tests.e2e.sweeping import RUNS, SWEEP_FILE, assert_each_once_in_mlflow, mlflow_runs, run, table
 
 
@@ -77,7 +77,7 @@ def test_tables_are_made_from_the_results(undisturbed: tuple[Path, str]) -> None
 def test_status_and_plan_answer_without_torch(undisturbed: tuple[Path, str]) -> None:
     results, _ = undisturbed
     code = (
-        "import sys; from smore_sweep.cli import main;"
+        "import sys; from smore_sweep.cli.main import main;"
         f"code = main(['plan', {str(SWEEP_FILE)!r}, '--results', {str(results)!r}]);"
         "heavy = [name for name in ('torch._C', 'ray', 'mlflow', 'pandas') if name in sys.modules];"
         "assert not heavy, heavy; sys.exit(code)"

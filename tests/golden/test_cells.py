@@ -8,11 +8,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from analysis import latex, markdown, stats
-from analysis.agreement import agreements
-from analysis.cells import Cell, cells
-from analysis.layout import layout
-from analysis.published import Printed
+from analysis.frames.cells import Cell, cells
+from analysis.frames.rank_agreement import agreements
+from analysis.paper.published import Printed
+from analysis.rendering import latex, markdown
+from analysis.rendering.layout import layout
+from analysis.stats import significance
 from tests.golden.made_up import TITLE, frame
 
 
@@ -76,7 +77,9 @@ def test_holm_corrects_for_all_tests_of_the_table() -> None:
     # Nine tests, one of them still to come: 9 times the 2 / 252 of five by five seeds is out of reach of 0.05.
     assert {cell.star for cell in corrected} == {"†", ""}
     ps = [pair[0].p for pair in zip(plain[::2], plain[1::2], strict=True) if not math.isnan(pair[0].p)]
-    assert [pair[0].p for pair in zip(corrected[::2], corrected[1::2], strict=True)][:8] == stats.holm([*ps, 1.0])[:8]
+    assert [pair[0].p for pair in zip(corrected[::2], corrected[1::2], strict=True)][:8] == significance.holm(
+        [*ps, 1.0]
+    )[:8]
     runs = frame()
     runs = runs[(runs["task"] == "FetchReach") | ((runs["task"] == "Reacher") & (runs["expert_share"] == 0.05))]
     few = cells(runs, "return99", holm=True)  # four tests

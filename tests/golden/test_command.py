@@ -41,9 +41,9 @@ def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         loaded = frame().assign(source=runs[0].source)
         return loaded if (tmp_path / "finished").exists() else loaded.assign(status="missing")
 
-    results = ModuleType("analysis.results")
+    results = ModuleType("analysis.frames.runs")
     results.load = load  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "analysis.results", results)
+    monkeypatch.setitem(sys.modules, "analysis.frames.runs", results)
     monkeypatch.setattr(tables, "sweep_names", lambda: ["made_up", "tuning", "coverage_ablation"])
     monkeypatch.setattr(tables, "load_sweep", sweep)
     (tmp_path / "finished").touch()

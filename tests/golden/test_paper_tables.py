@@ -7,13 +7,13 @@ import math
 import pandas as pd
 import pytest
 
-from analysis import markdown
-from analysis.agreement import agreements
-from analysis.cells import Column, averages, columns, common_tasks, drops
-from analysis.layout import PUBLISHED, RATIO, layout
-from analysis.paper_tables import PAPER_TABLES, PaperTable
-from analysis.published import Printed, beside, heading, published
-from smore_sweep.plan import load_sweep
+from analysis.frames.cells import Column, averages, columns, common_tasks, drops
+from analysis.frames.rank_agreement import agreements
+from analysis.paper.published import Printed, beside, heading, published
+from analysis.paper.tables import PAPER_TABLES, PaperTable
+from analysis.rendering import markdown
+from analysis.rendering.layout import PUBLISHED, RATIO, layout
+from smore_sweep.planning.plan import load_sweep
 from tests.golden.made_up import TITLE, frame
 
 

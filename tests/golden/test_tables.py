@@ -10,9 +10,10 @@ from functools import cache
 import pytest
 from rich.console import Console
 
-from analysis import latex, markdown, tables, terminal
-from analysis.layout import Layout, layout
-from analysis.paper_tables import PAPER_TABLES
+from analysis import tables
+from analysis.paper.tables import PAPER_TABLES
+from analysis.rendering import latex, markdown, terminal
+from analysis.rendering.layout import Layout, layout
 from tests.golden.made_up import HERE, TITLE, frame
 
 

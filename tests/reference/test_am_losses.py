@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from baselines.am import AM, PROPOSALS, softmax_draw
-from smore_sweep.rng import Streams
+from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
-from tests.unit.test_replay import MEMBERS as EXPERTS
-from tests.unit.test_replay import T, replay
+from tests.unit.stacked.test_replay import MEMBERS as EXPERTS
+from tests.unit.stacked.test_replay import T, replay
 
 
 def test_softmax_draw_has_the_softmax_as_its_frequencies() -> None:

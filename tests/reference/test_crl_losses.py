@@ -11,11 +11,11 @@ import scipy.stats
 import torch
 
 from baselines.crl import CRL, MIN_SCALE, log_normal_cdf, nce_loss, squashed_log_prob
-from smore_sweep.rng import Streams
+from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import MEMBERS, SIZES, Reference, batch, networks
-from tests.unit.test_replay import EXPERT, T, observed, replay
+from tests.unit.stacked.test_replay import EXPERT, T, observed, replay
 
 
 def l_nce(pairs: Array, ends: Array) -> float:

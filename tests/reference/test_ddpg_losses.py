@@ -8,9 +8,9 @@ import torch
 
 from baselines.ddpg import DDPG, td_targets
 from baselines.gcsl import GCSL
-from smore_sweep.rng import Streams
+from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import Reference, batch, commanded, networks
-from tests.unit.test_replay import EXPERT, replay
+from tests.unit.stacked.test_replay import EXPERT, replay
 
 
 def test_td_targets() -> None:

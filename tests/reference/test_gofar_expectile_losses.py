@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from baselines.gofar_expectile import GoFARExpectile
-from smore_sweep.rng import Streams
+from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, commanded, networks
-from tests.unit.test_replay import EXPERT, replay
+from tests.unit.stacked.test_replay import EXPERT, replay
 
 ROWS = 8
 

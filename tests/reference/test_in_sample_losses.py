@@ -16,11 +16,11 @@ from baselines.in_sample import InSampleMethod
 from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.xql import GCXQL
-from smore_sweep.rng import Streams
+from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
-from tests.unit.test_replay import EXPERT, THRESHOLD, T, commanded, observed, replay
+from tests.unit.stacked.test_replay import EXPERT, THRESHOLD, T, commanded, observed, replay
 
 Knobs = dict[str, float]
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from smore_sweep.method import Sizes
-from smore_sweep.nn import Network
-from smore_sweep.replay import Batch
 from smore_sweep.smore import SMORe, paper_loss, release_loss, release_stable_loss
+from smore_sweep.stacked.networks import Network
+from smore_sweep.stacked.replay import Batch
 from tests.conftest import Array, numeric_gradient
 from tests.reference.f_divergences import ALL, f_star
 from tests.reference.gradients import CLOSE
-from tests.unit.test_nn import plain
+from tests.unit.stacked.test_networks import plain
 
 
 def eq10(initial: Array, rho: Array, q: Array, *, beta: float, discount: float, divergence: str) -> float:

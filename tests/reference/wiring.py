@@ -7,9 +7,9 @@ from functools import partial
 import torch
 
 from smore_sweep.method import Method, Sizes
-from smore_sweep.nn import Network, Networks
-from smore_sweep.replay import Batch
-from tests.unit.test_nn import plain
+from smore_sweep.stacked.networks import Network, Networks
+from smore_sweep.stacked.replay import Batch
+from tests.unit.stacked.test_networks import plain
 
 SIZES = Sizes(observation=4, goal=2, action=3)
 MEMBERS = 2

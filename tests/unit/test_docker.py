@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from smore_sweep.submit import CODE, JOBS_ADDRESS
+from smore_sweep.execution.jobs import CODE, JOBS_ADDRESS
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -137,7 +137,7 @@ def test_compose_starts_things_in_order_and_checks_their_health(services: dict[s
 
 
 def test_the_commands_of_compose_have_the_options_they_give(services: dict[str, dict[str, Any]]) -> None:
-    from smore_sweep.cli import _parser
+    from smore_sweep.cli.main import _parser
 
     # In a process of its own: these two warn while they are imported.
     listing = (
@@ -181,7 +181,7 @@ def test_the_cloud_cluster_passes_rays_own_check() -> None:
 
 
 def test_the_kubernetes_job_retries_into_the_same_results() -> None:
-    from smore_sweep.cli import _parser
+    from smore_sweep.cli.main import _parser
 
     job = load("kuberay/rayjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")

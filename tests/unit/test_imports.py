@@ -44,15 +44,19 @@ def importers(module: str) -> set[str]:
 
 def test_who_knows_ray_and_who_mlflow() -> None:
     # The client of the job server is a file of its own: submitting needs neither torch nor Tune, as the trainable does.
-    assert importers("ray") == {"smore_sweep/trainable.py", "smore_sweep/submit.py"}
-    assert not {name for name in imports(ROOT / "smore_sweep/submit.py") if name.startswith("smore_sweep.trainable")}
-    assert importers("mlflow") == {"smore_sweep/tracking.py"}
+    assert importers("ray") == {"smore_sweep/execution/trainable.py", "smore_sweep/execution/jobs.py"}
+    assert not {
+        name
+        for name in imports(ROOT / "smore_sweep/execution/jobs.py")
+        if name.startswith("smore_sweep.execution.trainable")
+    }
+    assert importers("mlflow") == {"smore_sweep/results/tracking.py"}
 
 
 def test_the_platform_never_imports_baselines() -> None:
-    """It looks at the folder's files when it needs them (:mod:`smore_sweep.catalogue`), and names none."""
+    """It looks at the folder's files when it needs them (:mod:`smore_sweep.discovery`), and names none."""
     assert not {path for path in importers("baselines") if path.startswith(("smore_sweep/", "analysis/"))} - {
-        "smore_sweep/catalogue.py"
+        "smore_sweep/discovery.py"
     }
 
 
@@ -65,7 +69,7 @@ def test_declarations_need_the_standard_library_only(path: str) -> None:
 
 
 def test_training_knows_neither_ray_nor_any_method() -> None:
-    for path in ("smore_sweep/train.py", "smore_sweep/learner.py"):
+    for path in ("smore_sweep/training/loop.py", "smore_sweep/training/learner.py"):
         assert not any(
             name.startswith(("ray", "mlflow", "smore_sweep.smore", "baselines")) for name in imports(ROOT / path)
         )
@@ -78,8 +82,8 @@ def test_analysis_needs_no_torch() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "from smore_sweep.cli import main; main(['plan', 'all', '--scale', 'smoke', '--results', {folder!r}])",
-        "from smore_sweep.cli import main; main(['methods'])",
+        "from smore_sweep.cli.main import main; main(['plan', 'all', '--scale', 'smoke', '--results', {folder!r}])",
+        "from smore_sweep.cli.main import main; main(['methods'])",
         "from analysis.tables import main; main(['--results', {folder!r}])",
         "from analysis.selection import main; main(['--results', {folder!r}])",
     ],

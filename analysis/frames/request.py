@@ -1,0 +1,75 @@
+"""Which results a command is about: the options that all of them share, and the runs that they mean."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from smore_sweep.method import SpecError
+from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
+from smore_sweep.storage.paths import Place, is_there, results_place
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A results folder, or one with exported results; the source of the data; seeds a cell, if not the scale's own."""
+
+    results: Place
+    source: str = GENERATED
+    seeds: int | None = None
+
+    def runs(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> list[RunSpec]:
+        """The runs of a sweep at a scale. Raises :class:`SpecError` for what :meth:`Sweep.expand` refuses."""
+        return sweep.expand(scale, seeds=self.seeds, tasks=tasks, source=self.source)
+
+    def load(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row for each of those runs, as :func:`analysis.frames.runs.load` gives it."""
+        from analysis.frames.runs import load  # late: a wrong request is refused at once
+
+        return load(self.runs(sweep, scale, tasks), self.results)
+
+    def nothing(self, sweep: str, scale: str | None = None) -> str:
+        """Why there is nothing to show, and what to do about it: run this sweep."""
+        if not is_there(self.results):
+            return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
+        where = "" if str(self.results) == "output" else f" RESULTS={self.results}"
+        at, chosen = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
+        return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{chosen}{self.options}{where}"
+
+    @property
+    def options(self) -> str:
+        """What ``make sweep`` has to be told of it."""
+        seeds = "" if self.seeds is None else f" SEEDS={self.seeds}"
+        return seeds if self.source == GENERATED else f"{seeds} SOURCE={self.source}"
+
+    @property
+    def suffix(self) -> str:
+        """What names of files say of it."""
+        return "" if self.source == GENERATED else f"_{self.source}"
+
+
+def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
+    """The options that say which results are meant. ``scale`` says what is taken without ``--scale``."""
+    parser.add_argument(
+        "--results", metavar="DIR", default="output", help="where the runs are: a folder or s3://... (default: output)"
+    )
+    parser.add_argument("--scale", metavar="S", help=f"default: {scale}")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds a cell (default: the scale's)")
+    parser.add_argument("--source", metavar="S", default=GENERATED, help=f"of the episodes (default: {GENERATED})")
+
+
+def asked(options: argparse.Namespace) -> Asked:
+    """What :func:`add_options` was given. Raises :class:`SpecError` for what is no source, number of seeds or place."""
+    check_source(options.source)
+    if options.seeds is not None and options.seeds < 1:
+        raise SpecError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")
+    return Asked(results_place(options.results), options.source, options.seeds)
+
+
+def check(what: str, value: str, valid: Iterable[str]) -> None:
+    """Raise :class:`SpecError`, which lists the valid values, unless the value is one of them."""
+    if value not in (names := list(valid)):
+        raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")

@@ -1,0 +1,99 @@
+"""The paper's printed numbers, as transcribed in ``paper/all_results_long.csv`` (Tables 1, 2 and 6 to 16).
+
+Each row keeps the cell as printed (``raw``) and what is doubtful about it (``note``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from sweeps._budgets import LOCOMOTION_SHARE
+
+NAMES = {
+    "SMORe": ("SMORe", "SMORe(beta=0.5)"),
+    "SMORe beta=0.7": ("SMORe(beta=0.7)",),
+    "SMORe beta=0.8": ("SMORe(beta=0.8)",),
+    "SMORe beta=0.9": ("SMORe(beta=0.9)",),
+    "SMORe her_ratio=0.0": ("SMORe w/o HER",),
+    "SMORe extraction=gradient": ("SMORe (w/o AWR)",),
+    "GoFAR": ("GoFAR", "GoFAR (discriminator)"),
+    "GoFAR reward=binary": ("r-GoFAR (sparse reward)",),
+    "GC-IQL": ("GC-IQL", "IQL"),
+}
+"""What our labels are called in print, where that is not the label."""
+
+_CSV = Path(__file__).with_name("all_results_long.csv")
+_KINDS = {
+    **dict.fromkeys(("return98", "return99", "return999"), "discounted_return"),
+    "success": "success_rate",
+    "final_distance": "final_distance",
+}
+_MAIN = ("1", "2", "6", "7", "8", "14", "10", "11")
+"""Each setting's own table; the others repeat cells of these."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed cell. ``std`` is NaN where none is printed. ``doubtful``: it appears to be another share's."""
+
+    mean: float
+    std: float
+    doubtful: bool = False
+
+
+def published(table: str) -> pd.DataFrame:
+    """The rows of a table, such as ``"2"``: task, method, expert_share, doubtful, metric, mean, std, raw and note.
+
+    ``mean`` is NaN where the paper prints a dash. Raises :class:`ValueError` that lists the valid tables."""
+    everything = _everything()
+    if table not in set(everything["table"]):
+        raise ValueError(f"there is no table {table!r}; the tables are: {', '.join(everything['table'].unique())}")
+    return everything[everything["table"] == table].drop(columns="table").reset_index(drop=True)
+
+
+def beside(metric: str, task: str, label: str, expert_share: float, table: str = "") -> Printed | None:
+    """The printed cell to show beside our own value of ``metric``: that of ``table`` if it has one, else that of the
+    setting's own table, else None. The paper prints one kind of return and does not state its discount, so the same
+    cell stands beside each of ours."""
+    printed = _cells(_KINDS[metric])
+    for number in (table, *_MAIN):
+        for name in NAMES.get(label, (label,)):
+            if found := printed.get((number, task, name, expert_share)):
+                return found
+    return None
+
+
+def heading(table: str, label: str) -> str:
+    """What a table of the paper calls one of our methods; the label where it has no such method."""
+    called = set(published(table)["method"])
+    return next((name for name in NAMES.get(label, (label,)) if name in called), label)
+
+
+def tasks_in_print(table: str) -> list[str]:
+    """The tasks of a table, from top to bottom (and not its averages)."""
+    rows = published(table)
+    return list(map(str, rows.loc[rows["metric"].isin(_KINDS.values()), "task"].unique()))
+
+
+@cache
+def _everything() -> pd.DataFrame:
+    frame = pd.read_csv(_CSV, dtype={"table": str, "expert_fraction": str, "raw": str, "note": str})
+    # "0.10?" marks cells that carry another share's values; none is printed for locomotion's 30 expert episodes.
+    shares = frame["expert_fraction"]
+    frame["expert_share"] = pd.to_numeric(shares.str.rstrip("?")).fillna(LOCOMOTION_SHARE)
+    frame["doubtful"] = shares.str.endswith("?").eq(True)
+    return frame[["table", "task", "method", "expert_share", "doubtful", "metric", "mean", "std", "raw", "note"]]
+
+
+@cache
+def _cells(kind: str) -> dict[tuple[str, str, str, float], Printed]:
+    everything = _everything()
+    rows = everything[everything["metric"] == kind].dropna(subset="mean")
+    return {
+        (r.table, r.task, r.method, r.expert_share): Printed(float(r.mean), float(r.std), bool(r.doubtful))
+        for r in rows.itertuples()
+    }

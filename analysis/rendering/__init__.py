@@ -1,0 +1,1 @@
+"""Tables and pages in LaTeX, Markdown, HTML and on a terminal."""

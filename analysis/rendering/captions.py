@@ -1,0 +1,173 @@
+"""How numbers and captions read: plain text, before any markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import pandas as pd
+
+from analysis.frames.cells import METRICS, REFERENCE, Cell, Metric, comparisons, reference_label
+from analysis.stats import significance
+from smore_sweep.spec import percent
+from smore_sweep.tasks import task as task_row
+
+AVERAGE = "Average Performance"
+MISSING = "--"
+DOUBT = "?"
+PAPERS_HORIZON = 50
+"""Steps of an episode; locomotion has longer ones."""
+
+
+def number(mean: float, std: float, digits: int) -> str:
+    """``21.30 ± 0.40``, without what is not there."""
+    if math.isnan(mean):
+        return MISSING
+    return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+
+
+def tau(value: float) -> str:
+    """``0.67``"""
+    return MISSING if math.isnan(value) else f"{value:.2f}"
+
+
+def probability(p: float) -> str:
+    """``0.0079``, or nothing for a test that was not made."""
+    return "" if math.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def caption(
+    frame: pd.DataFrame, metric: str, made: list[Cell], averaged: list[str], *, holm: bool, compare: bool
+) -> list[str]:
+    """What a reader needs to judge the numbers, in sentences."""
+    chosen = METRICS[metric]
+    sources = ", ".join(dict.fromkeys(map(str, frame["source"])))
+    horizons = _horizons(frame)
+    discount = f", discount {chosen.discount:g}" if chosen.discount else ""
+    return [
+        f"{chosen.title}, {'higher' if chosen.higher_is_better else 'lower'} is better: mean ± sample standard "
+        "deviation over finished seeds, best mean in bold.",
+        *_shares(made),
+        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(made))} seeds, "
+        f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
+        f"training episodes ({sources} data){_revisions(frame)}.",
+        f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
+        f"episodes a seed{discount}.",
+        *_test(made, holm, against=reference_label(frame) is not None),
+        *_average(chosen, averaged, comparable(frame, chosen)),
+        *_published(made, chosen, averaged, compare, long=max(horizons.values()) > PAPERS_HORIZON),
+    ]
+
+
+def comparable(frame: pd.DataFrame, metric: Metric) -> bool:
+    """Whether an average over tasks means anything: discounted returns of longer episodes are larger."""
+    return metric.averaged and (metric.discount is None or len(set(_horizons(frame).values())) == 1)
+
+
+def _average(metric: Metric, averaged: list[str], sensible: bool) -> list[str]:
+    if averaged:
+        return [f"{AVERAGE}: over the tasks finished in every column ({', '.join(averaged)})."]
+    if not sensible:
+        return ["No average: the tasks' episodes differ in length."] if metric.averaged else []
+    return ["No average: no task is finished in every column."]
+
+
+def _published(made: list[Cell], metric: Metric, averaged: list[str], compare: bool, long: bool) -> list[str]:
+    if not any(cell.published for cell in made):
+        return []
+    locomotion = ", 0.999 for locomotion" if long else ""
+    mixed = f", whose returns appear to mix discounts (0.99 for SMORe and IQL, 0.98 for GoFAR and others{locomotion})"
+    columns = {cell.column for cell in made}
+    whole = [all(c.sure for c in made if c.column == column and c.task in averaged) for column in columns]
+    same = "; its averages are over the same tasks" if averaged and any(whole) else ""
+    sentences = [f"Published: as printed in the SMORe paper{mixed if metric.discount else ''}{same}."]
+    if any(cell.published and cell.published.doubtful for cell in made):
+        sentences.append(
+            f"{DOUBT} marks a published cell that appears to be another expert share's: neither averaged nor compared."
+        )
+    if compare:
+        sentences.append(
+            "Ours / published: ratio of the means. Kendall's tau: of the methods' means, ours against the published; "
+            "the order agrees where no two methods stand the other way round."
+        )
+    return sentences
+
+
+def _test(made: list[Cell], holm: bool, against: bool) -> list[str]:
+    pairs: dict[tuple[str, float], list[int]] = {}
+    for cell in made:
+        if not math.isnan(cell.p):
+            pairs.setdefault((cell.task, cell.expert_share), []).append(cell.tested)
+    if not pairs:
+        return []
+    sizes = [(min(pair), max(pair)) for pair in pairs.values()]
+    groups: dict[tuple[str, float], list[Cell]] = {}
+    for cell in made:
+        groups.setdefault((cell.task, cell.expert_share), []).append(cell)
+    to_come = len(comparisons(groups.values())) - len(pairs)
+    smallest = [significance.smallest_p(*pair) for pair in sizes]
+    possible = significance.holm([*smallest, *[min(smallest)] * to_come])[: len(pairs)] if holm else smallest
+    reach = dict(zip(sizes, possible, strict=True))
+    within = ", ".join(f"{probability(reach[n, m])} with {n} against {m} seeds" for n, m in sorted(reach))
+    who = f"{REFERENCE} against the best other method" if against else "the best method against the second best"
+    tests = "test" if len(pairs) == 1 else "tests"
+    correction = (
+        f"corrected for the table's {len(pairs)} {tests}{f' and {to_come} to come' if to_come else ''} by Holm's method"
+        if holm
+        else f"not corrected for the number of tests ({len(pairs)})"
+    )
+    diverged = " A diverged seed ranks last." if any(cell.diverged for cell in made) else ""
+    return [
+        f"* p < 0.05, {significance.UNREACHABLE} 0.05 is out of the seeds' reach: exact two-sided Mann-Whitney U test "
+        f"over seeds of {who}, set on the better of the two, {correction}; smallest p possible"
+        f"{' after it' if holm else ''}: {within}.{diverged}"
+    ]
+
+
+def _shares(made: Iterable[Cell]) -> list[str]:
+    """What the columns do not say."""
+    shares = {cell.task: cell.expert_share for cell in made if cell.column[0] is None}
+    return [f"Expert share: {_per_task(shares, percent)}."] if shares else []
+
+
+def _common_knobs(frame: pd.DataFrame) -> str:
+    """What task, scale and model selection set alike in all runs, and whether they set more."""
+    knobs = [str(unnamed).split() for unnamed in frame["unnamed"].fillna("").unique()]
+    common = [knob for knob in knobs[0] if all(knob in others for others in knobs)]
+    said = [", ".join(common)] if common else []
+    if any(len(others) > len(common) for others in knobs):
+        said.append("other knobs by task and method")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _revisions(frame: pd.DataFrame) -> str:
+    """Of the code that made the finished runs."""
+    found = [str(revision) for revision in frame.loc[frame["status"] == "done", "git"].unique() if revision]
+    listed = ", ".join(found[:3]) + (f" and {len(found) - 3} others" if len(found) > 3 else "")
+    return f", code at revision{'s' if len(found) > 1 else ''} {listed}" if found else ""
+
+
+def _horizons(frame: pd.DataFrame) -> dict[str, int]:
+    return {name: task_row(name).horizon for name in dict.fromkeys(map(str, frame["task"]))}
+
+
+def _seeds(made: Iterable[Cell]) -> dict[str, int]:
+    seeds: dict[str, int] = {}
+    for cell in made:
+        seeds[cell.task] = max(cell.expected, seeds.get(cell.task, 0))
+    return seeds
+
+
+def _budget(frame: pd.DataFrame, column: str) -> str:
+    firsts = frame.drop_duplicates("task")
+    return _per_task(dict(zip(map(str, firsts["task"]), map(int, firsts[column]), strict=True)))
+
+
+def _per_task(values: Mapping[str, float], form: Callable[[float], str] = "{:,}".format) -> str:
+    """``20,000``, or ``20,000 (40,000 for FetchPush)`` where most tasks have the first."""
+    tasks: dict[float, list[str]] = {}
+    for task, value in values.items():
+        tasks.setdefault(value, []).append(task)
+    usual, *others = sorted(tasks, key=lambda value: -len(tasks[value]))
+    exceptions = "; ".join(f"{form(value)} for {', '.join(tasks[value])}" for value in others)
+    return f"{form(usual)} ({exceptions})" if exceptions else form(usual)

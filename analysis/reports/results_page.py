@@ -1,0 +1,200 @@
+"""Writes ``RESULTS.md``: ``python analysis/results_page.py --help``.
+
+Everything in it is a function of the results, so the same results give the same text; what people have to say about
+them stands in ``analysis/commentary.md`` and is taken over as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    from analysis.entry import start
+
+    start()
+
+import pandas as pd
+
+from analysis.rendering import markdown as md
+from analysis.stats import significance
+from analysis.verdicts import text
+from analysis.frames.request import Asked, add_options, asked
+from analysis.claims import CLAIMS, whole_frame
+from analysis.rendering.layout import layout
+from analysis.paper.tables import PAPER_TABLES
+from analysis.selection import TUNING
+from analysis.verdicts.judge import judge
+from analysis.rendering.captions import probability
+from smore_sweep.method import SpecError
+from smore_sweep.planning.plan import load_sweep, sweep_names
+from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
+from smore_sweep.spec import GENERATED, percent
+from smore_sweep.storage.atomic import whole
+
+SCALES = ("laptop", "paper")
+"""Whose results are shown; smoke only tests the machinery."""
+ROOT = Path(__file__).resolve().parents[2]
+COMMENTARY = ROOT / "analysis" / "commentary.md"
+
+Frames = Mapping[str, pd.DataFrame]
+"""Sweep to its runs at one scale: one row for each expected run on all of its tasks."""
+
+
+def page(scales: Mapping[str, Frames], commentary: str) -> str:
+    """The page. Each scale's claims stand before any table, and no table mixes scales."""
+    parts = [
+        "# Results",
+        "Written by `make results` from raw outcomes; only the section *Commentary*, if there is one, is by hand "
+        "(`analysis/commentary.md`). Other views of the same runs: `make claims`, `make tables`, `make figures`, "
+        "`make report`.",
+    ]
+    judged = {
+        scale: [judge(claim, frames[claim.sweep]) for claim in CLAIMS if claim.sweep in frames]
+        for scale, frames in scales.items()
+    }
+    for scale, verdicts in judged.items():
+        parts += [f"## The paper's claims, {scale} scale", text.summary(verdicts)]
+    if commentary.strip():
+        parts += ["## Commentary", commentary]
+    for scale, frames in scales.items():
+        parts += [f"## Caveats, {scale} scale", _caveats(frames)]
+    for scale, verdicts in judged.items():
+        parts += [f"## Claim by claim, {scale} scale", text.details(verdicts)]
+    for scale, frames in scales.items():
+        parts += [f"## Tables, {scale} scale", *_tables(frames)]
+    for scale, frames in scales.items():
+        parts += [f"## Provenance, {scale} scale", *_provenance(frames)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def finished(about: Asked, scale: str) -> Frames:
+    """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
+    names = [name for name in sweep_names() if scale in load_sweep(name).scales]
+    frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
+    return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
+
+
+def _tables(frames: Frames) -> list[str]:
+    shown = {name: _touched(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
+    parts = []
+    for number, table in PAPER_TABLES.items():
+        if table.sweep in shown:
+            made = layout(shown[table.sweep], table.metric, table.title, table=table)
+            parts += [f"### Table {number}", md.table(made)]
+    for name in sorted(set(shown) - {table.sweep for table in PAPER_TABLES.values()}):
+        made = layout(shown[name], "return99", load_sweep(name).description)
+        parts += [f"### Sweep {name}", md.table(made)]
+    return parts
+
+
+def _caveats(frames: Frames) -> str:
+    runs = _all_runs(frames)
+    ended = runs[_ended(runs)]
+    sizes = ended.groupby(["method", "label", "task", "expert_share"])["seed"].nunique()
+    few, many = int(sizes.min()), int(sizes.max())
+    source = str(runs["source"].iloc[0])
+    made_by = "rolled out from experts and random policies of this repository" if source == GENERATED else source
+    missing = [task for task in dict.fromkeys(runs["task"]) if task not in set(ended["task"])]
+    scale = runs["scale"].iloc[0]
+    seeds = str(many) if few == many else f"{few} to {many}"
+    lines = [
+        f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/_budgets.py` has all "
+        "that differs from the paper's.",
+        f"Data: {made_by}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
+        "Protocol: one for all methods (sparse reward, the same seeded evaluation episodes, last checkpoint). The "
+        "printed numbers appear to mix discounts and, in part, dense returns.",
+        f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
+        f"{probability(significance.smallest_p(many, many))}, and bootstrap intervals of few seeds are too narrow.",
+        "Knobs: chosen on seeds of their own where `sweeps/chosen.csv` has the method and task at this scale; each "
+        "method's defaults elsewhere.",
+    ]
+    if missing:
+        lines.append(f"Not run: {', '.join(missing)}. A claim that cannot be judged without them is undecided.")
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _provenance(frames: Frames) -> list[str]:
+    heads = ["sweep", "tasks", "seeds", *(DONE, DIVERGED, PARTIAL, MISSING), "hours"]
+    lines = [heads, [":--", *["--:"] * (len(heads) - 1)]]
+    for name, frame in frames.items():
+        if not _ended(frame).any():
+            continue
+        touched = _touched(frame)
+        counts = touched["status"].value_counts()
+        seeds = touched["seed"]
+        lines.append(
+            [
+                name,
+                str(touched["task"].nunique()),
+                f"{seeds.min()} to {seeds.max()}",
+                *(str(int(counts.get(status, 0))) for status in (DONE, DIVERGED, PARTIAL, MISSING)),
+                f"{touched['seconds'].sum() / 3600:.1f}",
+            ]
+        )
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    runs = _all_runs(frames)
+    ended = runs[_ended(runs)]
+    revisions = ended["git"].value_counts().sort_index()
+    by = ", ".join(f"`{name}` ({count})" for name, count in revisions.items())
+    data = ended.groupby("task", sort=True)["dataset"].unique()
+    prints = ", ".join(f"{task} {' '.join(f'`{name}`' for name in sorted(names))}" for task, names in data.items())
+    parts = [
+        table,
+        f"{len(ended):,} runs in all, each counted once here although several sweeps may share it; "
+        f"{ended['seconds'].sum() / 3600:.1f} hours of training and evaluation. Git revisions (runs): {by}.",
+        f"Fingerprints of the episodes: {prints}.",
+    ]
+    if len(lost := ended[ended["status"] == DIVERGED]):
+        named = (
+            f"{r.label} on {r.task}, {percent(r.expert_share)} expert, seed {r.seed} (`{r.run_id}`)"
+            for r in lost.itertuples()
+        )
+        parts.append(f"Diverged: {'; '.join(named)}.")
+    return parts
+
+
+def _ended(frame: pd.DataFrame) -> pd.Series:
+    return frame["status"].isin([DONE, DIVERGED])
+
+
+def _touched(frame: pd.DataFrame) -> pd.DataFrame:
+    """The tasks on which something ran: the others are named elsewhere."""
+    return frame[frame["task"].isin(frame.loc[frame["status"] != MISSING, "task"])]
+
+
+def _all_runs(frames: Frames) -> pd.DataFrame:
+    """Every expected run of the reported sweeps once."""
+    reported = [frame for name, frame in frames.items() if name not in TUNING]
+    return pd.concat(reported, ignore_index=True).drop_duplicates("run_id")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the page. Returns 1 if there is no finished run, 2 if the request is wrong."""
+    parser = argparse.ArgumentParser(description="Write RESULTS.md: claims, commentary, tables, provenance.")
+    add_options(parser, f"those of {', '.join(SCALES)} that have a finished run")
+    parser.add_argument("--output", metavar="FILE", default="RESULTS.md", help="default: RESULTS.md")
+    options = parser.parse_args(argv)
+    try:
+        about = asked(options)
+        wanted = [load_sweep(CLAIMS[0].sweep).scale(options.scale)] if options.scale else SCALES
+        found = {scale: finished(about, scale) for scale in wanted}
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = {scale: frames for scale, frames in found.items() if frames}
+    if not found:
+        print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
+        return 1
+    path = Path(options.output)
+    with whole(path) as unfinished:
+        unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What results say about the paper's claims."""

@@ -1,0 +1,1 @@
+"""Datasets: roll-outs, pools on disk and importers."""

@@ -1,0 +1,117 @@
+"""D4RL's HDF5 files of running bodies: ``halfcheetah_medium-v2.hdf5``, ``ant_expert-v2.hdf5``, ...
+
+A file is a flat series of steps (``observations``, ``actions``, ``terminals``, ``timeouts`` and, in version 2,
+``next_observations``), one episode after the other.
+
+Our reading: an episode is an episode. With ``next_observations`` it has up to 1000 transitions; without, the state
+after its last action is not in the file, and it has one transition less. Terminated ones stay in their last state for
+the rest; episodes that break off before the time limit, as the last one of a file does, are left out. The commanded
+goal is the task's 11 or 5 m/s.
+
+The released reading (``released=True``), a source of its own named ``...-released``, is that of SMORe's code, as far as
+episodes of T + 1 states can say it:
+
+* ``d4rl.qlearning_dataset`` drops the last step of every timed-out episode and takes the next row of the file for the
+  next observation;
+* the series is cut into pieces of 1000 transitions, or at a terminal, where the last transition is repeated to 1000. So
+  pieces go across the 999 transitions of HalfCheetah's episodes. What is left over at the end is dropped, and so is
+  what is beyond 2,000,000 transitions;
+* the commanded goals are 0 m/s (the released code multiplies them by 0).
+
+What differs even so: where a piece goes from one episode to the next, the transition before (one in 999) enters the
+next episode's first state, not its own last one; the copies of a terminal transition enter its own state, not the next
+episode's first one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smore_sweep.data.importers.ingest import keep, origin_of
+from smore_sweep.data.importers.locomotion import BODIES, STEPS, Array, pools_of, whole
+from smore_sweep.data.pools import DatasetError
+
+RELEASED_CAP = 2_000_000
+"""Transitions that the released code keeps."""
+
+Pieces = list[tuple[Array, Array]]
+
+
+def bring_in(place: Path, source: str, say: Callable[[str], None], *, released: bool = False) -> None:
+    """Import a file, or every one that the tasks need under a folder. Raises :class:`DatasetError` for what cannot be
+    used."""
+    if not place.exists():
+        raise DatasetError(f"there is no {place}")
+    names = re.compile(r"(halfcheetah|ant)[_-](random|medium|expert)-v2\.hdf5")
+    paths = [place] if place.is_file() else sorted(place.rglob("*.hdf5"))
+    found = [(path, match) for path in paths if (match := names.fullmatch(path.name))]
+    if not found:
+        raise DatasetError(f"{place} holds no {{halfcheetah,ant}}_{{random,medium,expert}}-v2.hdf5")
+    for path, match in found:
+        body, quality = match[1], match[2]
+        pieces, steps = read(path, released=released)
+        episodes = whole(pieces, body, steps, 0.0 if released else BODIES[body].target)
+        for name, policy in pools_of(body, quality):
+            keep(name, policy, episodes, f"{source}-released" if released else source, origin_of(path), say)
+
+
+def read(path: Path, *, released: bool = False) -> tuple[Pieces, int]:
+    """The pieces ``(observations [L + 1, o], actions [L, a])`` of a file, and how long the longest may be."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            wanted = ("observations", "actions", "terminals", "timeouts", "next_observations")
+            content = {name: file[name][()] for name in wanted if name in file}
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error}") from None
+    for name in ("observations", "actions", "terminals", "timeouts"):
+        if name not in content or len(content[name]) != len(content.get("actions", ())):
+            raise DatasetError(f"{path} is not in the format of D4RL's version 2: it lacks {name}, or they are too few")
+    pieces, steps = _released(content) if released else _episodes(content)
+    if not pieces:
+        raise DatasetError(f"{path} holds no whole episode")
+    return pieces, steps
+
+
+def _episodes(content: dict[str, Any]) -> tuple[Pieces, int]:
+    observations, actions = content["observations"], content["actions"]
+    following = content.get("next_observations")
+    terminals = np.asarray(content["terminals"], bool)
+    pieces: Pieces = []
+    steps = STEPS if following is not None else STEPS - 1
+    begin = 0
+    ends = np.flatnonzero(terminals | np.asarray(content["timeouts"], bool)) + 1
+    for end in map(int, ends):
+        states = observations[begin:end]
+        if following is not None:
+            states = np.concatenate([states, following[end - 1 : end]])
+        done = actions[begin : begin + len(states) - 1]
+        if len(done) == steps or (terminals[end - 1] and len(done)):
+            pieces.append((states, done))
+        begin = end
+    return pieces, steps
+
+
+def _released(content: dict[str, Any]) -> tuple[Pieces, int]:
+    timeouts = np.asarray(content["timeouts"], bool)
+    rows = np.flatnonzero(~timeouts[:-1])  # the series as qlearning_dataset leaves it
+    ends = np.asarray(content["terminals"], bool)[rows]
+    pieces: Pieces = []
+    begin = 0
+    while begin < len(rows) and (len(pieces) + 1) * STEPS <= RELEASED_CAP:
+        terminal = np.flatnonzero(ends[begin : begin + STEPS])
+        end = begin + (int(terminal[0]) + 1 if len(terminal) else STEPS)
+        if end > len(rows):
+            break
+        piece = rows[begin:end]
+        piece = np.concatenate([piece, np.repeat(piece[-1:], STEPS - len(piece))])
+        states = content["observations"][np.append(piece, piece[-1] + 1)]
+        pieces.append((states, content["actions"][piece]))
+        begin = end
+    return pieces, STEPS

@@ -1,0 +1,53 @@
+"""The last step of every import: check the episodes against the task, and store them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from smore_sweep.data import pools
+from smore_sweep.episodes import Episodes
+from smore_sweep.method import SpecError
+from smore_sweep.spec import GENERATED, check_source
+from smore_sweep.tasks import task
+
+
+def keep(name: str, policy: str, episodes: Episodes, source: str, origin: str, say: Callable[[str], None]) -> None:
+    """Store a pool under its source, in place of what was there. ``origin`` says where it is from.
+
+    Actions beyond [-1, 1] are clipped, as every environment does with them (the released noisy FetchReach data may hold
+    such). Raises :class:`smore_sweep.data.pools.DatasetError` if sizes are not the task's or a number is not finite,
+    and :class:`SpecError` if the source cannot have this name."""
+    check_source(source)
+    if source == GENERATED:
+        raise SpecError(f"source {GENERATED!r} is for our own roll-outs; give what is imported another name")
+    sizes = task(name).sizes
+    for what, array, size in (
+        ("observations", episodes.observations, sizes.observation),
+        ("actions", episodes.actions, sizes.action),
+        ("achieved goals", episodes.achieved_goals, sizes.goal),
+        ("commanded goals", episodes.desired_goals, sizes.goal),
+    ):
+        if array.shape[-1] != size:
+            raise pools.DatasetError(
+                f"{origin}: its {what} have {array.shape[-1]} numbers, those of {name} have {size}"
+            )
+        if not np.isfinite(array).all():
+            raise pools.DatasetError(f"{origin}: its {what} are not all finite")
+    beyond = float((np.abs(episodes.actions) > 1.0).any(-1).mean())
+    if beyond:
+        say(f"{origin}: {beyond:.2%} of the actions were beyond [-1, 1] and are clipped")
+        np.clip(episodes.actions, -1.0, 1.0, out=episodes.actions)
+    with pools.writing(name, policy, say, source):
+        pools.store(name, policy, episodes, {"origin": origin, "actions_clipped": beyond}, source)
+    steps = episodes.actions.shape[1]
+    say(f"{pools.dataset_id(name, policy, source)}: {len(episodes):,} episodes of {steps:,} steps from {origin}")
+
+
+def origin_of(path: Path) -> str:
+    """A file's place and the first 16 hexadecimal digits of its SHA-256."""
+    with path.open("rb") as file:
+        return f"{path.name} (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"

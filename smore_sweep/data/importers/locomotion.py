@@ -1,0 +1,65 @@
+"""What the importers of running data share: which pools a file belongs to, and whole episodes out of ragged ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.data.pools import DatasetError
+from smore_sweep.episodes import Episodes
+from smore_sweep.tasks import task
+
+Array = NDArray[np.float32]
+
+STEPS = 1000
+"""The time limit of the bodies' environments, in D4RL and in Gymnasium."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A running body: its tasks' names begin with ``tasks``, its goal is to run at ``target`` m/s, its speed stands at
+    ``velocity`` in the observation. The first ``kept`` numbers of an observation mean the same everywhere; what follows
+    (the ant's contact forces: zeros in D4RL's v2 data and in our environment) is set to zero."""
+
+    tasks: str
+    velocity: int
+    target: float
+    kept: int
+
+
+BODIES = {"halfcheetah": Body("CheetahTgtVel", 8, 11.0, 17), "ant": Body("AntTgtVel", 13, 5.0, 27)}
+
+
+def pools_of(body: str, quality: str) -> list[tuple[str, str]]:
+    """(task, policy) of the pools that data of a quality are for. ``medium`` and ``random`` runners are what the paper
+    mixes 30 episodes of the ``expert`` with, in tasks ``-m-e`` and ``-r-e``."""
+    letters = {"medium": "m", "random": "r", "expert": "mr"}[quality]
+    return [(f"{BODIES[body].tasks}-{letter}-e", quality) for letter in letters]
+
+
+def whole(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, target: float) -> Episodes:
+    """Episodes of ``steps`` actions out of pieces ``(observations [L + 1, o], actions [L, a])``. A shorter piece must
+    have ended in a terminal state, and stays there with its last action for the rest."""
+    row = BODIES[body]
+    size = task(pools_of(body, "medium")[0][0]).sizes.observation
+    made: list[tuple[Array, Array]] = []
+    for observations, actions in pieces:
+        if observations.shape[1] < row.kept:
+            raise DatasetError(
+                f"a {body} has {row.kept} numbers in its observation at least, not {observations.shape[1]}"
+            )
+        full = np.zeros((steps + 1, size), np.float32)
+        full[: len(observations), : row.kept] = observations[:, : row.kept]
+        full[len(observations) :] = full[len(observations) - 1]
+        rest = np.repeat(actions[-1:], steps - len(actions), 0)
+        made.append((full, np.concatenate([actions, rest]).astype(np.float32)))
+    everything = np.stack([observations for observations, _ in made])
+    return Episodes(
+        everything,
+        np.stack([actions for _, actions in made]),
+        everything[:, :, row.velocity : row.velocity + 1].copy(),
+        np.full((len(made), 1), target, np.float32),
+    )

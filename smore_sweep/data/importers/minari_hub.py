@@ -1,0 +1,83 @@
+"""Running data of the Minari Hub: ``mujoco/halfcheetah/medium-v0``, ``mujoco/ant/expert-v0``, ...
+
+They are downloaded by Minari, unless they are among the local datasets already. The hub has no random runners, so these
+data are for the ``-m-e`` tasks. The policies are not D4RL's. Terminated episodes stay in their terminal state for the
+rest; others that are shorter than the time limit are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import urllib.request
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from smore_sweep.data import pools
+from smore_sweep.data.importers.ingest import keep
+from smore_sweep.data.importers.locomotion import BODIES, STEPS, pools_of, whole
+from smore_sweep.method import first_line
+
+DEFAULT = [f"mujoco/{body}/{quality}-v0" for body in BODIES for quality in ("medium", "expert")]
+HUB = "https://huggingface.co"
+PATIENCE = 5.0
+"""Seconds for the hub to answer. Minari alone would try for 24 and end in a page of traceback."""
+
+
+def bring_in(ids: Sequence[str], source: str, say: Callable[[str], None]) -> None:
+    """Import datasets of the hub. Raises :class:`smore_sweep.data.pools.DatasetError` for what cannot be had or
+    used."""
+    matches = [(name, re.fullmatch(rf"mujoco/({'|'.join(BODIES)})/(medium|expert)-v\d+", name)) for name in ids]
+    for name, match in matches:
+        if not match:
+            raise pools.DatasetError(f"{name} is not used by any task; those that are: {', '.join(DEFAULT)}")
+    for name, match in matches:
+        assert match is not None
+        body, quality = match[1], match[2]
+        pieces = [
+            (np.asarray(episode.observations), np.asarray(episode.actions))
+            for episode in _dataset(name).iterate_episodes()
+            if len(episode.actions) == STEPS or episode.terminations[-1]
+        ]
+        if not pieces:
+            raise pools.DatasetError(f"{name} holds no whole episode")
+        episodes = whole(pieces, body, STEPS, BODIES[body].target)
+        for pool in pools_of(body, quality):
+            if pool[0].endswith("-m-e"):
+                keep(*pool, episodes, source, f"Minari Hub {name}", say)
+
+
+def _dataset(name: str) -> Any:
+    import minari
+
+    if not (pools.root() / name / "data").exists():
+        _reach(name)
+        try:
+            minari.download_dataset(name)
+        except Exception as error:  # of whatever client Minari uses
+            raise pools.DatasetError(f"{name} cannot be downloaded: {first_line(error)}") from None
+    return minari.load_dataset(name)
+
+
+def _reach(name: str) -> None:
+    """Raise :class:`smore_sweep.data.pools.DatasetError` unless the hub answers soon. In a thread: no timeout applies
+    to a name server that does not answer."""
+    trouble = ["no answer"]
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=PATIENCE).close()
+            trouble.clear()
+        except OSError as error:
+            trouble[0] = str(getattr(error, "reason", error))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    if trouble:
+        raise pools.DatasetError(
+            f"{name} is not among the local datasets, and {HUB} cannot be reached ({trouble[0]}); "
+            f"on a machine that can, give `minari download {name}`, then copy it into {pools.root()}"
+        )

@@ -1,0 +1,85 @@
+"""The pickles of WGCSL and GoFAR, which the paper trains on.
+
+One file a task and policy, ``.../{random,expert}/<Task>/buffer.pkl``: a dictionary of float64 arrays ``o`` [N, 50, o],
+``u`` [N, 49, a], ``g`` [N, 49, g] (the commanded goal, the same at every step) and ``ag`` [N, 50, g]. The 50th step was
+made and dropped, so an episode has T = 49 transitions; evaluation keeps the task's horizon of 50. The folders around
+differ (``offline_data``, ``offline_data_wgcsl``, ``hard_tasks_2e6``) and do not matter. FetchReach has noisy variants,
+``buffer-noise0.5.pkl``, which are data of tasks of their own, ``FetchReachNoise0.5``.
+
+Whether GoFAR's files equal WGCSL's is not known: give them a source of their own (``--source gofar``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.data.importers.ingest import keep, origin_of
+from smore_sweep.data.importers.safe_pickle import RefusedError, arrays
+from smore_sweep.data.pools import DatasetError
+from smore_sweep.episodes import Episodes
+from smore_sweep.tasks import TASKS
+
+POLICIES = ("random", "expert")
+
+
+def bring_in(place: Path, source: str, say: Callable[[str], None]) -> None:
+    """Import a file, or every such file under a folder. Raises :class:`DatasetError` for what cannot be used."""
+    found = find(place)
+    if not found:
+        raise DatasetError(f"{place} holds no {{random,expert}}/<Task>/buffer.pkl")
+    for (name, policy), path in found.items():
+        if name in TASKS:
+            keep(name, policy, read(path), source, origin_of(path), say)
+        else:
+            say(f"left out: {path}, for there is no task {name}")
+
+
+def find(place: Path) -> dict[tuple[str, str], Path]:
+    """The files at a place: (task, policy) to path."""
+    if not place.exists():
+        raise DatasetError(f"there is no {place}")
+    found: dict[tuple[str, str], Path] = {}
+    for path in [place] if place.is_file() else sorted(place.rglob("buffer*.pkl")):
+        variant = re.fullmatch(r"buffer(?:-noise(\d+\.\d))?\.pkl", path.name)
+        folder, policy = path.absolute().parent.name, path.absolute().parent.parent.name
+        if not variant or policy not in POLICIES:
+            continue
+        pool = (folder if variant[1] is None else f"{folder}Noise{variant[1]}", policy)
+        if pool in found:
+            raise DatasetError(f"{found[pool]} and {path} are both of {' '.join(pool)}; import one of their folders")
+        found[pool] = path
+    return found
+
+
+def read(path: Path) -> Episodes:
+    """The episodes of one file."""
+    try:
+        content = arrays(path)
+    except RefusedError as error:
+        raise DatasetError(f"{path} is refused: it {error}") from None
+    try:
+        o, u, g, ag = (_array(content, key) for key in ("o", "u", "g", "ag"))
+        episodes, steps = u.shape[:2]
+        shapes = {"o": (o, steps + 1), "g": (g, steps), "ag": (ag, steps + 1)}
+        for key, (array, length) in shapes.items():
+            if array.shape[:2] != (episodes, length):
+                raise ValueError(
+                    f"{key} has shape {array.shape}, with {u.shape} of u it should start {(episodes, length)}"
+                )
+        if (g != g[:, :1]).any():
+            raise ValueError("its commanded goal changes within an episode")
+    except ValueError as error:
+        raise DatasetError(f"{path} is not in the format of WGCSL: {error}") from None
+    return Episodes(*(np.array(array, np.float32) for array in (o, u, ag, g[:, 0])))
+
+
+def _array(content: dict[str, object], key: str) -> NDArray[np.generic]:
+    array = content.get(key)
+    if not isinstance(array, np.ndarray) or array.ndim != 3:
+        raise ValueError(f"its keys are {', '.join(content)}; o, u, g and ag must be arrays of three dimensions")
+    return array

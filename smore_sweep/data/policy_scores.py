@@ -1,0 +1,61 @@
+"""How good the policies are that the data are made of: a table of fresh episodes of every task's policies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from smore_sweep import console
+from smore_sweep.data.rollout import rollout
+from smore_sweep.data.summary import outcomes_of
+from smore_sweep.data.workers import worker_processes
+from smore_sweep.episodes import concatenate
+from smore_sweep.method import SpecError
+from smore_sweep.tasks import TASKS, task
+
+FRESH = 1_000_000
+"""Number of the first episode: no pool has as many, so none of these is in the data."""
+CHUNK_STEPS = 1_000
+COLUMNS = {"success": "success", "return98": "return at 0.98", "return99": "at 0.99", "return999": "at 0.999"}
+
+
+def measure(names: Sequence[str], episodes: int) -> int:
+    """Roll out each task's policies and print the table: the expert without and with the data's noise, the medium
+    policy if there is one, and the uniform-random one. Raises :class:`SpecError` for an unknown task."""
+    if episodes < 1:
+        raise SpecError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
+    out = console.console()
+    rows = [task(name) for name in names] if names else list(TASKS.values())
+    cases = [
+        (row.name, policy, noise)
+        for row in rows
+        for policy in dict.fromkeys((*row.pools, "random"))
+        for noise in (dict.fromkeys((0.0, row.expert_noise)) if policy == "expert" else (0.0,))
+    ]
+    table = Table(title=f"Policies, {episodes} fresh episodes each", title_justify="left")
+    for name in ("task", "policy", "noise"):
+        table.add_column(name)
+    for name in COLUMNS.values():
+        table.add_column(name, justify="right")
+    with (
+        worker_processes(os.cpu_count() or 1) as pool,
+        console.counting(out, "episodes", episodes * len(cases)) as advance,
+    ):
+        for name, policy, noise in cases:
+            size = max(1, CHUNK_STEPS // task(name).horizon)
+            starts = range(0, episodes, size)
+            jobs = [
+                pool.submit(rollout, name, policy, FRESH + start, min(size, episodes - start), noise)
+                for start in starts
+            ]
+            parts = []
+            for job in jobs:
+                parts.append(job.result())
+                advance(len(parts[-1]))
+            summary = outcomes_of(name, concatenate(parts)).summary()
+            numbers = (f"{summary[column]:.2f}" for column in COLUMNS)
+            table.add_row(name, policy, f"{noise:g}" if policy == "expert" else "", *numbers)
+    out.print(table)
+    return 0

@@ -1,0 +1,248 @@
+"""The store of episodes: Minari datasets, one pool a task and policy.
+
+A pool of our own roll-outs is ``smore/<Task>/<policy>-v<version>``, an imported one ``smore-<source>/<Task>/...``: data
+of two sources never meet. Pools lie where Minari keeps its datasets (``MINARI_DATASETS_PATH``, or
+``~/.minari/datasets``), so ``minari list local`` shows them.
+
+A pool's folder holds Minari's ``data/`` and, beside it, ``packed/``: the same episodes as four plain arrays, which load
+in a moment where 40,000 HDF5 groups take a minute. They are made again when they are missing or older than the HDF5
+file, and whatever is loaded must have the fingerprint in the metadata.
+
+Everything unfinished lies in ``.making/``: the lock of a pool, a new pool that is being written, finished parts of one
+that is being rolled out (:mod:`smore_sweep.data.generate`), and the old pool while the new one takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smore_sweep.data.rollout import rollout
+from smore_sweep.episodes import Episodes
+from smore_sweep.method import SpecError
+from smore_sweep.seeding import episode_seed
+from smore_sweep.spec import GENERATED, PROTOCOL
+from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.lock import queue
+from smore_sweep.tasks import task
+
+IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
+"""What follows ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
+
+
+class DatasetError(SpecError):
+    """A dataset that must not or cannot be used."""
+
+
+def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
+    """The Minari id of a pool."""
+    return f"{_namespace(name, source)}/{policy}-v{PROTOCOL}"
+
+
+def root() -> Path:
+    """Minari's folder of local datasets."""
+    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+
+
+def folder(name: str, policy: str, source: str = GENERATED) -> Path:
+    """Where a pool is: at its place, or put aside by a process that was killed before the new one was in place."""
+    place, old = root() / dataset_id(name, policy, source), _making(name, policy, source) / "old"
+    return old if old.exists() and not place.exists() else place
+
+
+def available(name: str, policy: str, source: str = GENERATED) -> int:
+    """How many episodes a pool holds."""
+    if not (folder(name, policy, source) / "data").exists():
+        return 0
+    return int(metadata(name, policy, source)["total_episodes"])
+
+
+def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
+    """What a pool says of itself. Raises :class:`DatasetError` if that cannot be read or is of something else."""
+    try:
+        facts = json.loads((folder(name, policy, source) / "data" / "metadata.json").read_text())
+        said = facts["task"], facts["policy"], facts.get("source", GENERATED)
+        _ = facts["total_episodes"], facts["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(name, policy, source, f"its metadata cannot be read ({error!r})") from None
+    if said != (name, policy, source):
+        raise _damaged(name, policy, source, f"it is of {' '.join(said)}")
+    return dict(facts)
+
+
+def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episodes:
+    """The first ``count`` episodes of a pool, mapped from disk and read-only where possible.
+
+    Raises :class:`DatasetError` if the pool is damaged or too small."""
+    if count == 0:  # all expert, or all random: the other pool need not exist
+        return rollout(name, policy, 0, 0)
+    have = available(name, policy, source)
+    if have < count:
+        raise too_few(name, policy, have, count, source)
+    place, facts = folder(name, policy, source), metadata(name, policy, source)
+    file = place / "data" / "main_data.hdf5"
+    packed = _unpack(place, newer_than=file)
+    if packed is not None and packed.fingerprint() == facts["fingerprint"]:
+        return packed.first(count)
+
+    from smore_sweep.data import minari_hdf5
+
+    try:
+        episodes = minari_hdf5.read(file, have)
+    except (OSError, KeyError, ValueError) as error:
+        raise _damaged(name, policy, source, f"its episodes cannot be read ({error})") from None
+    if episodes.fingerprint() != facts["fingerprint"]:
+        raise _damaged(name, policy, source, f"its fingerprint is {episodes.fingerprint()}, not {facts['fingerprint']}")
+    with contextlib.suppress(OSError):  # a folder that cannot be written is still good to read
+        _pack(place, episodes)
+    return episodes.first(count)
+
+
+def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
+    """The error of a pool that is too small; it says how imported episodes get here."""
+    command = f"smore-sweep data import {IMPORTS.get(source, f'FORMAT ... --source {source}')}"
+    hint = "" if source == GENERATED else f"; bring them in with: {command}"
+    pool = dataset_id(name, policy, source)
+    return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed{hint}")
+
+
+@contextlib.contextmanager
+def writing(name: str, policy: str, say: Callable[[str], None], source: str = GENERATED) -> Iterator[Path]:
+    """The right to write a pool, for one process at a time; the others say so and wait. Yields the pool's folder for
+    unfinished work, from which whatever a killed process left half-done is gone."""
+    making = _making(name, policy, source)
+    try:
+        making.mkdir(parents=True, exist_ok=True)
+        with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
+            place, old = root() / dataset_id(name, policy, source), making / "old"
+            if old.exists() and not place.exists():
+                old.rename(place)
+            for stale in (old, making / "new"):
+                shutil.rmtree(stale, ignore_errors=True)
+            yield making
+    except OSError as error:
+        raise DatasetError(f"datasets folder {root()} cannot be written: {error.strerror or error}") from None
+
+
+def store(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
+    """Write a pool into a folder of its own, then let it take the old one's place. ``facts`` are added to its metadata.
+
+    A kill between the two renames leaves no pool at its place; it is then found where it was put aside
+    (:func:`folder`), and put back by whoever writes next."""
+    place, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
+    new, old = making / "new", making / "old"
+    (new / "data").mkdir(parents=True)
+    _write(new / "data", name, policy, episodes, facts, source)
+    _pack(new, episodes)
+    _announce(_namespace(name, source))
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _namespace(name: str, source: str) -> str:
+    owner = "smore" if source == GENERATED else f"smore-{source}"
+    return f"{owner}/{name.replace('.', '_')}"  # Minari's ids have no dots
+
+
+def _making(name: str, policy: str, source: str) -> Path:
+    return root() / ".making" / dataset_id(name, policy, source)
+
+
+def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
+    again = "have it made again" if source == GENERATED else "import it again"
+    pool = dataset_id(name, policy, source)
+    return DatasetError(f"dataset {pool} is damaged: {why}; remove {folder(name, policy, source)} to {again}")
+
+
+def _pack(place: Path, episodes: Episodes) -> None:
+    """Write the arrays; each appears whole or not at all."""
+    for name, array in vars(episodes).items():
+        with whole(place / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
+            np.save(file, array)
+
+
+def _unpack(place: Path, newer_than: Path) -> Episodes | None:
+    paths = [place / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
+    try:
+        if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
+            return None
+        mapped = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
+        return Episodes(*(np.asarray(array) for array in mapped))  # plain arrays, whose memory is the file
+    except (OSError, ValueError):
+        return None
+
+
+def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
+    """Minari's part of a pool."""
+    import gymnasium
+    import minari
+    from minari.dataset.minari_storage import MinariStorage
+
+    import smore_sweep.envs  # noqa: F401  registers the ids
+    from smore_sweep.data import minari_hdf5
+
+    row = task(name)
+    environment = gymnasium.spec(row.env_id)
+
+    def box(size: int) -> gymnasium.spaces.Box:
+        return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+    storage = MinariStorage.new(
+        place,
+        observation_space=gymnasium.spaces.Dict(
+            {
+                "observation": box(row.sizes.observation),
+                "achieved_goal": box(row.sizes.goal),
+                "desired_goal": box(row.sizes.goal),
+            }
+        ),
+        action_space=gymnasium.spaces.Box(-1.0, 1.0, (row.sizes.action,), np.float32),
+        env_spec=environment if source == GENERATED else None,
+        data_format="hdf5",
+    )
+    distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
+    rewards = -(distance > row.threshold).astype(np.float32)
+    seeds = [episode_seed("data", name, policy, i) for i in range(len(episodes))] if source == GENERATED else None
+    minari_hdf5.write(place / "main_data.hdf5", episodes, rewards, seeds)
+    storage.update_metadata(
+        {
+            "dataset_id": dataset_id(name, policy, source),
+            "minari_version": minari.__version__,
+            "eval_env_spec": environment.to_json(),
+            "algorithm_name": policy,
+            "author": {"smore_sweep" if source == GENERATED else source},
+            "author_email": {"none"},
+            "code_permalink": "none",
+            "description": f"{name}: {len(episodes)} episodes of the {policy} policy, {source}",
+            "total_episodes": len(episodes),
+            "total_steps": episodes.actions.shape[0] * episodes.actions.shape[1],
+            "dataset_size": float(storage.get_size()),
+            "task": name,
+            "policy": policy,
+            "source": source,
+            "fingerprint": episodes.fingerprint(),
+            "smore_sweep_version": version("smore_sweep"),
+            "numpy_version": version("numpy"),
+            **facts,
+        }
+    )
+
+
+def _announce(namespace: str) -> None:
+    """Make the namespace known to Minari."""
+    from minari.namespace import create_namespace, list_local_namespaces
+
+    (root() / namespace).mkdir(parents=True, exist_ok=True)
+    if namespace not in list_local_namespaces():
+        with contextlib.suppress(ValueError):  # another process was quicker
+            create_namespace(namespace)

@@ -1,0 +1,160 @@
+"""A sweep as a job on a Ray cluster, through its job server: submit, follow, cancel.
+
+The job's driver runs on the cluster's head node, so it lives on when this machine goes away. What is sent is the code
+of this checkout and the sweep's file, nothing else; the cluster has the libraries. Apart from the trainable this is the
+only file that knows ray: here no more is needed than its small client, which loads neither torch nor Tune.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from smore_sweep.execution.runner import REVISION, git_revision
+from smore_sweep.method import SpecError, first_line
+from smore_sweep.planning.plan import load_sweep
+
+JOBS_ADDRESS = "http://127.0.0.1:8265"
+CODE = ("smore_sweep", "baselines", "sweeps", "analysis")
+"""Folders that are sent: an allowlist, so that no virtual environment, data or results can slip in."""
+STOP_SECONDS = 30
+"""What a cancelled sweep gets to write down where it stands, before it is killed."""
+REACH_SECONDS, PAUSE_SECONDS = 5, 2
+AWAY_SECONDS = 60
+"""For how long a job server that one follows may be away."""
+FAILED, STOPPED = 1, 130
+TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with the cluster's token"
+
+
+def submit(sweep: str, options: Sequence[str], *, results: str, address: str = JOBS_ADDRESS, detach: bool) -> int:
+    """Run a sweep on the cluster behind a job server. ``options`` are those of ``smore-sweep run``; ``results`` is a
+    path on the cluster. Returns the job's exit code, or 0 at once if detached.
+
+    Raises :class:`SpecError` if the sweep or the path is wrong, or the job server cannot be used."""
+    load_sweep(sweep)
+    if not (results.startswith("/") or "://" in results):
+        raise SpecError(f"results = {results} is not valid for a job; give a full path on the cluster")
+    with _job_server(address) as server, tempfile.TemporaryDirectory(prefix="smore_sweep-") as folder:
+        name = stage(sweep, Path(folder))
+        command = ["python", "-m", "smore_sweep", "run", name, *options, "--results", results, "--address", "auto"]
+        variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), REVISION: git_revision()}
+        job: str = server.submit_job(
+            entrypoint=shlex.join(command),
+            submission_id=f"{Path(sweep).stem}-{secrets.token_hex(4)}",
+            runtime_env={"working_dir": folder, "env_vars": variables},
+        )
+    if detach:
+        print(f"job {job} is submitted\n{_ways_on(job, address)}")
+        return 0
+    print(f"job {job}", flush=True)
+    return follow(job, address)
+
+
+def stage(sweep: str, folder: Path) -> str:
+    """Copy the code, and the sweep's file if it is one, into an empty folder; returns the sweep's name there."""
+    root = Path(__file__).parents[2]
+    for part in CODE:
+        shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    if not sweep.endswith(".py"):
+        return sweep
+    shutil.copy(sweep, folder)
+    return Path(sweep).name
+
+
+def follow(job: str, address: str = JOBS_ADDRESS) -> int:
+    """Print a job's log from its beginning until it ends; returns its exit code. Ctrl-C leaves the job running."""
+    with _job_server(address) as server:
+        try:
+            ended = _print_log(server, job)
+        except KeyboardInterrupt:
+            print(f"\njob {job} goes on without you\n{_ways_on(job, address)}")
+            return STOPPED
+    if ended.status == "SUCCEEDED":
+        return 0
+    if ended.status == "STOPPED":
+        print(f"job {job} was cancelled")
+        return STOPPED
+    if (ended.driver_exit_code or 0) > 0:
+        return int(ended.driver_exit_code)
+    print(f"job {job} failed: {(ended.message or 'no reason is known').strip()}")  # it never started, or was killed
+    return FAILED
+
+
+def cancel(job: str, address: str = JOBS_ADDRESS) -> int:
+    """Stop a job as Ctrl-C stops a sweep, and wait until it is over; finished runs are kept."""
+    with _job_server(address) as server:
+        server.stop_job(job)
+        while not server.get_job_info(job).status.is_terminal():
+            time.sleep(PAUSE_SECONDS)
+        print(f"job {job}: {server.get_job_info(job).status.lower()}")
+    return 0
+
+
+def _print_log(server: Any, job: str) -> Any:
+    """Print the log as it grows; returns what is known about the ended job. The log is asked for again and again: of
+    Ray's own way, a socket that stays open, proxies and sleeping laptops would make an end of the log."""
+    printed, last_answer = 0, time.monotonic()
+    while True:
+        try:
+            known = server.get_job_info(job)  # before the log, which is then complete if the job has ended
+            log = server.get_job_logs(job)
+        except (OSError, RuntimeError) as error:
+            busy = "status code 5" in str(error)  # 5xx: it cannot answer just now, or its proxy cannot reach it
+            if isinstance(error, RuntimeError) and not busy:
+                raise
+            if time.monotonic() - last_answer > AWAY_SECONDS:
+                raise ConnectionError(
+                    f"{first_line(error)}; the job may go on: smore-sweep submit --follow {job}"
+                ) from None
+        else:
+            last_answer = time.monotonic()
+            print(log[printed:], end="", flush=True)
+            printed = len(log)
+            if known.status.is_terminal():
+                return known
+        time.sleep(PAUSE_SECONDS)
+
+
+@contextlib.contextmanager
+def _job_server(address: str) -> Iterator[Any]:
+    """A client of the job server at ``address``. Whatever it says against us becomes a :class:`SpecError`."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SpecError(f"jobs address = {address} is not valid; give the cluster's http://host:8265")
+    try:
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise SpecError(f"no Ray job server at {address}: {error}") from None
+    if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray lets it, or else RAY_ADDRESS, overrule the one it is given
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    for chatty in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        yield JobSubmissionClient(address)
+    except AuthenticationError:
+        raise SpecError(f"the Ray job server at {address} refuses us; {TOKEN}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(f"the Ray job server at {address} says: {first_line(error)}") from None
+
+
+def _ways_on(job: str, address: str) -> str:
+    place = "" if address == JOBS_ADDRESS else f" --jobs-address {address}"
+    return f"  smore-sweep submit --follow {job}{place}\n  smore-sweep submit --cancel {job}{place}"

@@ -1,0 +1,1 @@
+"""How the shipped policies were fitted and trained."""

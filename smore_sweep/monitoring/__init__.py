@@ -1,0 +1,1 @@
+"""Progress of a running sweep: events, terminal view, heartbeat file and usage."""

@@ -1,0 +1,1 @@
+"""Pictures of policies: animations, stills and videos in MLflow."""

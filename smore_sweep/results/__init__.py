@@ -1,0 +1,1 @@
+"""Everything that is kept of a run: outcomes, records, retries and the MLflow entry."""

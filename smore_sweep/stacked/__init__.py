@@ -1,0 +1,1 @@
+"""Tensors with a leading member dimension: networks, random streams, episodes and samplers."""

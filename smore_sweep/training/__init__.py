@@ -1,0 +1,1 @@
+"""Training one stack in one process, without Ray and without MLflow."""

@@ -1,0 +1,70 @@
+"""The options that tables, figures, claims and pages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis import claims, figures, report, selection, tables
+from analysis.frames import archive
+from analysis.frames.request import Asked
+from analysis.reports import results_page
+from smore_sweep.planning.plan import load_sweep
+
+COMMANDS = [
+    tables.main,
+    figures.main,
+    claims.main,
+    results_page.main,
+    lambda argv: report.main(["--sweep", "main", *argv]),
+]
+IDS = ["tables", "figures", "claims", "results_page", "report"]
+
+
+def test_the_runs_that_are_meant() -> None:
+    sweep = load_sweep("coverage_ablation")
+    plain = Asked(Path("output")).runs(sweep, "laptop")
+    assert {run.seed for run in plain} == set(range(5))
+    more = Asked(Path("output"), "wgcsl", 7)
+    runs = more.runs(sweep, "laptop", ["FetchPush"])
+    assert {(run.seed, run.task, run.source) for run in runs} == {(seed, "FetchPush", "wgcsl") for seed in range(7)}
+    assert (more.options, more.suffix) == (" SEEDS=7 SOURCE=wgcsl", "_wgcsl")
+    assert (Asked(Path("output")).options, Asked(Path("output")).suffix) == ("", "")
+
+
+@pytest.mark.parametrize("main", COMMANDS, ids=IDS)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seeds", "0"], "seeds = 0 is not valid"),
+        (["--source", "My Data"], "source 'My Data' is not valid"),
+        (["--scale", "huge"], "huge"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    main: object, options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(main)
+    assert main([*options, "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("s4://bucket/x", "'s4' is no kind of store"),
+        ("s3://no-such-bucket/x", "cannot be used: The specified bucket does not exist"),
+    ],
+)
+@pytest.mark.parametrize("main", [*COMMANDS, selection.main, archive.main], ids=[*IDS, "selection", "archive"])
+def test_a_place_that_cannot_be_used_is_one_line(
+    main: object, place: str, said: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(main)
+    assert main(["--results", place]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -1,0 +1,145 @@
+"""Model selection: the best mean over tuning seeds, evidence beside it, nothing from half a cell."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import selection
+from analysis.selection import merge, select
+from baselines.am import AM
+from baselines.gcsl import GCSL
+from baselines.wgcsl import WGCSL
+from baselines.xql import GCXQL
+from smore_sweep.discovery import methods
+from smore_sweep.method import Method, SpecError
+from smore_sweep.planning.plan import load_sweep, sweep_names
+from smore_sweep.smore import SMORe
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from sweeps._chosen import AS_METHOD, AS_TASK, chosen
+from tests.finished import finish
+
+BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
+NAN = math.nan
+
+
+def expand(methods: list[Method], task: str = "FetchReach") -> list[RunSpec]:
+    grids = [Grid(methods=methods, tasks=[task], expert_share=[0.1])]
+    scale = Scale(tasks=[task], seeds=2, budget=BUDGET, knobs={"hidden": 32})
+    return Sweep(name="tuned", description="", grids=grids, scales={"laptop": scale}, first_seed=50).expand()
+
+
+def outcomes(runs: list[RunSpec], returns: list[float], status: list[str] | None = None) -> pd.DataFrame:
+    ids = [run.run_id for run in runs]
+    return pd.DataFrame(
+        {"run_id": ids, "return99": returns, "return999": returns, "git": "abc", "status": status or "done"}
+    )
+
+
+def test_the_best_mean_is_chosen_and_every_value_is_told() -> None:
+    runs = expand([*grid(SMORe, her_ratio=[0.2, 0.8]), *grid(GCSL, her_ratio=[0.5, 1.0])])
+    chosen = select(runs, outcomes(runs, [3.0, 5.0, 2.0, 5.0, 1.0, 2.0, 4.0, 6.0]))
+    assert list(zip(chosen["method"], chosen["value"], chosen["chosen"], chosen["mean"], strict=True)) == [
+        ("SMORe", 0.2, "yes", "4.000"),
+        ("SMORe", 0.8, "no", "3.500"),
+        ("GCSL", 0.5, "no", "1.500"),
+        ("GCSL", 1.0, "yes", "5.000"),
+    ]
+    assert set(chosen["first_seed"]) == {50}
+    assert set(chosen["seeds"]) == {2}
+
+
+def test_of_equals_the_one_next_to_the_default() -> None:
+    runs = expand(grid(SMORe, her_ratio=[0.2, 0.5, 1.0]))  # the default is 0.8
+    chosen = select(runs, outcomes(runs, [30.0] * 6))
+    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [1.0]
+
+
+def test_of_equals_the_one_that_other_methods_do_best_with() -> None:
+    """WGCSL learns nothing with any; its default would be 1. Another task or knob has no say."""
+    kinds: list[type[Method]] = [WGCSL, SMORe]
+    here = [method for kind in kinds for method in grid(kind, her_ratio=[0.2, 0.5, 1.0])]
+    runs = expand([*here, *grid(GCXQL, temperature=[0.5, 1.0])])
+    there = expand(grid(SMORe, her_ratio=[0.2, 0.5, 1.0]), "Reacher")
+    more = expand([*grid(GCSL, her_ratio=[0.2, 0.5, 1.0]), *grid(AM, her_ratio=[0.2, 0.5, 1.0])], "Reacher")
+    nothing, low, high = [0.0] * 6, [9.0, 9.0, 5.0, 5.0, 1.0, 1.0], [1.0, 1.0, 5.0, 5.0, 9.0, 9.0]
+    all_runs = [*runs, *there, *more]
+    chosen = select(all_runs, outcomes(all_runs, [*nothing, *low, 1.0, 1.0, 9.0, 9.0, *high, *high, *high]))
+    assert list(chosen.loc[chosen["chosen"] == "yes", "value"]) == [0.2, 0.2, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_an_unfinished_cell_is_left_out_and_a_diverged_run_earned_nothing() -> None:
+    runs = expand([*grid(SMORe, her_ratio=[0.2, 0.8]), *grid(GCSL, her_ratio=[0.5, 1.0])])
+    status = ["done", "diverged", "done", "done", "done", "done", "done", "partial"]
+    chosen = select(runs, outcomes(runs, [9.0, NAN, 5.0, 5.0, 1.0, 2.0, 4.0, NAN], status))
+    assert list(zip(chosen["method"], chosen["value"], chosen["chosen"], chosen["mean"], strict=True)) == [
+        ("SMORe", 0.2, "no", "4.500"),
+        ("SMORe", 0.8, "yes", "5.000"),
+    ]
+
+
+def test_one_knob_at_a_time() -> None:
+    runs = expand(grid(SMORe, her_ratio=[0.2, 0.8], beta=[0.5, 0.9]))
+    with pytest.raises(SpecError, match=r"SMORe varies in 2 knobs \(beta, her_ratio\)"):
+        select(runs, outcomes(runs, [1.0] * 8))
+
+
+def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
+    def rows(*texts: str) -> pd.DataFrame:
+        return pd.DataFrame([text.split() for text in texts], columns=["scale", "task", "method", "knob", "value"])
+
+    old = rows("laptop A SMORe her_ratio 0.2", "laptop A SMORe rate 0.1", "paper A SMORe her_ratio 0.2")
+    new = rows("laptop A SMORe her_ratio 0.5", "laptop A GCSL her_ratio 1.0")
+    assert [" ".join(row) for row in merge(old, new).to_numpy()] == [
+        "laptop A GCSL her_ratio 1.0",
+        "laptop A SMORe her_ratio 0.5",
+        "laptop A SMORe rate 0.1",
+        "paper A SMORe her_ratio 0.2",
+    ]
+
+
+def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, file = tmp_path / "results", tmp_path / "chosen.csv"
+    for sweep in selection.TUNING:
+        for task in ("Reacher", "FetchPush"):
+            finish(results, load_sweep(sweep).expand("laptop", tasks=[task]))
+    share = (
+        "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
+    )
+    file.write_text("\n".join([",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]))
+    assert selection.choose("laptop", results, file) == 0
+    said = capsys.readouterr().out  # tuning's runs are others with these learning rates
+    assert f"make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher,FetchPush RESULTS={results};" in said
+    assert set(pd.read_csv(file).query("task != 'HandReach'")["knob"]) == {"learning_rate"}
+    assert share.format("HandReach") in file.read_text()
+    assert selection.choose("laptop", results, file) == 0
+    assert "make sweep" not in capsys.readouterr().out
+    tuning = load_sweep("tuning")
+    assert "FetchPush" not in tuning.scales["laptop"].tasks
+    found = pd.read_csv(file).query("knob == 'her_ratio' and task != 'HandReach'")
+    assert set(found["task"]) == {"Reacher", "FetchPush"}
+    assert set(found["method"]) == {method.name for grid in tuning.grids for method in grid.methods}
+    assert selection.choose("smoke", results, file) == 1
+
+
+def test_seeds_of_what_selects_are_nobody_elses() -> None:
+    tuning = load_sweep("tuning")
+    for name in set(sweep_names()) - set(selection.TUNING):
+        other = load_sweep(name)
+        for scale in other.scales.keys() & tuning.scales.keys():
+            assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
+
+
+def test_what_is_compared_runs_at_one_choice() -> None:
+    """SMORe without a part at SMORe's, FetchReach with noise at that without."""
+    found = chosen("laptop")
+    assert set(AS_METHOD) < {kind.name for kind in methods().values()}
+    assert len({found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)}) == 1
+    for method in ("AM", "GC-IQL"):
+        values = [found[method, task] for task in ("FetchReach", *AS_TASK)]
+        assert all(value == values[0] for value in values)

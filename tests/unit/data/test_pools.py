@@ -1,0 +1,239 @@
+"""Pools of episodes: they grow without changing, survive kills, and a share of 0 or 1 needs only one of them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from smore_sweep.data import generate, pools
+from smore_sweep.data.rollout import rollout
+from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.seeding import episode_seed
+from smore_sweep.stacked.replay import Store
+from smore_sweep.storage.lock import queue
+
+OUT = Console(quiet=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    return tmp_path
+
+
+def made_up(count: int, steps: int = 50) -> Episodes:
+    generator = np.random.default_rng(count)
+
+    def arrays(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.tanh(generator.normal(size=shape)).astype(np.float32)
+
+    return Episodes(
+        arrays(count, steps + 1, 11), arrays(count, steps, 2), arrays(count, steps + 1, 2), arrays(count, 2)
+    )
+
+
+def assert_same(one: Episodes, other: Episodes) -> None:
+    for name, array in vars(one).items():
+        np.testing.assert_array_equal(array, getattr(other, name))
+
+
+def test_a_pool_grows_without_changing(root: Path) -> None:
+    generate.ensure(OUT, "Reacher", "expert", 3)
+    small = pools.load("Reacher", "expert", 3)
+    generate.ensure(OUT, "Reacher", "expert", 25)
+    generate.ensure(OUT, "Reacher", "expert", 4)
+    grown = pools.load("Reacher", "expert", 25)
+    assert pools.available("Reacher", "expert") == 25
+    assert_same(small, grown.first(3))
+    assert_same(grown, rollout("Reacher", "expert", 0, 25))
+    # The expert reaches its goals, at the last step, within the 5 cm of success.
+    assert (np.linalg.norm(grown.achieved_goals[:, -1] - grown.desired_goals, axis=-1) < 0.05).mean() >= 0.8
+    assert [path.name for path in root.rglob(".making/smore/Reacher/expert-v1/*")] == ["lock"]
+
+
+@pytest.mark.parametrize(("first", "end", "size"), [(0, 45, 20), (7, 45, 20), (20, 40, 20), (3, 4, 1), (0, 5, 20)])
+def test_jobs_meet_at_multiples(first: int, end: int, size: int) -> None:
+    jobs = generate._jobs(first, end, size)
+    covered = [number for start, count in jobs for number in range(start, start + count)]
+    assert covered == list(range(first, end))
+    assert all(start % size == 0 for start, _ in jobs[1:])
+
+
+def test_minari_reads_what_we_write(root: Path) -> None:
+    import minari
+
+    pools.store("Reacher", "expert", made_up(2), generate._facts("Reacher", "expert"))
+    dataset = minari.load_dataset("smore/Reacher/expert-v1")
+    pool = pools.load("Reacher", "expert", 2)
+    (first, second) = dataset.iterate_episodes()
+    assert (first.id, second.id) == (0, 1)
+    assert [facts["seed"] for facts in dataset.storage.get_episode_metadata([0, 1])] == [
+        episode_seed("data", "Reacher", "expert", number) for number in (0, 1)
+    ]
+    np.testing.assert_array_equal(second.observations["observation"], pool.observations[1])
+    np.testing.assert_array_equal(second.observations["desired_goal"], np.tile(pool.desired_goals[1], (51, 1)))
+    np.testing.assert_array_equal(second.actions, pool.actions[1])
+    distance = np.linalg.norm(pool.achieved_goals[1, 1:] - pool.desired_goals[1], axis=-1)
+    np.testing.assert_array_equal(second.rewards, np.where(distance > 0.05, -1.0, 0.0))
+    assert second.truncations.tolist() == [False] * 49 + [True]
+    assert not second.terminations.any()
+    assert list(minari.list_local_datasets()) == ["smore/Reacher/expert-v1"]
+    said = dataset.storage.metadata
+    assert {"task": "Reacher", "policy": "expert", "noise": 0.2, "source": "generated"}.items() <= said.items()
+    assert said["fingerprint"] == pool.fingerprint()
+    for package in ("mujoco", "gymnasium", "gymnasium_robotics", "numpy", "smore_sweep"):
+        assert said[f"{package}_version"]
+    assert dataset.recover_environment().spec.id == "smore/Reacher-v0"
+
+
+def alive(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(40)}
+    before = multiprocessing.active_children()
+    with pytest.raises(KeyboardInterrupt):
+        generate._roll_out("Reacher", "random", todo, interrupt)
+    assert multiprocessing.active_children() == before  # nobody goes on in the background, and
+    assert 1 <= len(list(root.glob("*.npz"))) < 20  # those under way were finished, the others not begun
+
+
+def test_a_kill_loses_no_finished_job(root: Path) -> None:
+    code = (
+        "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
+        "if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', 600)\n"
+    )
+    script = root / "make.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.DEVNULL)
+    parts = root / ".making/smore/Reacher/random-v1"
+    patience = time.monotonic() + 300
+    while len(list(parts.glob("*/*.npz"))) < 4 and time.monotonic() < patience:
+        time.sleep(0.01)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while any(map(alive, workers)) and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert not any(map(alive, workers))  # they end with the driver, and make nothing for nobody
+    kept = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.npz")}
+    assert 4 <= len(kept) < 30
+    assert not (root / "smore/Reacher/random-v1").exists()
+
+    broken = min(kept)  # as a machine that goes down may leave it
+    broken.write_bytes(broken.read_bytes()[:100])
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: made.extend(todo))
+        patch.setattr(generate, "rollout", lambda *_: made_up(20))  # of the broken part, and of those left out here
+        generate.ensure(OUT, "Reacher", "random", 600)
+    assert not set(made) & set(kept)
+    pool = pools.load("Reacher", "random", 600)
+    for path in kept:
+        first, count = map(int, path.stem.split("+"))
+        wanted = made_up(20) if path == broken else rollout("Reacher", "random", first, count)
+        np.testing.assert_array_equal(pool.actions[first : first + count], wanted.actions)
+    assert not list(parts.glob("parts-*"))
+
+
+def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
+    pools.store("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
+    path = pools.folder("Reacher", "random") / "data" / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mujoco_version": "2.1"}))
+    generate.ensure(OUT, "Reacher", "random", 2)
+    with pytest.raises(pools.DatasetError, match=r"made with mujoco_version 2.1 and cannot be continued with 3"):
+        generate.ensure(OUT, "Reacher", "random", 3)
+
+
+def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = made_up(3), made_up(4)
+    pools.store("Reacher", "random", old, {})
+    place = pools.folder("Reacher", "random")
+    rename = Path.rename
+
+    def die(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", die)
+        with pytest.raises(KeyboardInterrupt), pools.writing("Reacher", "random", print):
+            pools.store("Reacher", "random", new, {})
+    assert not place.exists()
+    assert pools.available("Reacher", "random") == 3
+    assert_same(pools.load("Reacher", "random", 3), old)
+    with pools.writing("Reacher", "random", print) as making:
+        assert place.exists()
+        assert [path.name for path in making.iterdir()] == ["lock"]
+        pools.store("Reacher", "random", new, {})
+    assert_same(pools.load("Reacher", "random", 4), new)
+
+
+def test_packed_arrays_are_made_again(root: Path) -> None:
+    pool = made_up(5)
+    pools.store("Reacher", "random", pool, {})
+    packed = pools.folder("Reacher", "random") / "packed" / "actions.npy"
+    mapped = pools.load("Reacher", "random", 4).actions
+    assert type(mapped) is np.ndarray
+    assert not mapped.flags.writeable  # the file's memory; what is read from HDF5 can be written
+    content = packed.read_bytes()
+    for damage in (packed.unlink, lambda: packed.write_bytes(content[:-3]), lambda: packed.write_bytes(content[::-1])):
+        damage()
+        assert_same(pools.load("Reacher", "random", 5), pool)
+        assert packed.read_bytes() == content
+
+
+def _hold(path: Path, ready: Any, go: Any) -> None:
+    with queue(path, "making smore/Reacher/random-v1", print):
+        ready.set()
+        go.wait()
+
+
+def test_a_second_maker_says_so_and_waits(root: Path) -> None:
+    lock = root / ".making/smore/Reacher/random-v1/lock"
+    lock.parent.mkdir(parents=True)
+    context = multiprocessing.get_context("fork")
+    ready, go = context.Event(), context.Event()
+    first = context.Process(target=_hold, args=(lock, ready, go))
+    first.start()
+    ready.wait()
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        go.set()
+
+    with pools.writing("Reacher", "random", say):
+        assert said == [f"waiting for making smore/Reacher/random-v1 (process {first.pid} on {os.uname().nodename})"]
+    first.join()
+    with pools.writing("Reacher", "random", say):
+        assert len(said) == 1
+
+
+def test_no_episodes_need_no_pool(root: Path) -> None:
+    none = pools.load("Reacher", "expert", 0)
+    assert none.observations.shape == (0, 51, 11)
+    store = Store.build(none, made_up(2), 0.05)
+    assert (store.expert_episodes, store.episodes) == (0, 2)
+    shorter = Store.build(none, made_up(3, steps=49), 0.05)  # imported episodes need not be as long as the task's
+    assert (shorter.expert_episodes, shorter.episodes, shorter.horizon) == (0, 3, 49)
+    assert concatenate([none, none]).observations.shape == (0, 51, 11)

@@ -1,0 +1,163 @@
+"""Jobs: what is sent, what is refused, and how one is followed; the real thing is in tests/e2e/test_topology.py."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from smore_sweep.cli.main import main
+from smore_sweep.execution import jobs
+
+
+class Status(str):
+    """Behaves as Ray's does."""
+
+    def is_terminal(self) -> bool:
+        return self in ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+@dataclass
+class Job:
+    status: Status
+    driver_exit_code: int | None = None
+    message: str | None = None
+
+
+class Server:
+    """A job server that gives prepared answers, one each time; an exception among them is raised."""
+
+    def __init__(self, answers: Sequence[tuple[Job, str] | BaseException]) -> None:
+        self.answers = list(answers)
+
+    def get_job_info(self, name: str) -> Job:
+        answer = self.answers[0]
+        if isinstance(answer, BaseException):
+            del self.answers[0]
+            raise answer
+        return answer[0]
+
+    def get_job_logs(self, name: str) -> str:
+        answer = self.answers.pop(0)
+        assert not isinstance(answer, BaseException)
+        return answer[1]
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, *answers: tuple[Job, str] | BaseException) -> int:
+    @contextlib.contextmanager
+    def server(address: str) -> Iterator[Server]:
+        yield Server(answers)
+
+    monkeypatch.setattr(jobs, "_job_server", server)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    return jobs.follow("some")
+
+
+RUNNING = Job(Status("RUNNING"))
+BUSY = RuntimeError("Request failed with status code 500: the agent does not answer.")
+UNKNOWN = RuntimeError("Request failed with status code 404: no such job.")
+
+
+def test_the_log_is_printed_once_also_when_the_server_was_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = Job(Status("SUCCEEDED"), 0)
+    assert (
+        follow(monkeypatch, (RUNNING, "one\n"), ConnectionError(), BUSY, (RUNNING, "one\ntw"), (done, "one\ntwo\n"))
+        == 0
+    )
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_a_server_that_stays_away_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "AWAY_SECONDS", -1)
+    with pytest.raises(
+        ConnectionError, match=r"status code 500.*; the job may go on: smore-sweep submit --follow some"
+    ):
+        follow(monkeypatch, (RUNNING, ""), BUSY)
+
+
+def test_what_will_not_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="404"):
+        follow(monkeypatch, UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "said"),
+    [
+        (Job(Status("FAILED"), 2, "driver exited"), 2, ""),
+        (Job(Status("FAILED"), None, "no such working_dir"), 1, "failed: no such working_dir"),
+        (Job(Status("FAILED"), -9, "killed"), 1, "failed: killed"),
+        (Job(Status("STOPPED")), 130, "was cancelled"),
+    ],
+)
+def test_the_job_s_result_is_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], job: Job, code: int, said: str
+) -> None:
+    assert follow(monkeypatch, (job, "")) == code
+    out = capsys.readouterr().out
+    assert said in out
+    assert bool(said) == bool(out)
+
+
+def test_ctrl_c_leaves_the_job_running(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert follow(monkeypatch, (RUNNING, "one\n"), KeyboardInterrupt()) == 130
+    out = capsys.readouterr().out
+    assert "job some goes on without you" in out
+    assert "smore-sweep submit --follow some\n" in out
+    assert "smore-sweep submit --cancel some\n" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("quickstart", "name a sweep and a results folder on the cluster"),
+        ("quickstart --results output", "results = output is not valid for a job; give a full path on the cluster"),
+        ("nope --results /r", "unknown sweep 'nope'"),
+        ("quickstart --results /r --jobs-address auto", "jobs address = auto is not valid"),
+        ("quickstart --results /r --jobs-address http://127.0.0.1:9", "no Ray job server at http://127.0.0.1:9: "),
+        (
+            "quickstart --results /r --jobs-address http://127.0.0.1:99999",
+            "no Ray job server at http://127.0.0.1:99999",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(options: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", *options.split()]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_notification_is_the_job_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def remember(sweep: str, options: list[str], **_: object) -> int:
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(jobs, "submit", remember)
+    assert main(["submit", "quickstart", "--results", "/r", "--notify", "echo 'it ended'"]) == 0
+    assert asked == [["--source", "generated", "--notify", "echo 'it ended'"]]
+
+
+def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("from sweeps.quickstart import SWEEP\n")
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    assert jobs.stage(str(mine), folder) == "mine.py"
+    assert {path.name for path in folder.iterdir()} == {*jobs.CODE, "mine.py"}
+    assert not list(folder.rglob("__pycache__"))
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 5_000_000
+    planned = [sys.executable, "-m", "smore_sweep", "plan", "mine.py", "--scale", "smoke"]
+    assert subprocess.run(planned, cwd=folder, capture_output=True, check=False).returncode == 0
+    asked = [sys.executable, "-c", "from smore_sweep.execution.runner import git_revision; print(git_revision())"]
+    told = os.environ | {"SMORE_SWEEP_REVISION": "0123abc"}  # what was sent has no history
+    assert subprocess.run(asked, cwd=folder, env=told, capture_output=True, text=True, check=True).stdout == "0123abc\n"

@@ -1,0 +1,197 @@
+"""The recorder: what it hands out, what it makes of failures, and what of a full disk. MLflow is real."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from smore_sweep.results import record
+from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.results.record import DONE, PARTIAL, Record
+from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
+from smore_sweep.results.retries import LOSSES
+from smore_sweep.results.tracking import Job
+
+RUNS = ["a" * 16, "b" * 16]
+CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
+    ("method", "task", "expert_share", "seed", "scale", "source"), "x"
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For one store of MLflow: to make it takes seconds."""
+    return tmp_path_factory.mktemp("place")
+
+
+@pytest.fixture
+def job(place: Path, tmp_path: Path) -> Job:
+    return Job(tmp_path, f"sqlite:///{place}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
+
+
+@pytest.fixture
+def recorder(job: Job) -> Iterator[Recorder]:
+    made = Recorder(job)
+    yield made
+    made.close()
+
+
+def candidates() -> list[Candidate]:
+    return [Candidate(run_id, f"run {run_id[0]}", Record(CONTENT, facts={"stack": "some"})) for run_id in RUNS]
+
+
+def trained(record: Record, update: int, status: str = PARTIAL) -> Record:
+    record.update, record.status = update, status
+    record.metrics[update] = {"seconds": 1.0}
+    one = np.ones((2, 3), bool)
+    record.evaluations[update] = Outcomes(one, one, np.zeros((2, 3), np.float32))
+    return record
+
+
+def entry(job: Job, run_id: str) -> Run:
+    client = MlflowClient(job.tracking_uri)
+    everywhere = [found.experiment_id for found in client.search_experiments()]
+    (found,) = client.search_runs(everywhere, f"tags.run_id = '{run_id}' and tags.results LIKE '%{job.results}'")
+    return found
+
+
+def log(job: Job, run_id: str, to: Path) -> str:
+    client = MlflowClient(job.tracking_uri)
+    to.mkdir(exist_ok=True)
+    return Path(client.download_artifacts(entry(job, run_id).info.run_id, "log.txt", str(to))).read_text()
+
+
+def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
+    recorder: Recorder, job: Job, tmp_path: Path
+) -> None:
+    part = recorder.begin(candidates(), "here")
+    assert [run_id for run_id, _ in part.members] == RUNS
+    recorder.keep([(run_id, trained(found, 100)) for run_id, found in part.members])
+    recorder.fail(RUNS, "ValueError: boom", "Traceback of it")
+
+    part = recorder.begin(candidates(), "here")  # taken apart: by itself, from its last record
+    assert [(run_id, found.update) for run_id, found in part.members] == [(RUNS[0], 100)]
+    assert (part.behind, part.ended) == (100, 0)
+    (news,) = part.news
+    assert news.endswith("run a and 1 other: ValueError: boom")
+    recorder.fail([RUNS[0]], "ValueError: boom", "Traceback of it")
+    assert recorder.failed() == ["run a: ValueError: boom"]
+
+    part = recorder.begin(candidates(), "here")
+    ((run_id, found),) = part.members
+    assert run_id == RUNS[1]
+    assert part.news == ["failed: run a: ValueError: boom"]
+    recorder.keep([(run_id, trained(found, 200, DONE))])
+    part = recorder.begin(candidates(), "here")
+    assert (part.members, part.ended, part.behind) == ([], 1, 300)
+
+    recorder.close()
+    failed = entry(job, RUNS[0])
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["error"] == "ValueError: boom"
+    assert "failed: ValueError: boom\nTraceback of it\n" in log(job, RUNS[0], tmp_path / "failed")
+    assert entry(job, RUNS[1]).info.status == "FINISHED"
+    assert record.state(tmp_path, RUNS[0]) == PARTIAL
+
+    # The same command, later: the entry is opened again, and is no failure any more.
+    again = Recorder(job)
+    ((run_id, found),) = again.begin(candidates(), "elsewhere").members
+    assert (run_id, found.update) == (RUNS[0], 100)
+    again.keep([(run_id, trained(found, 200, DONE))])
+    again.close()
+    mended = entry(job, RUNS[0])
+    assert (mended.info.run_id, mended.info.status) == (failed.info.run_id, "FINISHED")
+    assert "error" not in mended.data.tags
+    lines = log(job, RUNS[0], tmp_path / "mended")
+    places = [
+        lines.index(told)
+        for told in (
+            "training from update 0 in a stack of 2, here",
+            "failed, and is tried again by itself: ValueError: boom",
+            "training from update 100 by itself, here",
+            "failed: ValueError: boom\nTraceback of it",
+            "training from update 100 by itself, elsewhere",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(recorder: Recorder, job: Job) -> None:
+    recorder.begin(candidates()[:1], "here")
+    for _ in range(2):
+        recorder.fail(RUNS[:1], "RuntimeError: too early")
+        part = recorder.begin(candidates()[:1], "here")
+    assert part.members == []
+    assert record.state(job.results, RUNS[0]) == PARTIAL
+    recorder.close()
+    assert entry(job, RUNS[0]).info.status == "FAILED"
+    fresh = Recorder(job)
+    ((_, found),) = fresh.begin(candidates()[:1], "here").members
+    assert (found.update, found.learner) == (0, {})  # which is where a learner that is not loaded stands
+    fresh.close()
+
+
+def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> None:
+    for update in range(10, 10 * (LOSSES + 3), 10):
+        members = recorder.begin(candidates(), "here").members
+        assert len(members) == 2
+        recorder.keep([(run_id, trained(found, update)) for run_id, found in members])
+    for lost in range(LOSSES):
+        part = recorder.begin(candidates(), "here")
+        assert len(part.members) == 2, lost
+        log = part.members[0][1].log
+        assert ["its worker was lost" in line for line in log[-1 - lost :]] == [False] + lost * [True]
+    alone = [recorder.begin(candidates(), "here").members[0][0] for _ in range(2 * LOSSES)]
+    assert alone == [RUNS[0]] * LOSSES + [RUNS[1]] * LOSSES
+    assert recorder.begin(candidates(), "here").members == []
+    (said,) = recorder.failed()
+    assert said == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
+
+
+def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Job) -> None:
+    job = replace(job, results=job.results / "john's")
+    for status in (PARTIAL, DONE):  # the second finds what the first left
+        recorder = Recorder(job)
+        ((run_id, found),) = recorder.begin(candidates()[:1], "here").members
+        recorder.keep([(run_id, trained(found, 100 if status == PARTIAL else 200, status))])
+        assert recorder.close() == ""
+    client = MlflowClient(job.tracking_uri)
+    experiment = client.get_experiment_by_name(job.sweep)
+    assert experiment is not None
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
+
+
+def test_what_cannot_be_noted_leaves_no_entry_running(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(record, "note_published", fail)
+    recorder = Recorder(job)
+    (first, found), (second, other) = recorder.begin(candidates(), "here").members
+    recorder.keep([(first, trained(found, 200, DONE)), (second, trained(other, 100))])
+    with pytest.raises(RecordingError, match="cannot be written: Input/output error"):
+        recorder.close()
+    assert [entry(job, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
+
+
+def test_a_full_disk_is_said_and_costs_no_record(recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = recorder.begin(candidates(), "here").members
+    recorder.keep([(run_id, trained(found, 100)) for run_id, found in members])
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
+            recorder.keep([(run_id, trained(found, 200, DONE)) for run_id, found in members])
+    assert [record.state(job.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
+    assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]

@@ -1,0 +1,159 @@
+"""One writer at a time: who has the lock, who is refused, and who may take it over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from smore_sweep.execution.runner import interruptible
+from smore_sweep.method import SpecError
+from smore_sweep.storage import lease
+from smore_sweep.storage.lock import hold
+from smore_sweep.storage.paths import Place
+
+HOLDER = """
+import sys, time
+from smore_sweep.storage import lease
+from smore_sweep.storage.lock import hold
+from smore_sweep.storage.paths import results_place
+lease.BEAT, lease.PATIENCE = 0.2, 3.0
+with hold(results_place(sys.argv[1]), "the first", print):
+    print("holds", flush=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.2)
+    monkeypatch.setattr(lease, "PATIENCE", 3.0)
+
+
+def other_machine(text: bytes) -> bytes:
+    """The same lease, held elsewhere."""
+    return json.dumps({**json.loads(text), "machine": "elsewhere"}).encode()
+
+
+def test_who_holds_it_is_named_and_it_is_given_back(results: Place) -> None:
+    with hold(results, "the first", print):
+        with (
+            pytest.raises(SpecError, match=rf"in use by the first \(process {os.getpid()} on "),
+            hold(results, "x", print),
+        ):
+            pytest.fail("two hold it")
+        # Who was refused has not taken it away.
+        with pytest.raises(SpecError, match="in use by the first"), hold(results, "x", print):
+            pytest.fail("two hold it")
+    with hold(results, "the second", print):
+        pass
+
+
+def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "driver.lock").mkdir()
+    with pytest.raises(SpecError, match=r"driver\.lock cannot be locked: Is a directory"), hold(tmp_path, "me", print):
+        pass
+
+
+def test_a_killed_holder_of_this_machine_is_replaced_at_once(results: Place) -> None:
+    command = [sys.executable, "-c", HOLDER, str(results)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, contextlib.ExitStack() as last:
+        last.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds\n"
+        with (
+            pytest.raises(SpecError, match=f"in use by the first .process {process.pid} on "),
+            hold(results, "x", print),
+        ):
+            pytest.fail("two hold it")
+    said: list[str] = []
+    with hold(results, "the second", said.append):
+        assert not said
+
+
+def test_a_holder_elsewhere_that_lives_is_refused_and_a_silent_one_replaced(bucket: Place) -> None:
+    path = bucket / "driver.lock"
+    said: list[str] = []
+    with hold(bucket, "the first", print):
+        silent = other_machine(path.read_bytes())
+    path.write_bytes(silent)  # its holder is gone, and nobody can look for it
+    started = time.monotonic()
+    with hold(bucket, "the second", said.append):
+        assert time.monotonic() - started >= lease.PATIENCE
+        assert json.loads(path.read_bytes())["who"].startswith("the second")
+        (line,) = said
+        assert line.startswith(f"no sign of life of the first (process {os.getpid()} on ")
+    assert not path.exists()
+
+
+def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(bucket: Place) -> None:
+    path = bucket / "driver.lock"
+    interrupted = False
+
+    def lose_it() -> None:
+        nonlocal interrupted
+        with hold(bucket, "the first", print), interruptible():
+            held = json.loads(path.read_bytes())
+            other = json.dumps({**held, "who": "another", "token": "another's"}).encode()
+            try:
+                for _ in range(300):  # again and again: the test's server compares and writes in two steps
+                    path.write_bytes(other)
+                    time.sleep(1)
+            except KeyboardInterrupt:
+                interrupted = True
+
+    with pytest.raises(SpecError, match="in use by another, which took it over"):
+        lose_it()
+    assert interrupted
+    assert json.loads(path.read_bytes())["who"] == "another"
+
+
+def test_of_many_that_come_at_once_one_gets_it(bucket: Place) -> None:
+    command = [sys.executable, "-c", HOLDER, str(bucket)]
+    comers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(3)
+    ]
+    try:
+        deadline = time.monotonic() + 300
+        while sum(comer.poll() is None for comer in comers) > 1:
+            assert time.monotonic() < deadline, "several hold it"
+            time.sleep(0.1)
+        (holder,) = [comer for comer in comers if comer.poll() is None]
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holds\n"
+        for comer in comers:
+            if comer is not holder:
+                output, error = comer.communicate()
+                assert not output
+                assert f"in use by the first (process {holder.pid} on" in error
+    finally:
+        for comer in comers:
+            comer.kill()
+            comer.communicate()
+
+
+def test_a_lock_that_is_removed_by_hand_comes_back(bucket: Place) -> None:
+    path = bucket / "driver.lock"
+    with hold(bucket, "the first", print):
+        path.unlink()
+        deadline = time.monotonic() + 300
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(SpecError, match="in use by the first"), hold(bucket, "x", print):
+            pytest.fail("two hold it")
+    assert not path.exists()
+
+
+def test_a_lock_that_is_no_lease_is_taken_over_after_a_while(bucket: Place) -> None:
+    (bucket / "driver.lock").write_bytes(b"\xffscribble")
+    said: list[str] = []
+    with hold(bucket, "the first", said.append):
+        assert said[0].startswith("no sign of life of another process;")

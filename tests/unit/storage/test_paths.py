@@ -1,0 +1,159 @@
+"""Places for results: what is refused and how, and that nothing is half written or asked for twice."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smore_sweep.cli.main import main
+from smore_sweep.method import SpecError
+from smore_sweep.planning.plan import load_sweep, make_plan
+from smore_sweep.results import record
+from smore_sweep.storage import paths
+from smore_sweep.storage.paths import Place, results_place
+from tests.unit.results.test_record import example
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("text", ["output", "/mnt/results", "./a b", "~/x", "file:///mnt/results"])
+def test_a_path_is_a_path(text: str) -> None:
+    assert results_place(text) == Path(text.removeprefix("file://"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("s4://bucket/x", "results = s4://bucket/x is not valid: 's4' is no kind of store; give a path or s3://bucket"),
+        ("s3://", "results = s3:// is not valid; name a bucket: s3://bucket/prefix"),
+        ("s3:///x", "results = s3:///x is not valid; name a bucket"),
+        ("s3://key:secret@bucket/x", "results = s3://... must not hold credentials"),
+        ("gs://bucket/x", "results = gs://bucket/x needs a package that is missing: Please install gcsfs"),
+    ],
+)
+def test_what_is_no_place_is_refused_in_one_sentence(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "quickstart", "--results", text]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert "secret@" not in error
+
+
+def test_paths_load_no_client_of_any_store() -> None:
+    code = (
+        "import sys; from smore_sweep.cli.main import main; main(['plan', 'quickstart', '--results', 'nowhere']);"
+        "sys.exit(bool({'fsspec', 'upath', 's3fs', 'aiohttp', 'botocore'} & sys.modules.keys()))"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert made.returncode == 0, made.stderr
+
+
+COMMANDS = (
+    ["-m", "smore_sweep", "plan", "quickstart"],
+    ["-m", "smore_sweep", "run", "quickstart"],
+    ["analysis/tables.py", "--sweep", "quickstart"],
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["plan", "run", "tables"])
+def test_a_bucket_that_is_not_there_is_one_sentence(command: list[str], store: str, tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, *command, "--results", "s3://no-such-bucket/x"], capture_output=True, text=True, check=False,
+        cwd=ROOT, env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"},
+    )  # fmt: skip
+    assert made.returncode == 2
+    assert made.stderr.strip().removeprefix("smore-sweep: ") == (
+        "results in s3://no-such-bucket/x/runs cannot be used: The specified bucket does not exist"
+    )
+
+
+def test_no_store_at_the_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process of its own, for the client of this one knows its address already."""
+    for name, value in (("ENDPOINT_URL", "http://127.0.0.1:9"), ("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    command = [sys.executable, "-m", "smore_sweep", "status", "quickstart", "--results", "s3://bucket/x"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=dict(os.environ))
+    assert made.returncode == 2
+    assert "results in s3://bucket/x/runs cannot be used: Could not connect" in made.stderr
+    assert "Traceback" not in made.stderr
+    assert made.stderr.count("\n") == 1
+
+
+def test_mlflow_needs_a_place_of_its_own(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main(["run", "quickstart", "--results", str(bucket)]) == 2
+    error = capsys.readouterr().err
+    assert f"results in {bucket} leave no place for MLflow's own file; set MLFLOW_TRACKING_URI to" in error
+    assert error.count("\n") == 1
+
+
+def test_a_place_can_be_sent_to_another_process(results: Place) -> None:
+    assert pickle.loads(pickle.dumps(results)) == results
+    assert paths.absolute(results) == results
+
+
+def test_a_file_is_created_only_once(bucket: Place) -> None:
+    assert not isinstance(bucket, Path)
+    assert paths.create(bucket / "x", b"one")
+    assert not paths.create(bucket / "x", b"two")
+    assert paths.read(bucket / "x") == b"one"
+
+
+def test_what_others_wrote_meanwhile_is_seen(bucket: Place) -> None:
+    assert not isinstance(bucket, Path)
+    assert paths.names(bucket) == set()
+    bucket.fs.__class__(use_listings_cache=False, skip_instance_cache=True).pipe_file(f"{bucket.path}/a/b", b"x")
+    assert paths.names(bucket) == {"a/b"}
+
+
+def test_a_large_object_is_read_by_one_request(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is one version of it, and not the halves of two."""
+    assert not isinstance(bucket, Path)
+    data = bytes(range(256)) * (60 << 12)  # 60 MiB, more than a block of s3fs
+    paths.write(bucket / "large", data)
+    requests = counted(bucket, monkeypatch)
+    assert paths.read(bucket / "large") == data
+    assert requests == ["get_object"]
+
+
+def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = load_sweep("quickstart")
+    runs = sweep.expand()
+    for run, status in zip(runs[:6], ["done", "partial"] * 3, strict=True):
+        record.save(bucket, run.run_id, example(status))
+    requests = counted(bucket, monkeypatch)
+    plan = make_plan(sweep, None, bucket)
+    assert (plan.count("done"), plan.count("partial")) == (3, 3)
+    assert sorted(requests) == ["get_object"] * 3 + ["list_objects_v2"] * 2
+
+
+def counted(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The requests that the client of an object store makes from now on."""
+    assert not isinstance(bucket, Path)
+    made: list[str] = []
+    ask = bucket.fs._call_s3
+
+    async def noted(method: str, *args: object, **options: object) -> object:
+        made.append(method)
+        return await ask(method, *args, **options)
+
+    monkeypatch.setattr(bucket.fs, "_call_s3", noted)
+    return made
+
+
+def test_a_listing_of_a_bucket_that_went_away_is_no_empty_one(store: str) -> None:
+    gone = results_place("s3://gone/x")
+    assert not isinstance(gone, Path)
+    with pytest.raises(SpecError, match="results in s3://gone/x cannot be used: The specified bucket does not exist"):
+        paths.names(gone)
+    with pytest.raises(FileNotFoundError):
+        paths.read(gone / "x")
