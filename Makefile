@@ -67,7 +67,7 @@ figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as 
 report: $(READY)  ## a sweep as one HTML page in reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/python analysis/report.py --sweep $(SWEEP) $(ABOUT)
 
-select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and tuning, into sweeps/chosen.csv: [SCALE= RESULTS=]
+select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and tuning, into sweeps/tuned.csv: [SCALE= RESULTS=]
 	@$(BIN)/python analysis/selection.py --results $(RESULTS) $(if $(SCALE),--scale $(SCALE))
 
 export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]

@@ -21,10 +21,10 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from analysis.frames.request import Asked, add_options, asked, check
+from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.verdicts import text
 from analysis.verdicts.judge import Claim, Verdict, drops, judge, returns
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import DEFAULT_SCALE, Sweep
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
@@ -188,12 +188,12 @@ CLAIMS = (
 )
 
 
-def verdicts(about: Asked, scale: str) -> list[Verdict]:
+def verdicts(about: ResultsRequest, scale: str) -> list[Verdict]:
     """A verdict for each claim, from the runs at one scale."""
     return [judge(claim, whole_frame(load_sweep(claim.sweep), about, scale)) for claim in CLAIMS]
 
 
-def whole_frame(sweep: Sweep, about: Asked, scale: str) -> pd.DataFrame:
+def whole_frame(sweep: Sweep, about: ResultsRequest, scale: str) -> pd.DataFrame:
     """One row for each expected run of a sweep on all of its tasks, also on those that the scale leaves out."""
     return about.load(sweep, scale, sweep.tasks)
 
@@ -205,11 +205,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", default="terminal", help=f"one of {', '.join(FORMATS)} (default: terminal)")
     options = parser.parse_args(argv)
     try:
-        check("format", options.format, FORMATS)
+        check_choice("format", options.format, FORMATS)
         scale = options.scale or DEFAULT_SCALE
-        about = asked(options)
+        about = results_request(options)
         made = verdicts(about, scale)
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     if not any(verdict.runs for verdict in made):

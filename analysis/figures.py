@@ -24,13 +24,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.cells import METRICS
-from analysis.frames.request import Asked, add_options, asked, check
+from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def draw(name: str, frame: pd.DataFrame, metric: str) -> Figure:
         return FIGURES[name].draw(frame, metric, np.random.default_rng(SEED))
 
 
-def gather(name: str, scale: str, about: Asked) -> pd.DataFrame:
+def gather(name: str, scale: str, about: ResultsRequest) -> pd.DataFrame:
     """The frame of a figure: one row per expected run of its sweeps, or one per evaluation of each."""
     from analysis.frames.runs import curves
 
@@ -100,7 +100,7 @@ def write(figure: Figure, path: Path) -> list[Path]:
     written = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         target = path.with_name(f"{path.name}.{kind}")
-        with style.printed(), whole(target) as unfinished:
+        with style.printed(), atomic_write(target) as unfinished:
             figure.savefig(unfinished, format=kind, dpi=200, metadata=metadata)
         written.append(target)
     return written
@@ -112,11 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = list(dict.fromkeys(options.figure or FIGURES))
     try:
         for name in names:
-            check("figure", name, FIGURES)
-        check("metric", options.metric, METRICS)
+            check_choice("figure", name, FIGURES)
+        check_choice("metric", options.metric, METRICS)
         scales = list(dict.fromkeys(scale for name in names for scale in load_sweep(FIGURES[name].sweeps[0]).scales))
-        check("scale", options.scale or scales[0], scales)
-        about, found = asked(options), False
+        check_choice("scale", options.scale or scales[0], scales)
+        about, found = results_request(options), False
         for name in names:
             own = load_sweep(FIGURES[name].sweeps[0]).scales
             wanted = [scale for scale in own if options.scale in (None, scale)]
@@ -125,13 +125,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             for path in _written(name, wanted, options, about):
                 print(path)
                 found = True
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     return 0 if found else 1
 
 
-def _written(name: str, scales: Sequence[str], options: argparse.Namespace, about: Asked) -> Iterator[Path]:
+def _written(name: str, scales: Sequence[str], options: argparse.Namespace, about: ResultsRequest) -> Iterator[Path]:
     """Draw and write a figure at each scale; say why if there is none."""
     lacking: dict[str, list[str]] = {}
     for scale in scales:

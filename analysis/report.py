@@ -18,16 +18,16 @@ if __name__ == "__main__":
 
 from analysis import figures
 from analysis.claims import whole_frame
-from analysis.frames.request import Asked, add_options, asked
+from analysis.frames.request import ResultsRequest, add_options, results_request
 from analysis.reports.sweep_report import FIGURE_TITLES, Material, page
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep
 from smore_sweep.results.record import DONE
 from smore_sweep.spec import Sweep
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 
 
-def gather(sweep: Sweep, scale: str, about: Asked) -> Material:
+def gather(sweep: Sweep, scale: str, about: ResultsRequest) -> Material:
     """All that a results folder, or one with exported results, holds about a sweep."""
     from analysis.frames.runs import curves, load, summaries
 
@@ -53,18 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", metavar="DIR", default="reports", help="where to write (default: reports)")
     options = parser.parse_args(argv)
     try:
-        about = asked(options)
+        about = results_request(options)
         sweep = load_sweep(options.sweep)
         scale = sweep.scale(options.scale)
         of = gather(sweep, scale, about)
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     if not (of.frame["status"] == DONE).any():
         print(about.nothing(sweep.name, scale), file=sys.stderr)
         return 1
     path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
-    with whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page(of), encoding="utf-8")
     print(path)
     return 0

@@ -1,7 +1,7 @@
 """Model selection: which values of tuned knobs each method uses on each task. ``python analysis/selection.py --help``.
 
 It reads the finished runs of the sweeps ``learning_rate`` and ``tuning``, whose seeds no reported run has, and writes
-``sweeps/chosen.csv``: every value that was tried with its outcome, and which was chosen. The other sweeps read that
+``sweeps/tuned.csv``: every value that was tried with its outcome, and which was chosen. The other sweeps read that
 file, so a choice is part of the repository and never hidden in a table.
 """
 
@@ -23,13 +23,13 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis.stats import significance
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec, Sweep, varied
-from smore_sweep.storage.atomic import whole
-from smore_sweep.storage.paths import Place, results_place
+from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.paths import StoragePath, storage_path
 from smore_sweep.tasks import task as task_row
-from sweeps._chosen import FILE
+from sweeps._tuned import FILE
 
 TUNING = ("learning_rate", "tuning")
 """The sweeps that select, each at what the one before it chose. Their seeds are in no table."""
@@ -55,7 +55,7 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
     Where several are best, as on a hard task where nothing is learnt with any of them, it is of these the one that most
     of the task's other methods do best with, and else the one nearest to the knob's default.
 
-    ``frame`` has one row per run, as :func:`analysis.frames.runs.load` gives it. Raises :class:`SpecError` if a method
+    ``frame`` has one row per run, as :func:`analysis.frames.runs.load` gives it. Raises :class:`UserError` if a method
     varies in more than one knob."""
     knobs = varied(run.named for run in runs)
     at = frame.set_index("run_id")
@@ -66,7 +66,7 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
     for (name, task), members in cells.items():
         names = knobs[type(members[0].method)]
         if len(names) != 1:
-            raise SpecError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
+            raise UserError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
         if all(at.loc[run.run_id, "status"] in ("done", "diverged") for run in members):
             (knob,) = names
             tried[name, task, knob] = _try(members, knob, at[_metric(task)])
@@ -128,14 +128,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
     options = parser.parse_args(argv)
     try:
-        scale, results = load_sweep(TUNING[-1]).scale(options.scale), results_place(options.results)
+        scale, results = load_sweep(TUNING[-1]).scale(options.scale), storage_path(options.results)
         return choose(scale, results, FILE)
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def choose(scale: str, results: Place, file: Path) -> int:
+def choose(scale: str, results: StoragePath, file: Path) -> int:
     """Write what the finished runs choose at a scale into ``file``, sweep by sweep: after a new learning rate the next
     sweep has runs of its own to make first. (At what it is to run, a sweep knows by the repository's own file.) Returns
     1 if no cell is complete."""
@@ -157,7 +157,7 @@ def choose(scale: str, results: Place, file: Path) -> int:
     return 0
 
 
-def _selected(sweep: Sweep, scale: str, results: Place) -> pd.DataFrame:
+def _selected(sweep: Sweep, scale: str, results: StoragePath) -> pd.DataFrame:
     from analysis.frames.runs import load  # late: a wrong request is refused at once
 
     runs = sweep.expand(scale, tasks=sweep.tasks)
@@ -176,7 +176,7 @@ def _keep(made: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     new = chosen[~pd.MultiIndex.from_frame(chosen[key]).isin(pd.MultiIndex.from_frame(old[key]))]
     if alone:
         old = old[~pd.MultiIndex.from_frame(old[cell]).isin(pd.MultiIndex.from_frame(new[cell]))]
-    with whole(file) as unfinished:
+    with atomic_write(file) as unfinished:
         merge(old, made).to_csv(unfinished, index=False)
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
     return list(new["task"].unique())

@@ -25,18 +25,18 @@ from rich.table import Table
 
 from analysis.frames.cells import METRICS, Cell
 from analysis.frames.rank_agreement import agreements
-from analysis.frames.request import Asked, add_options, asked, check
+from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from analysis.rendering import latex as tex
 from analysis.rendering import markdown as md
 from analysis.rendering import terminal as rich_table
 from analysis.rendering.layout import Layout, layout
 from analysis.selection import TUNING
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
-from smore_sweep.storage.atomic import whole
-from smore_sweep.storage.paths import is_there
+from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.paths import is_folder
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
 DEFAULT_METRIC = "return99"
@@ -92,9 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.table:  # "2,9" is "2 9"
         options.table = [number for given in options.table for number in given.split(",") if number]
     try:
-        about, requests = asked(options), _requests(options)
+        about, requests = results_request(options), _requests(options)
         found = _finished(requests, about)
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     style = {"holm": options.holm, "compare": options.compare}
@@ -136,12 +136,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _requests(options: argparse.Namespace) -> list[Request]:
-    """The tables to make, or a :class:`SpecError` that lists the valid values."""
-    check("format", options.format, FORMATS)
+    """The tables to make, or a :class:`UserError` that lists the valid values."""
+    check_choice("format", options.format, FORMATS)
     if options.metric:
-        check("metric", options.metric, METRICS)
+        check_choice("metric", options.metric, METRICS)
     for number in options.table or ():
-        check("table", number, PAPER_TABLES)
+        check_choice("table", number, PAPER_TABLES)
     if options.table:
         tables = {number: PAPER_TABLES[number] for number in options.table}
         wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in tables.values()]
@@ -150,7 +150,7 @@ def _requests(options: argparse.Namespace) -> list[Request]:
         wanted = [pair for name in dict.fromkeys(names) for pair in _tables_of(load_sweep(name))]
         wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
     if options.scale and not (options.sweep or options.table):
-        check("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
+        check_choice("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
         wanted = [(sweep, table) for sweep, table in wanted if options.scale in sweep.scales]
     requests = [
         Request(sweep, scale, options.metric or (table.metric if table else DEFAULT_METRIC), table)
@@ -168,9 +168,9 @@ def _tables_of(sweep: Sweep) -> list[tuple[Sweep, PaperTable | None]]:
     return [(sweep, table) for table in PAPER_TABLES.values() if table.sweep == sweep.name] or [(sweep, None)]
 
 
-def _finished(requests: Sequence[Request], about: Asked) -> list[tuple[Request, pd.DataFrame]]:
+def _finished(requests: Sequence[Request], about: ResultsRequest) -> list[tuple[Request, pd.DataFrame]]:
     """The tables that have a finished run, each with one row per expected run of its sweep."""
-    if not is_there(about.results):
+    if not is_folder(about.results):
         return []
     frames: dict[tuple[str, str], pd.DataFrame] = {}
     found = []
@@ -187,7 +187,7 @@ def _finished(requests: Sequence[Request], about: Asked) -> list[tuple[Request, 
 def _write_latex(made: Sequence[tuple[Request, Layout]], own: str, folder: Path) -> None:
     tables = {folder / f"{request.stem}{own}.tex": tex.table(shown) for request, shown in made}
     for path, text in {**tables, folder / f"all{own}.tex": tex.document(tables.values())}.items():
-        with whole(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         print(path)
 

@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
+from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
@@ -65,7 +66,7 @@ class GoFAR(Method):
     def __post_init__(self) -> None:
         for name in ("gradient_penalty", "discriminator_learning_rate"):
             if self.reward == "binary" and name in self.changed():
-                raise SpecError(f"GoFAR: reward = 'binary' has no {name}; only 'discriminator' has")
+                raise DeclarationError(f"GoFAR: reward = 'binary' has no {name}; only 'discriminator' has")
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers

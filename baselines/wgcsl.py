@@ -45,7 +45,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
-from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
+from smore_sweep.errors import DeclarationError
+from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -95,7 +96,7 @@ class WGCSL(Method):
     def __post_init__(self) -> None:
         for name in ("critic_her_ratio", "baw_delta"):
             if self.variant != "release" and name in self.changed():
-                raise SpecError(f"WGCSL: variant {self.variant!r} has no {name}; only 'release' has")
+                raise DeclarationError(f"WGCSL: variant {self.variant!r} has no {name}; only 'release' has")
 
     @property
     def revision(self) -> int:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from smore_sweep.method import Method, knobs
-from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, Part
+from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, CampaignEntry
 from smore_sweep.planning.plan import Estimate, Plan
 from smore_sweep.results import record
 from smore_sweep.spec import GENERATED, percent
@@ -59,7 +59,7 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def campaign_table(parts: Sequence[Part], scale: str) -> Table:
+def campaign_table(parts: Sequence[CampaignEntry], scale: str) -> Table:
     """What every sweep at a scale adds to the ones above it, and the whole campaign."""
     cores = os.cpu_count() or 1
     table = Table(

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from smore_sweep.deferred import deferred
-from smore_sweep.method import Method, SpecError, knobs
+from smore_sweep.errors import DeclarationError
+from smore_sweep.method import Method, knobs
 
 
 def methods() -> dict[str, type[Method]]:
@@ -30,18 +31,18 @@ def methods() -> dict[str, type[Method]]:
 def find_method(name: str) -> type[Method]:
     """The method of that file or, whatever the punctuation, of that name in tables: ``iql``, ``gc_iql``, ``GC-IQL``.
 
-    Raises :class:`SpecError`, which lists the valid names, if there is none."""
+    Raises :class:`DeclarationError`, which lists the valid names, if there is none."""
     known = methods()
     wanted = _letters(name)
     for file, kind in known.items():
         if wanted in (_letters(file), _letters(kind.name)):
             return kind
-    raise SpecError(f"unknown method {name!r}; the methods are: {', '.join(known)}")
+    raise DeclarationError(f"unknown method {name!r}; the methods are: {', '.join(known)}")
 
 
 def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
-    """The method with knobs given as text, ``{"expectile": "0.9"}``. Raises :class:`SpecError` for an unknown knob and
-    for a value that the knob cannot hold."""
+    """The method with knobs given as text, ``{"expectile": "0.9"}``. Raises :class:`DeclarationError` for an unknown
+    knob and for a value that the knob cannot hold."""
     declared = knobs(kind)
     fields: dict[str, Any] = {}
     for name, text in settings.items():

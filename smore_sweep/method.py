@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
+from smore_sweep.errors import DeclarationError
+
 if TYPE_CHECKING:
     import torch
 
@@ -26,15 +28,6 @@ if TYPE_CHECKING:
 
 POLICY = "pi"
 """The network that every method acts with."""
-
-
-class SpecError(ValueError):
-    """A declaration that is wrong. The message is one sentence that names the value and the valid ones."""
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of somebody else's says, for a sentence of ours."""
-    return (str(error) or repr(error)).splitlines()[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +52,7 @@ class Knob:
         return f"in {left}, {right}"
 
     def check(self, owner: str, name: str, value: object, default: object) -> None:
-        """Raise :class:`SpecError` if ``value`` is not valid for the field ``name`` of ``owner``."""
+        """Raise :class:`DeclarationError` if ``value`` is not valid for the field ``name`` of ``owner``."""
         if self.choices:
             valid = value in self.choices
         elif isinstance(default, bool):
@@ -71,7 +64,7 @@ class Knob:
         if not valid:
             kind = "true or false" if isinstance(default, bool) else self.describe()
             whole = "a whole number " if isinstance(default, int) and not isinstance(default, bool) else ""
-            raise SpecError(f"{owner}: {name} = {value!r} is not valid; it must be {whole}{kind}")
+            raise DeclarationError(f"{owner}: {name} = {value!r} is not valid; it must be {whole}{kind}")
 
     def _contains(self, value: float) -> bool:
         return math.isfinite(value) and value >= self.low and value > self.above and value <= self.high
@@ -229,9 +222,12 @@ M = TypeVar("M", bound=type[Method])
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(knob,))
 def method(cls: M) -> M:
-    """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a :class:`SpecError`."""
+    """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a
+    :class:`DeclarationError`."""
     if cls.__module__ not in sys.modules:  # it is being read from a sweep file, which no worker has
-        raise SpecError(f"the method {cls.__name__} is declared in a sweep file; a method is a file in baselines/")
+        raise DeclarationError(
+            f"the method {cls.__name__} is declared in a sweep file; a method is a file in baselines/"
+        )
     made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     initialise: Callable[..., None] = made.__init__
 
@@ -239,7 +235,7 @@ def method(cls: M) -> M:
         declared = knobs(made)
         for name in fields:
             if name not in declared:
-                raise SpecError(f"{made.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
+                raise DeclarationError(f"{made.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
         initialise(self, **fields)
         for name, field in declared.items():
             value = getattr(self, name)

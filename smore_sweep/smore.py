@@ -50,8 +50,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, SpecError, knob, method
+from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -116,12 +117,16 @@ class SMORe(Method):
     def __post_init__(self) -> None:
         for name in ("beta", "initial_action"):
             if self.variant in ("release", "release_stable") and name in self.changed():
-                raise SpecError(f"SMORe: variant {self.variant!r} has no {name}; only 'paper' and 'printed' have")
+                raise DeclarationError(
+                    f"SMORe: variant {self.variant!r} has no {name}; only 'paper' and 'printed' have"
+                )
         for name, needed in (("temperature", "awr"), ("bc_weight", "gradient_bc")):
             if self.extraction != needed and name in self.changed():
-                raise SpecError(f"SMORe: extraction = {self.extraction!r} has no {name}; only {needed!r} has")
+                raise DeclarationError(f"SMORe: extraction = {self.extraction!r} has no {name}; only {needed!r} has")
         if self.divergence != "pearson" and self.variant != "paper":
-            raise SpecError(f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}")
+            raise DeclarationError(
+                f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}"
+            )
 
     @property
     def revision(self) -> int:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from smore_sweep.method import Method, SpecError, knobs, stackable_knobs
+from smore_sweep.errors import DeclarationError
+from smore_sweep.method import Method, knobs, stackable_knobs
 
 PROTOCOL = 1
 """Part of every run's content. Raise it when the meaning of data, training or evaluation changes."""
@@ -29,9 +30,9 @@ DEFAULT_SCALE = "laptop"
 
 
 def check_source(source: str) -> None:
-    """Raise :class:`SpecError` unless this can be the name of a source of data (it is part of folder names)."""
+    """Raise :class:`DeclarationError` unless this can be the name of a source of data (it is part of folder names)."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
-        raise SpecError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
+        raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,9 @@ class Budget:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SpecError(f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1")
+                raise DeclarationError(
+                    f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +73,18 @@ class RunSpec:
     def __post_init__(self) -> None:
         share: object = self.expert_share
         if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
-            raise SpecError(f"{self.task}: expert_share = {self.expert_share!r} is not valid; it must be in [0, 1]")
+            raise DeclarationError(
+                f"{self.task}: expert_share = {self.expert_share!r} is not valid; it must be in [0, 1]"
+            )
         object.__setattr__(self, "expert_share", float(share))  # 1 and 1.0 are one run
         if self.expert_share > 0 and self.expert_episodes == 0:
-            raise SpecError(
+            raise DeclarationError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
             )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            raise SpecError(f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0")
+            raise DeclarationError(
+                f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0"
+            )
         check_source(self.source)
 
     @property
@@ -140,7 +147,7 @@ class Scale:
     """How large a sweep is run: on which tasks, with how many seeds, under which budget. ``per_task`` replaces fields
     of the budget (or ``seeds``) for single tasks.
 
-    ``knobs`` are values for every method that has such a knob (narrower networks, say), ``chosen`` those that model
+    ``knobs`` are values for every method that has such a knob (narrower networks, say), ``tuned`` those that model
     selection gave: (method's name, task) to values. Like a method's own :meth:`Method.by_task` they fill knobs that a
     sweep leaves alone."""
 
@@ -149,7 +156,7 @@ class Scale:
     budget: Budget
     per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
-    chosen: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def seeds_of(self, task: str) -> int:
         """Number of seeds of a task."""
@@ -160,14 +167,16 @@ class Scale:
         changed = {k: v for k, v in self.per_task.get(task, {}).items() if k != "seeds"}
         unknown = sorted(set(changed) - set(vars(self.budget)))
         if unknown:
-            raise SpecError(f"{task}: the budget has no field {unknown[0]!r}; it has: {', '.join(vars(self.budget))}")
+            raise DeclarationError(
+                f"{task}: the budget has no field {unknown[0]!r}; it has: {', '.join(vars(self.budget))}"
+            )
         return replace(self.budget, **changed)
 
     def configure(self, method: Method, task: str, varied: Collection[str]) -> Method:
         """The configuration with which a declared method runs on a task: what its paper sets by task, what the scale
         sets, and what was chosen, in this order of precedence from low to high, but never for a knob that the
         declaration changes itself or that is ``varied``."""
-        values = {**method.by_task(task), **self.knobs, **self.chosen.get((method.name, task), {})}
+        values = {**method.by_task(task), **self.knobs, **self.tuned.get((method.name, task), {})}
         free = set(knobs(type(method))) - set(varied) - set(method.changed())
         return type(method)(**{**method.fields(), **{name: values[name] for name in values if name in free}})
 
@@ -189,10 +198,12 @@ class Sweep:
         return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
 
     def scale(self, name: str | None) -> str:
-        """The name of the scale to use, or a :class:`SpecError` that lists the valid ones."""
+        """The name of the scale to use, or a :class:`DeclarationError` that lists the valid ones."""
         chosen = name or self.default_scale
         if chosen not in self.scales:
-            raise SpecError(f"sweep {self.name} has no scale {chosen!r}; its scales are: {', '.join(self.scales)}")
+            raise DeclarationError(
+                f"sweep {self.name} has no scale {chosen!r}; its scales are: {', '.join(self.scales)}"
+            )
         return chosen
 
     def expand(
@@ -206,32 +217,43 @@ class Sweep:
         """All runs of the sweep at a scale, in a fixed order, on the data of one source. ``seeds`` and ``tasks``
         replace the scale's own.
 
-        Raises :class:`SpecError` for an unknown scale, an empty or duplicate grid, and any value out of range."""
+        Raises :class:`DeclarationError` for an unknown scale, an empty or duplicate grid, and any value out of
+        range."""
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise SpecError(f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores")
+            raise DeclarationError(
+                f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores"
+            )
         chosen = self.scale(scale)
         size = self.scales[chosen]
         for task in tasks or ():
             if task not in self.tasks:
-                raise SpecError(f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(self.tasks)}")
+                raise DeclarationError(
+                    f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(self.tasks)}"
+                )
         for grid in self.grids:
             for field_name, values in vars(grid).items():
                 if not values:
-                    raise SpecError(f"sweep {self.name} has a grid without any {field_name}; give it at least one")
+                    raise DeclarationError(
+                        f"sweep {self.name} has a grid without any {field_name}; give it at least one"
+                    )
         for task in (*size.tasks, *size.per_task):
             if task not in self.tasks:
-                raise SpecError(
+                raise DeclarationError(
                     f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(self.tasks)}"
                 )
             if size.seeds_of(task) < 1:
-                raise SpecError(f"scale {chosen}: seeds = {size.seeds_of(task)} is not valid; it must be at least 1")
+                raise DeclarationError(
+                    f"scale {chosen}: seeds = {size.seeds_of(task)} is not valid; it must be at least 1"
+                )
         kinds = {type(method) for grid in self.grids for method in grid.methods}
         for name in size.knobs:
             if not any(name in knobs(kind) for kind in kinds):
-                raise SpecError(f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has")
+                raise DeclarationError(
+                    f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has"
+                )
         wanted = tuple(tasks) if tasks else tuple(size.tasks)
         if seeds is not None and seeds < 1:
-            raise SpecError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
+            raise DeclarationError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
         runs = [
             RunSpec(
@@ -252,13 +274,13 @@ class Sweep:
             for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
         ]
         if not runs:
-            raise SpecError(
+            raise DeclarationError(
                 f"sweep {self.name} at scale {chosen} is empty: give every grid a method, a task and a share"
             )
         seen: dict[str, RunSpec] = {}
         for run in runs:
             if run.run_id in seen:
-                raise SpecError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
+                raise DeclarationError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
             seen[run.run_id] = run
         return runs
 
@@ -274,7 +296,7 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
     declared = knobs(method)
     for name in choices:
         if name not in declared:
-            raise SpecError(f"{method.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
+            raise DeclarationError(f"{method.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
     values = [list(value) if isinstance(value, (list, tuple)) else [value] for value in choices.values()]
     return [method(**dict(zip(choices, picked, strict=True))) for picked in itertools.product(*values)]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.method import Sizes, SpecError
+from smore_sweep.errors import DeclarationError
+from smore_sweep.method import Sizes
 
 if TYPE_CHECKING:
     import gymnasium
@@ -62,10 +63,10 @@ class Task:
 
     def policy(self, name: str) -> Policy | None:
         """The policy of that name: a function from one observation to one action, without memory. ``None`` is the
-        uniform-random one. Raises :class:`SpecError` for any other name."""
+        uniform-random one. Raises :class:`DeclarationError` for any other name."""
         paths = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
         if name not in paths:
-            raise SpecError(f"{self.name} has no policy {name!r}; it has: {', '.join(paths)}")
+            raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(paths)}")
         if name == "random":
             return None
         module, function = paths[name].split(":")
@@ -148,7 +149,7 @@ TASKS: dict[str, Task] = {
 
 
 def task(name: str) -> Task:
-    """The row of that name, or a :class:`SpecError` that lists the valid names."""
+    """The row of that name, or a :class:`DeclarationError` that lists the valid names."""
     if name not in TASKS:
-        raise SpecError(f"unknown task {name!r}; the tasks are: {', '.join(TASKS)}")
+        raise DeclarationError(f"unknown task {name!r}; the tasks are: {', '.join(TASKS)}")
     return TASKS[name]

@@ -5,7 +5,7 @@ from typing import Any
 
 from smore_sweep.method import Method
 from smore_sweep.spec import Budget, Grid, Scale
-from sweeps._chosen import chosen
+from sweeps._tuned import tuned
 
 SMOKE = Budget(
     episodes=100, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=2
@@ -76,7 +76,7 @@ def scales(*tasks: str) -> dict[str, Scale]:
         name: str, only: Sequence[str], seeds: int, budget: Budget, per_task: dict[str, dict[str, int]], **rest: Any
     ) -> Scale:
         own = {task: change for task, change in per_task.items() if task in tasks}
-        return Scale(tasks=only, seeds=seeds, budget=budget, per_task=own, chosen=chosen(name), **rest)
+        return Scale(tasks=only, seeds=seeds, budget=budget, per_task=own, tuned=tuned(name), **rest)
 
     quick = [task for task in tasks if task not in SLOW] or list(tasks)
     return {

@@ -1,5 +1,5 @@
 """Model selection: the learning rate. The papers' own, 3e-4 to 1e-3, are made for a million updates; a laptop has a few
-thousand. docs/learning_rate.md has what came out; ``python analysis/selection.py`` writes it into ``chosen.csv``.
+thousand. docs/learning_rate.md has what came out; ``python analysis/selection.py`` writes it into ``tuned.csv``.
 """
 
 from smore_sweep.spec import Sweep, grid

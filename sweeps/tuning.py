@@ -1,7 +1,7 @@
 """Model selection (appendix C of the paper): the share of hindsight goals of every method that has one, by task, at the
 learning rate that ``learning_rate`` chose, if that was run.
 
-Its seeds are no other table's. ``python analysis/selection.py`` reads its runs and writes ``chosen.csv``.
+Its seeds are no other table's. ``python analysis/selection.py`` reads its runs and writes ``tuned.csv``.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from baselines.xql import GCXQL
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Scale, Sweep, grid
 from sweeps._budgets import ALL, LARGE, at_papers_share, scales
-from sweeps._chosen import chosen
+from sweeps._tuned import tuned
 
 FIRST_SEED = 1_000
 SEEDS = {"smoke": 1, "laptop": 2, "paper": 3}
@@ -32,13 +32,13 @@ def selecting(name: str, scale: Scale, chosen: Mapping[tuple[str, str], Mapping[
         task: {**change, "seeds": 1} if name == "laptop" and task in LARGE else change
         for task, change in scale.per_task.items()
     }
-    return replace(scale, seeds=SEEDS[name], per_task=per_task, chosen=chosen)
+    return replace(scale, seeds=SEEDS[name], per_task=per_task, tuned=chosen)
 
 
 SWEEP = Sweep(
     name="tuning",
     description="Model selection: the share of hindsight goals, by method and task",
     grids=at_papers_share([method for kind in METHODS for method in grid(kind, her_ratio=[0.2, 0.5, 0.8, 1.0])], ALL),
-    scales={name: selecting(name, scale, chosen(name, only="learning_rate")) for name, scale in scales(*ALL).items()},
+    scales={name: selecting(name, scale, tuned(name, only="learning_rate")) for name, scale in scales(*ALL).items()},
     first_seed=FIRST_SEED,
 )

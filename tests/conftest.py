@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 from tests.object_store import make_bucket, object_store
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in training: one single-threaded process per core
@@ -38,13 +38,13 @@ def store() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(store: str) -> Place:
+def bucket(store: str) -> StoragePath:
     """A prefix of an object store, for results."""
     return make_bucket(f"tests-{secrets.token_hex(4)}") / "some results"
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def results(request: pytest.FixtureRequest) -> Place:
+def results(request: pytest.FixtureRequest) -> StoragePath:
     """A place for results of each kind."""
-    place: Place = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
+    place: StoragePath = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
     return place

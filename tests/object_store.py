@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from smore_sweep.storage.paths import Place, results_place
+from smore_sweep.storage.paths import StoragePath, storage_path
 from tests.servers import answers, free_ports
 
 PATIENCE = 600.0
@@ -47,8 +47,8 @@ def object_store() -> Iterator[str]:
         process.wait()
 
 
-def make_bucket(name: str) -> Place:
+def make_bucket(name: str) -> StoragePath:
     """A new, empty bucket as a place for results."""
-    place = results_place(f"s3://{name}")
+    place = storage_path(f"s3://{name}")
     place.fs.mkdir(name)  # type: ignore[union-attr]
     return place

@@ -25,27 +25,27 @@ import pandas as pd
 import pyarrow as pa
 
 from smore_sweep import console
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.results import record
 from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import PARTIAL, Record, Summary
 from smore_sweep.storage import paths
-from smore_sweep.storage.paths import Place, is_file, results_place
+from smore_sweep.storage.paths import StoragePath, is_file, storage_path
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 
 
-def is_archive(folder: Place) -> bool:
+def is_archive(folder: StoragePath) -> bool:
     """Whether a folder holds exported results."""
     return is_file(folder / RUNS)
 
 
-def ended(results: Place) -> list[str]:
+def ended(results: StoragePath) -> list[str]:
     """The ids of the runs of a results folder that have ended, sorted."""
     return [run_id for run_id, state in record.states(results, record.run_ids(results)).items() if state == record.DONE]
 
 
-def write(results: Place, folder: Place, advance: Callable[[int], None]) -> int:
+def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], None]) -> int:
     """Export all ended runs of a results folder; returns how many there are. Other runs that ``folder`` has stay there,
     and all are in the order of their ids, so that equal results give equal bytes. ``advance`` is told of each run."""
     runs: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def write(results: Place, folder: Place, advance: Callable[[int], None]) -> int:
     return len(runs)
 
 
-def read(folder: Place, run_ids: Collection[str]) -> dict[str, Summary]:
+def read(folder: StoragePath, run_ids: Collection[str]) -> dict[str, Summary]:
     """The summaries of those runs that the archive has, by run id."""
     runs = _frame(folder / RUNS, columns=["run_id", "status", "update", "seconds", "facts"])
     evaluations = _frame(folder / EVALUATIONS, columns=["run_id", "update", *METRICS])
@@ -87,7 +87,7 @@ def read(folder: Place, run_ids: Collection[str]) -> dict[str, Summary]:
     }
 
 
-def outcomes(folder: Place, run_id: str) -> Outcomes:
+def outcomes(folder: StoragePath, run_id: str) -> Outcomes:
     """The raw outcomes of a run's last evaluation, for questions that no table asks. Raises :class:`KeyError` if the
     archive has none."""
     rows = _frame(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
@@ -104,12 +104,12 @@ def outcomes(folder: Place, run_id: str) -> Outcomes:
     return Outcomes(**bits, distances=np.frombuffer(last["distances"], "<f4").reshape(shape))
 
 
-def _frame(path: Place, **options: Any) -> pd.DataFrame:
+def _frame(path: StoragePath, **options: Any) -> pd.DataFrame:
     # Arrow's threads may outlive the call; holding a Python file, they now and then abort a process that ends then.
     return pd.read_parquet(pa.BufferReader(paths.read(path)), **options)
 
 
-def _added(path: Place, rows: pd.DataFrame) -> pd.DataFrame:
+def _added(path: StoragePath, rows: pd.DataFrame) -> pd.DataFrame:
     if not is_file(path):
         return rows
     kept = _frame(path)
@@ -136,11 +136,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
     options = parser.parse_args(argv)
     try:
-        results, folder = results_place(options.results), results_place(options.to)
+        results, folder = storage_path(options.results), storage_path(options.to)
         count = len(ended(results))
         if count and record.run_ids(folder):
-            raise SpecError(f"{folder} is a results folder; export into another one")
-    except SpecError as error:
+            raise UserError(f"{folder} is a results folder; export into another one")
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     if not count:

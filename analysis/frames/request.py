@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
-from smore_sweep.storage.paths import Place, is_there, results_place
+from smore_sweep.storage.paths import StoragePath, is_folder, storage_path
 
 
 @dataclass(frozen=True)
-class Asked:
+class ResultsRequest:
     """A results folder, or one with exported results; the source of the data; seeds a cell, if not the scale's own."""
 
-    results: Place
+    results: StoragePath
     source: str = GENERATED
     seeds: int | None = None
 
     def runs(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> list[RunSpec]:
-        """The runs of a sweep at a scale. Raises :class:`SpecError` for what :meth:`Sweep.expand` refuses."""
+        """The runs of a sweep at a scale. Raises :class:`UserError` for what :meth:`Sweep.expand` refuses."""
         return sweep.expand(scale, seeds=self.seeds, tasks=tasks, source=self.source)
 
     def load(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> pd.DataFrame:
@@ -33,7 +33,7 @@ class Asked:
 
     def nothing(self, sweep: str, scale: str | None = None) -> str:
         """Why there is nothing to show, and what to do about it: run this sweep."""
-        if not is_there(self.results):
+        if not is_folder(self.results):
             return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
         where = "" if str(self.results) == "output" else f" RESULTS={self.results}"
         at, chosen = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
@@ -61,15 +61,15 @@ def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
     parser.add_argument("--source", metavar="S", default=GENERATED, help=f"of the episodes (default: {GENERATED})")
 
 
-def asked(options: argparse.Namespace) -> Asked:
-    """What :func:`add_options` was given. Raises :class:`SpecError` for what is no source, number of seeds or place."""
+def results_request(options: argparse.Namespace) -> ResultsRequest:
+    """What :func:`add_options` was given. Raises :class:`UserError` for what is no source, number of seeds or place."""
     check_source(options.source)
     if options.seeds is not None and options.seeds < 1:
-        raise SpecError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")
-    return Asked(results_place(options.results), options.source, options.seeds)
+        raise UserError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")
+    return ResultsRequest(storage_path(options.results), options.source, options.seeds)
 
 
-def check(what: str, value: str, valid: Iterable[str]) -> None:
-    """Raise :class:`SpecError`, which lists the valid values, unless the value is one of them."""
+def check_choice(what: str, value: str, valid: Iterable[str]) -> None:
+    """Raise :class:`UserError`, which lists the valid values, unless the value is one of them."""
     if value not in (names := list(valid)):
-        raise SpecError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")
+        raise UserError(f"there is no {what} {value!r}; the valid ones are: {', '.join(names)}")

@@ -12,13 +12,13 @@ from smore_sweep.results import record
 from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import Summary
 from smore_sweep.spec import RunSpec
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
 """The columns that say which run a row is about."""
 
 
-def load(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
+def load(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
     """One row per run: what it is, its budget, its status, and the metrics of
     :class:`smore_sweep.results.outcomes.Outcomes` after its last update (NaN unless done). ``results`` is a results
     folder, or one with exported results."""
@@ -26,7 +26,7 @@ def load(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     return pd.DataFrame([_row(run, found.get(run.run_id)) for run in runs])
 
 
-def curves(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
+def curves(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
     """One row per evaluation of each run that is done, partial or diverged: what the run is, after how many updates
     (``update``) and the metrics then."""
     found = summaries(runs, results)
@@ -39,7 +39,7 @@ def curves(runs: Sequence[RunSpec], results: Place) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*IDENTITY, "update", *METRICS])
 
 
-def summaries(runs: Sequence[RunSpec], results: Place) -> dict[str, Summary]:
+def summaries(runs: Sequence[RunSpec], results: StoragePath) -> dict[str, Summary]:
     """The summaries of those runs that have one, by run id."""
     if archive.is_archive(results):
         return archive.read(results, [run.run_id for run in runs])

@@ -22,18 +22,18 @@ import pandas as pd
 from analysis.rendering import markdown as md
 from analysis.stats import significance
 from analysis.verdicts import text
-from analysis.frames.request import Asked, add_options, asked
+from analysis.frames.request import ResultsRequest, add_options, results_request
 from analysis.claims import CLAIMS, whole_frame
 from analysis.rendering.layout import layout
 from analysis.paper.tables import PAPER_TABLES
 from analysis.selection import TUNING
 from analysis.verdicts.judge import judge
 from analysis.rendering.captions import probability
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.spec import GENERATED, percent
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 
 SCALES = ("laptop", "paper")
 """Whose results are shown; smoke only tests the machinery."""
@@ -71,7 +71,7 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def finished(about: Asked, scale: str) -> Frames:
+def finished(about: ResultsRequest, scale: str) -> Frames:
     """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
     frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
@@ -109,7 +109,7 @@ def _caveats(frames: Frames) -> str:
         "printed numbers appear to mix discounts and, in part, dense returns.",
         f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
         f"{probability(significance.smallest_p(many, many))}, and bootstrap intervals of few seeds are too narrow.",
-        "Knobs: chosen on seeds of their own where `sweeps/chosen.csv` has the method and task at this scale; each "
+        "Knobs: chosen on seeds of their own where `sweeps/tuned.csv` has the method and task at this scale; each "
         "method's defaults elsewhere.",
     ]
     if missing:
@@ -179,10 +179,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", metavar="FILE", default="RESULTS.md", help="default: RESULTS.md")
     options = parser.parse_args(argv)
     try:
-        about = asked(options)
+        about = results_request(options)
         wanted = [load_sweep(CLAIMS[0].sweep).scale(options.scale)] if options.scale else SCALES
         found = {scale: finished(about, scale) for scale in wanted}
-    except SpecError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     found = {scale: frames for scale, frames in found.items() if frames}
@@ -190,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
         return 1
     path = Path(options.output)
-    with whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
     print(path)
     return 0

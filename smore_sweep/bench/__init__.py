@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from smore_sweep.discovery import find_method
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.training import device
 
 PARTS = ("speed", "overhead", "memory", "packing")
@@ -18,9 +18,9 @@ def bench(batch_size: int, method: str | None, only: str | None = None) -> int:
 
     In a process of its own, because some of the settings act only when a process starts."""
     if batch_size < 1:
-        raise SpecError(f"batch size = {batch_size} is not valid; it must be a whole number of at least 1")
+        raise UserError(f"batch size = {batch_size} is not valid; it must be a whole number of at least 1")
     if only not in (None, *PARTS):
-        raise SpecError(f"the benchmark has no part {only!r}; its parts are: {', '.join(PARTS)}")
+        raise UserError(f"the benchmark has no part {only!r}; its parts are: {', '.join(PARTS)}")
     if method not in (None, "all"):
         find_method(method)
     what = ["--method", method] if method else [only] if only else PARTS

@@ -14,7 +14,7 @@ from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_ep
 from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.stacked.replay import Store
+from smore_sweep.stacked.replay import EpisodeStore
 from smore_sweep.tasks import task
 
 STORE = 10**9
@@ -53,16 +53,16 @@ def _footprint(where: Session, method: Method, size: int) -> Footprint:
     return Footprint(bytes_of(store), tuple(seen.values()))
 
 
-def large_store(size: int) -> Store:
+def large_store(size: int) -> EpisodeStore:
     """A store of about that many bytes: the same thousand episodes again and again."""
     few = make_episodes(1000, seed=0)
-    each = bytes_of(Store.build(few, few.first(0), task(TASK).threshold)) / len(few)
+    each = bytes_of(EpisodeStore.build(few, few.first(0), task(TASK).threshold)) / len(few)
     count = max(100, round(size / each))
     expert = int(count * EXPERT_SHARE)
-    return Store.build(_repeated(few, expert), _repeated(few, count - expert), task(TASK).threshold)
+    return EpisodeStore.build(_repeated(few, expert), _repeated(few, count - expert), task(TASK).threshold)
 
 
-def bytes_of(store: Store) -> int:
+def bytes_of(store: EpisodeStore) -> int:
     """In its arrays."""
     return sum(array.nbytes for array in vars(store).values() if isinstance(array, np.ndarray))
 

@@ -23,7 +23,7 @@ from smore_sweep.training import loop
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Speed:
 def measure_speed(
     methods: Sequence[Method],
     stacks: Sequence[int],
-    store: Store,
+    store: EpisodeStore,
     *,
     batch_size: int,
     device: torch.device,
@@ -68,7 +68,11 @@ def measure_speed(
     """Our steps against bare products and the plain loop. The first round only warms up."""
     plain = plain_update(batch_size, device)
     cases = [
-        _Case(method, stack, loop.build(make_runs(method, range(stack), make_budget(batch_size)), store, device).update)
+        _Case(
+            method,
+            stack,
+            loop.build_learner(make_runs(method, range(stack), make_budget(batch_size)), store, device).update,
+        )
         for method in methods
         for stack in stacks
     ]
@@ -85,13 +89,13 @@ def measure_speed(
     ]
 
 
-def counted_flops(method: Method, store: Store, batch_size: int) -> int:
+def counted_flops(method: Method, store: EpisodeStore, batch_size: int) -> int:
     """Floating-point operations of the matrix products that one update of one member really makes, counted by PyTorch
     as they happen. :meth:`Method.flops` says how many the equations need."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    learner = loop.build(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
+    learner = loop.build_learner(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
     with FlopCounterMode(display=False) as counter:
         learner.update()
     return int(counter.get_total_flops())

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.execution.runner import keep_to_ourselves
-from smore_sweep.monitoring.callback import Progress, Watcher
+from smore_sweep.execution.runner import require_private_token
+from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.planning.stacks import Stack
 
 if TYPE_CHECKING:
     from smore_sweep.execution.trainable import Cluster
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
 
 @dataclass
@@ -44,15 +44,15 @@ class Session:
     started: float
 
     def train(
-        self, stacks: Sequence[Stack], stores: dict[str, Store], look: Callable[[], None] = lambda: None
+        self, stacks: Sequence[Stack], stores: dict[str, EpisodeStore], look: Callable[[], None] = lambda: None
     ) -> dict[int, Timing]:
         """Train the stacks; returns each one's timing, by place. ``look`` is called at each sign of life."""
         from smore_sweep.execution import trainable
 
         started, timings = self.started, dict[int, Timing]()
 
-        class Clock(Watcher):
-            def progress(self, progress: Progress) -> None:
+        class Clock(ProgressCallback):
+            def on_progress(self, progress: Progress) -> None:
                 now = time.perf_counter() - started
                 busy = progress.training_seconds + progress.evaluation_seconds
                 timing = timings.setdefault(progress.stack, Timing(now - busy))
@@ -67,7 +67,7 @@ class Session:
             self.recorder,
             git="",
             cluster=self.cluster,
-            watcher=Clock(),
+            callback=Clock(),
         )
         if failures:
             raise RuntimeError(failures[0])
@@ -78,12 +78,12 @@ class Session:
 def session(results: Path, slots: int | None = None) -> Iterator[Session]:
     """A local Ray that trains so many stacks at the same time, or by default as many as the machine does, and keeps
     them in a folder."""
-    keep_to_ourselves()
+    require_private_token()
     from smore_sweep.execution import trainable
-    from smore_sweep.results.tracking import Job
+    from smore_sweep.results.tracking import Experiment
 
     started = time.perf_counter()
-    job = Job(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
+    job = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
     cpus = None if slots is None else max(slots, os.cpu_count() or 1)
     with trainable.connected(None, None, cpus) as whole, trainable.recording(job, [], print) as recorder:
         yield Session(part(whole, slots or whole.slots), recorder, started)

@@ -13,7 +13,7 @@ from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
 TASK = "FetchReach"
 QUICK_TASK = "PointReach"
@@ -36,12 +36,12 @@ def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
     )
 
 
-def make_store(episodes: int, seed: int, name: str = TASK) -> Store:
+def make_store(episodes: int, seed: int, name: str = TASK) -> EpisodeStore:
     """The store of a dataset of that many episodes."""
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
     expert = make_episodes(int(episodes * EXPERT_SHARE), seed, name)
-    return Store.build(expert, make_episodes(episodes - len(expert), seed + 1, name), task(name).threshold)
+    return EpisodeStore.build(expert, make_episodes(episodes - len(expert), seed + 1, name), task(name).threshold)
 
 
 def make_runs(method: Method, seeds: Sequence[int], budget: Budget, name: str = TASK) -> tuple[RunSpec, ...]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from smore_sweep.cli.options import Commands, add_command, add_source
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 
 
 def add_data(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -45,7 +45,7 @@ def _make(options: argparse.Namespace) -> int:
     if options.episodes is None:
         wanted = task_pools(options.task, options.scale)
     elif options.episodes < 1:
-        raise SpecError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
+        raise UserError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
     else:
         wanted = {(options.task, policy): options.episodes for policy in task(options.task).pools}
     for pool, count in wanted.items():

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from smore_sweep.cli.data import add_data
 from smore_sweep.cli.options import add_command, add_results, add_source
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.spec import DEFAULT_SCALE
-from smore_sweep.storage.paths import results_place
+from smore_sweep.storage.paths import storage_path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
         return code
-    except SpecError as error:
+    except UserError as error:
         print(f"smore-sweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -135,7 +135,7 @@ def _run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         tasks=options.tasks,
         source=options.source,
-        results=results_place(options.results),
+        results=storage_path(options.results),
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
         stack_size=options.stack_size,
@@ -152,7 +152,7 @@ def _submit(options: argparse.Namespace) -> int:
     if options.cancel:
         return cancel(options.cancel, address)
     if not options.sweep or not options.results:
-        raise SpecError(
+        raise UserError(
             "name a sweep and a results folder on the cluster: smore-sweep submit quickstart --results /..."
         )
     given = {
@@ -180,14 +180,14 @@ def _plan(options: argparse.Namespace) -> int:
     if options.sweep == campaign.ALL:
         scale = options.scale or DEFAULT_SCALE
         parts = campaign.campaign(
-            scale, results_place(options.results), options.source, seeds=options.seeds, tasks=options.tasks
+            scale, storage_path(options.results), options.source, seeds=options.seeds, tasks=options.tasks
         )
         out.print(console.campaign_table(list(parts), scale))
         return 0
     plan = make_plan(
         load_sweep(options.sweep),
         options.scale,
-        results_place(options.results),
+        storage_path(options.results),
         seeds=options.seeds,
         tasks=options.tasks,
         source=options.source,
@@ -212,7 +212,7 @@ def _status(options: argparse.Namespace) -> int:
     from smore_sweep.planning.plan import all_sweeps, load_sweep, make_plan
     from smore_sweep.results import record
 
-    out, results = console.console(), results_place(options.results)
+    out, results = console.console(), storage_path(options.results)
     sweeps = [load_sweep(options.sweep)] if options.sweep else all_sweeps(options.scale)
     for sweep in sweeps:
         for scale in [sweep.scale(options.scale)] if options.sweep or options.scale else sweep.scales:
@@ -250,13 +250,13 @@ def _train(options: argparse.Namespace) -> int:
         budget=replace(scale.budget_of(options.task), **{k: v for k, v in changes.items() if v is not None}),
         source=options.source,
     )
-    return train_one(run, results_place(options.results))
+    return train_one(run, storage_path(options.results))
 
 
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise SpecError(f"--set {text} is not valid; give KNOB=VALUE, such as expectile=0.9")
+        raise UserError(f"--set {text} is not valid; give KNOB=VALUE, such as expectile=0.9")
     return name.strip(), value.strip()
 
 
@@ -281,11 +281,11 @@ def _play(options: argparse.Namespace) -> int:
     if options.sheet:
         return sheet(options.sheet, options.seed)
     if not options.task:
-        raise SpecError("name a task to play, such as FetchPush, or give --sheet FILE.png for all of them")
+        raise UserError("name a task to play, such as FetchPush, or give --sheet FILE.png for all of them")
     return play(
         options.task,
         options.policy,
-        results=results_place(options.results),
+        results=storage_path(options.results),
         episodes=options.episodes,
         first=options.seed,
         output=options.output,
@@ -295,13 +295,13 @@ def _play(options: argparse.Namespace) -> int:
 def _videos(options: argparse.Namespace) -> int:
     from smore_sweep.rendering.videos import videos
 
-    return videos(options.sweep, options.scale, source=options.source, results=results_place(options.results))
+    return videos(options.sweep, options.scale, source=options.source, results=storage_path(options.results))
 
 
 def _ui(options: argparse.Namespace) -> int:
     from smore_sweep.results.tracking import check_uri, default_uri
 
-    uri = default_uri(results_place(options.results))
+    uri = default_uri(storage_path(options.results))
     check_uri(uri)
     if uri.startswith("http"):
         print("the tracking store is a server with a page of its own: open its address in a browser")

@@ -25,8 +25,9 @@ from smore_sweep.data import pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DatasetError
 from smore_sweep.seeding import key
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task
 
 JOB_STEPS = 1000
@@ -82,7 +83,7 @@ def _check_continuation(name: str, policy: str, facts: dict[str, Any]) -> None:
     made = pools.metadata(name, policy)
     for fact in ("function", "noise", *(f"{package.replace('-', '_')}_version" for package in PHYSICS)):
         if made.get(fact, facts[fact]) != facts[fact]:
-            raise pools.DatasetError(
+            raise DatasetError(
                 f"dataset {pools.dataset_id(name, policy)} was made with {fact} {made[fact]} and cannot be continued "
                 f"with {facts[fact]}; go back to that one, or remove {pools.folder(name, policy)}"
             )
@@ -108,7 +109,7 @@ def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(rollout(name, policy, first, episodes)))
 
 

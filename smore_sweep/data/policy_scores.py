@@ -12,7 +12,7 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.data.summary import outcomes_of
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import concatenate
-from smore_sweep.method import SpecError
+from smore_sweep.errors import DeclarationError
 from smore_sweep.tasks import TASKS, task
 
 FRESH = 1_000_000
@@ -23,9 +23,9 @@ COLUMNS = {"success": "success", "return98": "return at 0.98", "return99": "at 0
 
 def measure(names: Sequence[str], episodes: int) -> int:
     """Roll out each task's policies and print the table: the expert without and with the data's noise, the medium
-    policy if there is one, and the uniform-random one. Raises :class:`SpecError` for an unknown task."""
+    policy if there is one, and the uniform-random one. Raises :class:`DeclarationError` for an unknown task."""
     if episodes < 1:
-        raise SpecError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
+        raise DeclarationError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
     out = console.console()
     rows = [task(name) for name in names] if names else list(TASKS.values())
     cases = [

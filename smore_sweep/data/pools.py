@@ -27,19 +27,15 @@ import numpy as np
 
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
-from smore_sweep.method import SpecError
+from smore_sweep.errors import DatasetError
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import GENERATED, PROTOCOL
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
 IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
 """What follows ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
-
-
-class DatasetError(SpecError):
-    """A dataset that must not or cannot be used."""
 
 
 def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
@@ -167,7 +163,7 @@ def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
 def _pack(place: Path, episodes: Episodes) -> None:
     """Write the arrays; each appears whole or not at all."""
     for name, array in vars(episodes).items():
-        with whole(place / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
+        with atomic_write(place / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
             np.save(file, array)
 
 

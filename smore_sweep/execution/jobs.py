@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution.runner import REVISION, git_revision
-from smore_sweep.method import SpecError, first_line
 from smore_sweep.planning.plan import load_sweep
 
 JOBS_ADDRESS = "http://127.0.0.1:8265"
@@ -41,10 +41,10 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
     """Run a sweep on the cluster behind a job server. ``options`` are those of ``smore-sweep run``; ``results`` is a
     path on the cluster. Returns the job's exit code, or 0 at once if detached.
 
-    Raises :class:`SpecError` if the sweep or the path is wrong, or the job server cannot be used."""
+    Raises :class:`ClusterError` if the sweep or the path is wrong, or the job server cannot be used."""
     load_sweep(sweep)
     if not (results.startswith("/") or "://" in results):
-        raise SpecError(f"results = {results} is not valid for a job; give a full path on the cluster")
+        raise ClusterError(f"results = {results} is not valid for a job; give a full path on the cluster")
     with _job_server(address) as server, tempfile.TemporaryDirectory(prefix="smore_sweep-") as folder:
         name = stage(sweep, Path(folder))
         command = ["python", "-m", "smore_sweep", "run", name, *options, "--results", results, "--address", "auto"]
@@ -128,15 +128,15 @@ def _print_log(server: Any, job: str) -> Any:
 
 @contextlib.contextmanager
 def _job_server(address: str) -> Iterator[Any]:
-    """A client of the job server at ``address``. Whatever it says against us becomes a :class:`SpecError`."""
+    """A client of the job server at ``address``. Whatever it says against us becomes a :class:`ClusterError`."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SpecError(f"jobs address = {address} is not valid; give the cluster's http://host:8265")
+        raise ClusterError(f"jobs address = {address} is not valid; give the cluster's http://host:8265")
     try:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise SpecError(f"no Ray job server at {address}: {error}") from None
+        raise ClusterError(f"no Ray job server at {address}: {error}") from None
     if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray lets it, or else RAY_ADDRESS, overrule the one it is given
@@ -148,11 +148,11 @@ def _job_server(address: str) -> Iterator[Any]:
     try:
         yield JobSubmissionClient(address)
     except AuthenticationError:
-        raise SpecError(f"the Ray job server at {address} refuses us; {TOKEN}") from None
+        raise ClusterError(f"the Ray job server at {address} refuses us; {TOKEN}") from None
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, SpecError):
+        if isinstance(error, ClusterError):
             raise
-        raise SpecError(f"the Ray job server at {address} says: {first_line(error)}") from None
+        raise ClusterError(f"the Ray job server at {address} says: {first_line(error)}") from None
 
 
 def _ways_on(job: str, address: str) -> str:

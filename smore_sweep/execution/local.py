@@ -18,7 +18,7 @@ from smore_sweep.execution.runner import (
     check_folder,
     interruptible,
     missing_episodes,
-    tracking_job,
+    sweep_experiment,
 )
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
@@ -26,16 +26,16 @@ from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.storage.lock import hold
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 
-def train_one(run: RunSpec, results: Place) -> int:
+def train_one(run: RunSpec, results: StoragePath) -> int:
     """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
     out = console.console()
     check_folder(results)
-    job = tracking_job(SWEEP, results)
+    job = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
         record.load(results, run.run_id)  # puts a broken file aside
         state = record.state(results, run.run_id)
@@ -63,7 +63,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     import torch
 
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import Tick, build, join, train
+    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
 
     (run,) = plan.runs
     for pool in missing_episodes(plan):
@@ -75,8 +75,8 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     fresh = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
     part = recorder.begin([Candidate(run.run_id, run.title, fresh)], f"process {os.getpid()} on {socket.gethostname()}")
     ((_, current),) = part.members
-    learner = build([run], store, device)
-    join(learner, [current])
+    learner = build_learner([run], store, device)
+    load_records(learner, [current])
     done = current.update
 
     with console.counting(out, "updates", run.budget.updates - done) as advance:
@@ -87,7 +87,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
                 if now.evaluations:
                     out.print(f"  update {now.update:,}: return {now.summary()['return99']:.2f}")
 
-        def tick(now: Tick) -> None:
+        def tick(now: StepTimes) -> None:
             nonlocal done
             advance(now.update - done)
             done = now.update
@@ -95,7 +95,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
         train([run], learner, [current], keep=keep, tick=tick)
 
 
-def _report(out: Console, found: Record, folder: Place) -> None:
+def _report(out: Console, found: Record, folder: StoragePath) -> None:
     out.print(f"{found.status} after {found.update:,} updates, {console.duration(found.seconds)}")
     if found.evaluations:
         episodes = len(found.evaluations[max(found.evaluations)].reached)

@@ -20,21 +20,21 @@ from rich.console import Console
 from smore_sweep import console
 from smore_sweep.data import generate, pools
 from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.errors import DatasetError, StorageError
 from smore_sweep.execution.notify import notifying
-from smore_sweep.method import SpecError
-from smore_sweep.monitoring.progress_reporter import TrainingView
+from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.planning.stacks import stacks
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
-from smore_sweep.results.tracking import Job, check_uri, default_uri
+from smore_sweep.results.tracking import Experiment, check_uri, default_uri
 from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.storage.lock import hold
-from smore_sweep.storage.paths import Place, absolute
+from smore_sweep.storage.paths import StoragePath, absolute
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
 MEGABYTES_FREE = 500
 REVISION = "SMORE_SWEEP_REVISION"
@@ -64,7 +64,7 @@ def run(
     seeds: int | None = None,
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
-    results: Place,
+    results: StoragePath,
     address: str | None = None,
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
@@ -82,7 +82,7 @@ def run(
 
         plan = look()
         check_folder(results)
-        job = tracking_job(sweep, results)
+        job = sweep_experiment(sweep, results)
         with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
             plan = look()
             out.print(console.plan_table(plan))
@@ -112,21 +112,21 @@ def run(
         return 0
 
 
-def check_folder(results: Place) -> None:
-    """Raise :class:`SpecError` if the results folder cannot be written, or its disk is full. (An object store says so
-    when the lock is taken.)"""
+def check_folder(results: StoragePath) -> None:
+    """Raise :class:`StorageError` if the results folder cannot be written, or its disk is full. (An object store says
+    so when the lock is taken.)"""
     if not isinstance(results, Path):
         return
     try:
         results.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(results).free // 2**20
         if free < MEGABYTES_FREE:
-            raise SpecError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
+            raise StorageError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
         probe = results / f".probe.{os.getpid()}"
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
-        raise SpecError(f"results folder {results} cannot be written: {error.strerror}") from None
+        raise StorageError(f"results folder {results} cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager
@@ -144,13 +144,13 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def tracking_job(sweep: Sweep, results: Place) -> Job:
-    """Where the runs of a sweep are tracked, and what is the same for all of them. Raises :class:`SpecError` if that
+def sweep_experiment(sweep: Sweep, results: StoragePath) -> Experiment:
+    """Where the runs of a sweep are tracked, and what is the same for all of them. Raises :class:`StorageError` if that
     place cannot be reached."""
     uri = default_uri(results)
     check_uri(uri)
     tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
-    return Job(absolute(results), uri, sweep.name, sweep.description, tags)
+    return Experiment(absolute(results), uri, sweep.name, sweep.description, tags)
 
 
 def _ended(plan: Plan) -> list[tuple[str, str]]:
@@ -159,10 +159,10 @@ def _ended(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _train(
-    out: Console, plan: Plan, job: Job, address: str | None, gpus_per_stack: float | None, stack_size: int | None
+    out: Console, plan: Plan, job: Experiment, address: str | None, gpus_per_stack: float | None, stack_size: int | None
 ) -> list[str]:
     if address is None:
-        keep_to_ourselves()
+        require_private_token()
     from smore_sweep.execution import trainable
 
     needed, lacking = plan.pools(), missing_episodes(plan)
@@ -181,27 +181,31 @@ def _train(
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = build_stores(plan, episodes)
-        with TrainingView(out, plan, made, cluster.cpus, job.results) as watcher:
-            return trainable.train_stacks(made, stores, recorder, git=job.tags["git"], cluster=cluster, watcher=watcher)
+        with ProgressReporter(out, plan, made, cluster.cpus, job.results) as reporter:
+            return trainable.train_stacks(
+                made, stores, recorder, git=job.tags["git"], cluster=cluster, callback=reporter
+            )
 
 
-def keep_to_ourselves() -> None:
+def require_private_token() -> None:
     """Ray listens on all addresses of a machine, and whoever reaches it may run code. With a token that nobody else has
     the Ray of this sweep answers its own processes only. Ray reads this when it is imported."""
     if "ray" not in sys.modules:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[str, tuple[Store, dict[float, str]]]:
+def build_stores(
+    plan: Plan, episodes: dict[tuple[str, str], Episodes]
+) -> dict[str, tuple[EpisodeStore, dict[float, str]]]:
     """Each pending task's episodes, and the fingerprint of the dataset at each expert share."""
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
     made = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
         expert, random = (episodes[name, pool] for pool in task(name).pools)
         lengths = {part.actions.shape[1] for part in (expert, random) if len(part)}
         if len(lengths) > 1:  # imported from different releases, say
-            raise pools.DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
+            raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
         shares = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         prints = {
             share: concatenate(
@@ -209,11 +213,11 @@ def build_stores(plan: Plan, episodes: dict[tuple[str, str], Episodes]) -> dict[
             ).fingerprint()
             for share, run in shares.items()
         }
-        made[name] = (Store.build(expert, random, task(name).threshold), prints)
+        made[name] = (EpisodeStore.build(expert, random, task(name).threshold), prints)
     return made
 
 
-def _report(out: Console, plan: Plan, look: Callable[[], Plan], results: Place, failures: Sequence[str]) -> Plan:
+def _report(out: Console, plan: Plan, look: Callable[[], Plan], results: StoragePath, failures: Sequence[str]) -> Plan:
     """Print the table of a plan's runs and what is missing; returns the plan as it stands."""
     from analysis import tables
     from analysis.frames.runs import load

@@ -25,18 +25,18 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from smore_sweep.errors import ClusterError, UserError, first_line
 from smore_sweep.execution.jobs import TOKEN
-from smore_sweep.method import SpecError, first_line
-from smore_sweep.monitoring.callback import Progress, Watcher
-from smore_sweep.monitoring.usage import Meter
+from smore_sweep.monitoring.callback import Progress, ProgressCallback
+from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
-from smore_sweep.results.recorder import Candidate, Part, Recorder, RecordingError
-from smore_sweep.results.tracking import Job
+from smore_sweep.results.recorder import Assignment, Candidate, Recorder, RecordingError
+from smore_sweep.results.tracking import Experiment
 from smore_sweep.training.device import ENVIRONMENT, LARGEST_STACK
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages a sweep, even if asked to be silent
@@ -72,7 +72,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     """Start a local Ray, of as many CPUs as the machine has unless told otherwise, or connect to the cluster at
     ``address``; leave it at the end.
 
-    Raises :class:`SpecError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
+    Raises :class:`ClusterError` if there is no such cluster, or if a stack asks for more GPUs than the cluster has."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     os.environ |= QUIET
     options: dict[str, Any] = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
@@ -86,31 +86,33 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     except Exception as error:  # Ray raises plain ones, too
         said = first_line(error)  # which is the same if the cluster refuses us
         if address is None:
-            raise SpecError(f"Ray cannot be started: {said}") from None
-        raise SpecError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN})") from None
+            raise ClusterError(f"Ray cannot be started: {said}") from None
+        raise ClusterError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN})") from None
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put handlers of its own in its place, which end the process
     try:
         resources = ray.cluster_resources()
         cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
         wanted = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
         if not (0 <= wanted <= 1 or (float(wanted).is_integer() and wanted > 0)):
-            raise SpecError(f"gpus per stack = {wanted:g} is not valid; it must be in [0, 1] or a whole number")
+            raise ClusterError(f"gpus per stack = {wanted:g} is not valid; it must be in [0, 1] or a whole number")
         if wanted > gpus:
-            raise SpecError(f"gpus per stack = {wanted:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs")
+            raise ClusterError(
+                f"gpus per stack = {wanted:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs"
+            )
         if cpus < 1:
-            raise SpecError("the Ray cluster has no CPU to train on")
+            raise ClusterError("the Ray cluster has no CPU to train on")
         yield Cluster(cpus, gpus, wanted)
     finally:
         ray.shutdown()
 
 
 @contextlib.contextmanager
-def recording(job: Job, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
+def recording(job: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
     """The recorder, as an actor on the driver's node. Of ``ended`` runs (id, title) it shows those that MLflow lacks,
     and on the way out it sees to it that no entry says that it still runs.
 
     It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused, with a
-    :class:`SpecError`, before anything trains. Raises :class:`RecordingError` if the recorder is lost later on."""
+    :class:`ClusterError`, before anything trains. Raises :class:`RecordingError` if the recorder is lost later on."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
     shown = recorder.publish.remote(list(ended))
@@ -120,12 +122,9 @@ def recording(job: Job, ended: Sequence[tuple[str, str]], warn: Callable[[str], 
         try:
             ray.get(shown)
             trouble = ray.get(recorder.close.remote())
-        except ray.exceptions.ActorDiedError as error:
-            _, refused, reason = str(error).rpartition("SpecError: ")
-            if refused:
-                raise SpecError(reason.splitlines()[0]) from None
-            raise RecordingError(_reason(error)) from None
-        except ray.exceptions.RayTaskError as error:
+        except (ray.exceptions.ActorDiedError, ray.exceptions.RayTaskError) as error:
+            if isinstance(cause := getattr(error, "cause", None), UserError):
+                raise cause from None
             raise RecordingError(_reason(error)) from None
         if trouble:
             warn(trouble)
@@ -133,12 +132,12 @@ def recording(job: Job, ended: Sequence[tuple[str, str]], warn: Callable[[str], 
 
 def train_stacks(
     stacks: Sequence[Stack],
-    stores: dict[str, tuple[Store, dict[float, str]]],
+    stores: dict[str, tuple[EpisodeStore, dict[float, str]]],
     recorder: Any,
     *,
     git: str,
     cluster: Cluster,
-    watcher: Watcher,
+    callback: ProgressCallback,
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks. ``stores`` gives each task's episodes and, by expert share,
     the fingerprint of that dataset. Returns a sentence for each error for which runs were given up.
@@ -167,7 +166,7 @@ def train_stacks(
                 # A trial fails only if its worker is lost, and starts again from the last records. What fails by itself
                 # the recorder counts.
                 failure_config=FailureConfig(max_failures=-1),
-                callbacks=[_Listener(watcher)],
+                callbacks=[_TuneCallback(callback)],
             ),
         )
         tuner.fit()
@@ -177,29 +176,29 @@ def train_stacks(
     return failed
 
 
-class _Listener(Callback):  # type: ignore[misc]
-    """Hands the stacks' signs of life to a watcher."""
+class _TuneCallback(Callback):  # type: ignore[misc]
+    """Hands the stacks' progress to a callback."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, callback: ProgressCallback) -> None:
+        self._callback = callback
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made; a terminal cannot be pickled
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
         if "progress" in result:
-            self._watcher.progress(result["progress"])
+            self._callback.on_progress(result["progress"])
         for sentence in result.get("news", ()):
-            self._watcher.news(sentence)
+            self._callback.on_failure(sentence)
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        self._watcher.lost(trial.config["stack"])
+        self._callback.on_worker_lost(trial.config["stack"])
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        self._watcher.ended(trial.config["stack"])
+        self._callback.on_stack_end(trial.config["stack"])
 
     def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
-        self._watcher.beat()
+        self._callback.on_step()
 
 
 class _Stop(Stopper):  # type: ignore[misc]
@@ -242,7 +241,7 @@ def _train_stack(
     where = f"stack {stack.name}, process {os.getpid()} on {socket.gethostname()}"
     try:
         while True:
-            part: Part = ray.get(recorder.begin.remote(candidates, where))
+            part: Assignment = ray.get(recorder.begin.remote(candidates, where))
             if part.news:
                 tune.report({"news": part.news})
             if not part.members:
@@ -259,14 +258,14 @@ def _train_stack(
         tune.report({"stop": _reason(error)})
 
 
-def _train_part(number: int, stack: Stack, part: Part, reference: Any, recorder: Any, gpu: bool) -> None:
+def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, recorder: Any, gpu: bool) -> None:
     """Train those runs of a stack that the recorder has chosen."""
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import Tick, build, join, train
+    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
 
     device = choose_device(gpu)
     prepare(device)
-    meter = Meter(device)
+    meter = UsageMeter(device)
     known = {run.run_id: run for run in stack.runs}
     runs = [known[run_id] for run_id, _ in part.members]
     standing = [record for _, record in part.members]
@@ -283,15 +282,15 @@ def _train_part(number: int, stack: Stack, part: Part, reference: Any, recorder:
         ended += sum(record.status != PARTIAL for _, record in kept)
         writing.append(recorder.keep.remote(list(kept)))
 
-    def tick(now: Tick) -> None:
+    def tick(now: StepTimes) -> None:
         progress = Progress(
             number, len(runs), now.update, part.behind + len(runs) * now.update, ended, evaluated, latest,
             now.training_seconds, now.evaluation_seconds, meter.look(),
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    learner = build(runs, ray.get(reference), device)
-    join(learner, standing)
+    learner = build_learner(runs, ray.get(reference), device)
+    load_records(learner, standing)
     try:
         train(runs, learner, standing, keep=keep, tick=tick)
     finally:

@@ -26,20 +26,20 @@ class Progress:
     usage: Usage
 
 
-class Watcher:
+class ProgressCallback:
     """Whoever wants to know what happens. Stacks are named by their place in the list. By itself it does nothing."""
 
-    def progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         """A stack trains."""
 
-    def news(self, sentence: str) -> None:
+    def on_failure(self, sentence: str) -> None:
         """Something failed."""
 
-    def lost(self, stack: int) -> None:
+    def on_worker_lost(self, stack: int) -> None:
         """The stack's worker was lost; it will start again."""
 
-    def ended(self, stack: int) -> None:
+    def on_stack_end(self, stack: int) -> None:
         """The stack has no work left, or gave up."""
 
-    def beat(self) -> None:
+    def on_step(self) -> None:
         """Called some times a second, whatever happens."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from smore_sweep.monitoring.usage import Gpu
 from smore_sweep.storage import paths
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 SECONDS = 10.0
 """How often the file is written."""
@@ -51,12 +51,12 @@ class Snapshot:
     news: list[str]
 
 
-def save(results: Place, snapshot: Snapshot) -> None:
-    """Replace the sign of life. Raises OSError, or SpecError for an object store, if it cannot be written."""
+def save(results: StoragePath, snapshot: Snapshot) -> None:
+    """Replace the sign of life. Raises OSError, or StorageError for an object store, if it cannot be written."""
     paths.write(results / "live.json", json.dumps(asdict(snapshot), indent=1).encode())
 
 
-def load(results: Place) -> Snapshot | None:
+def load(results: StoragePath) -> Snapshot | None:
     """The last sign of life, or None if there is none that can be read."""
     try:
         found = json.loads(paths.read(results / "live.json"))

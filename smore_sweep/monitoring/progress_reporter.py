@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from smore_sweep.console import PLAIN_SECONDS, duration
-from smore_sweep.method import SpecError
+from smore_sweep.errors import StorageError
 from smore_sweep.monitoring import heartbeat
-from smore_sweep.monitoring.callback import Progress, Watcher
+from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.heartbeat import Snapshot, Training
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 STACKS_SECONDS = 60.0
 """Without a terminal, the stacks that train are listed this often."""
@@ -35,11 +35,11 @@ SETTLED_SECONDS = 2.0
 """Of training, before a rate means something."""
 
 
-class TrainingView(Watcher):
+class ProgressReporter(ProgressCallback):
     """Live progress of a sweep's training on ``cpus`` cores: runs done, member-updates a second, use of CPUs and GPUs,
     time left, and the stacks that train now with their latest returns."""
 
-    def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: Place) -> None:
+    def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: StoragePath) -> None:
         self._out = out
         self._stacks = stacks
         self._results = results
@@ -56,7 +56,7 @@ class TrainingView(Watcher):
         self._news: list[str] = []
         self._live = Live(get_renderable=self._render, console=out, transient=True, refresh_per_second=2)
 
-    def __enter__(self) -> TrainingView:
+    def __enter__(self) -> ProgressReporter:
         if self._out.is_terminal:
             self._live.start()
         self._save("")
@@ -68,7 +68,7 @@ class TrainingView(Watcher):
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._save("was interrupted" if interrupted else "failed" if kind else "ended")
 
-    def progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         number, stack = progress.stack, self._stacks[progress.stack]
         if self._first_update is None:
             self._first_update = time.monotonic()
@@ -84,19 +84,21 @@ class TrainingView(Watcher):
                 f"  {_name(stack, progress)} · update {progress.evaluated:,}: mean return {progress.latest:.2f}"
             )
 
-    def news(self, sentence: str) -> None:
+    def on_failure(self, sentence: str) -> None:
         self._news.append(sentence)
         self._print(f"  {sentence}")
 
-    def lost(self, stack: int) -> None:
+    def on_worker_lost(self, stack: int) -> None:
         self._training.pop(stack, None)
-        self.news(f"the worker of {_name(self._stacks[stack])} was lost; another goes on from the last evaluation")
+        self.on_failure(
+            f"the worker of {_name(self._stacks[stack])} was lost; another goes on from the last evaluation"
+        )
 
-    def ended(self, stack: int) -> None:
+    def on_stack_end(self, stack: int) -> None:
         self._training.pop(stack, None)
         self._left[stack] = 0
 
-    def beat(self) -> None:
+    def on_step(self) -> None:
         now = time.monotonic()
         if now - self._saved >= heartbeat.SECONDS:
             self._saved = now
@@ -114,7 +116,7 @@ class TrainingView(Watcher):
         self._out.print(line, markup=False, soft_wrap=not self._out.is_terminal)
 
     def _save(self, ended: str) -> None:
-        with contextlib.suppress(OSError, SpecError):  # the recorder says so if the disk is full
+        with contextlib.suppress(OSError, StorageError):  # the recorder says so if the disk is full
             heartbeat.save(self._results, self._snapshot(ended))
 
     def _snapshot(self, ended: str) -> Snapshot:

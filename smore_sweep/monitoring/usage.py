@@ -36,7 +36,7 @@ class Usage:
     gpu: Gpu | None
 
 
-class Meter:
+class UsageMeter:
     """Measures this process from one look to the next."""
 
     def __init__(self, device: torch.device) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from smore_sweep.planning.plan import Plan, all_sweeps, estimate, make_plan
 from smore_sweep.planning.stacks import stacks
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 from smore_sweep.training.device import LARGEST_STACK
 
@@ -18,7 +18,7 @@ GPU_MEMBER_UPDATES = 10_000
 
 
 @dataclass(frozen=True)
-class Part:
+class CampaignEntry:
     """One sweep of a campaign. ``fresh`` holds those of its runs that no sweep before it has."""
 
     plan: Plan
@@ -39,9 +39,9 @@ class Part:
 
 
 def campaign(
-    scale: str, results: Place, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
-) -> Iterator[Part]:
-    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`SpecError` if no
+    scale: str, results: StoragePath, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
+) -> Iterator[CampaignEntry]:
+    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`DeclarationError` if no
     sweep has the scale, and for an unknown task."""
     for name in tasks or ():
         task(name)
@@ -51,5 +51,5 @@ def campaign(
         if tasks and not own:
             continue
         plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)
-        yield Part(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
+        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
         seen |= {run.run_id for run in plan.runs}

@@ -16,11 +16,11 @@ from traceback import extract_tb
 from types import ModuleType
 
 from smore_sweep.deferred import deferred
-from smore_sweep.method import SpecError
+from smore_sweep.errors import DeclarationError
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results import record
 from smore_sweep.spec import GENERATED, RunSpec, Scale, Sweep
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
@@ -80,7 +80,7 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
     at_scale = [sweep for sweep in having if scale is None or scale in sweep.scales]
     if not at_scale:
         known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
-        raise SpecError(
+        raise DeclarationError(
             f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}"
             if having
             else f"no sweep has {name}; say how many episodes with --episodes (EPISODES=...)"
@@ -91,11 +91,11 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
 def scale_of(name: str, scale: str) -> Scale:
     """A task's scale as the sweeps have it, so that a single run is one of theirs.
 
-    Raises :class:`SpecError` for an unknown task or scale."""
+    Raises :class:`DeclarationError` for an unknown task or scale."""
     task(name)
     scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(name)
     if scale not in scales:
-        raise SpecError(f"unknown scale {scale!r}; the scales are: {', '.join(scales)}")
+        raise DeclarationError(f"unknown scale {scale!r}; the scales are: {', '.join(scales)}")
     return scales[scale]
 
 
@@ -107,34 +107,36 @@ def sweep_names() -> list[str]:
 
 
 def all_sweeps(scale: str | None) -> list[Sweep]:
-    """Every sweep or, if a scale is given, those that have it. Raises :class:`SpecError` if none has."""
+    """Every sweep or, if a scale is given, those that have it. Raises :class:`DeclarationError` if none has."""
     sweeps = [load_sweep(name) for name in sweep_names()]
     having = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
     if not having:
         known = dict.fromkeys(name for sweep in sweeps for name in sweep.scales)
-        raise SpecError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
+        raise DeclarationError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
     return having
 
 
 def load_sweep(name: str) -> Sweep:
-    """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`SpecError` otherwise, which lists
-    the valid names."""
+    """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`DeclarationError` otherwise, which
+    lists the valid names."""
     file = name.endswith(".py")
     if name == "all":
-        raise SpecError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
+        raise DeclarationError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
     if not file and name not in sweep_names():
-        raise SpecError(f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file")
+        raise DeclarationError(
+            f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file"
+        )
     with _reading(name):
         module = _load_file(Path(name)) if file else importlib.import_module(f"sweeps.{name}")
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):
-        raise SpecError(f"sweep {name} declares no SWEEP = Sweep(...)")
+        raise DeclarationError(f"sweep {name} declares no SWEEP = Sweep(...)")
     return sweep
 
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise SpecError(f"there is no sweep file {path}")
+        raise DeclarationError(f"there is no sweep file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -145,29 +147,30 @@ def _load_file(path: Path) -> ModuleType:
 
 @contextmanager
 def _reading(sweep: str) -> Iterator[None]:
-    """Run a sweep's file. Whatever is wrong in it becomes a :class:`SpecError` that says where."""
+    """Run a sweep's file. Whatever is wrong in it becomes a :class:`DeclarationError` that says where."""
     try:
         with deferred("torch"):
             yield
-    except SpecError:
+    except DeclarationError:
         raise
     except Exception as error:
         file = Path(sweep).with_suffix(".py").name
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).name == file]
         where = f" (line {lines[-1]})" if lines else ""
-        raise SpecError(f"sweep {sweep} cannot be read: {type(error).__name__}: {error}{where}") from None
+        raise DeclarationError(f"sweep {sweep} cannot be read: {type(error).__name__}: {error}{where}") from None
 
 
 def make_plan(
     sweep: Sweep,
     scale: str | None,
-    results: Place,
+    results: StoragePath,
     *,
     seeds: int | None = None,
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
 ) -> Plan:
-    """Expand a sweep and look up what is there. Raises :class:`SpecError` for anything wrong in the declaration."""
+    """Expand a sweep and look up what is there. Raises :class:`DeclarationError` for anything wrong in the
+    declaration."""
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)

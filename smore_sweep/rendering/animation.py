@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from smore_sweep.method import SpecError, first_line
+from smore_sweep.errors import UserError, first_line
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, load, run_ids
 from smore_sweep.seeding import episode_seed
-from smore_sweep.storage.paths import Place, desk
+from smore_sweep.storage.paths import StoragePath, local_folder
 from smore_sweep.tasks import TASKS, Task, task
 from smore_sweep.training.evaluation import ROWS
 
@@ -42,20 +42,20 @@ INSTALL = "install libegl1, libegl-mesa0 and libgl1-mesa-dri, or libosmesa6 and 
 
 
 def play(
-    name: str, policy: str, *, results: Place, episodes: int = 1, first: int = 0, output: Path | None = None
+    name: str, policy: str, *, results: StoragePath, episodes: int = 1, first: int = 0, output: Path | None = None
 ) -> int:
     """Roll out the evaluation episodes ``first``, ``first + 1``, ... of a task, print their outcome, and write an
     animation of them (GIF; of long episodes the first 100 steps) and five stills of the first one (PNG, beside it).
     ``policy`` is one of the task's, or the id of a done run, or how it begins.
 
-    Raises :class:`SpecError` for whatever is not there, and if pictures cannot be drawn on this machine."""
+    Raises :class:`UserError` for whatever is not there, and if pictures cannot be drawn on this machine."""
     row = task(name)
     for what, value, least in (("episodes", episodes, 1), ("seed", first, 0)):
         if value < least:
-            raise SpecError(f"{what} = {value} is not valid; it must be a whole number of at least {least}")
+            raise UserError(f"{what} = {value} is not valid; it must be a whole number of at least {least}")
     label, choose = _find_policy(row, policy, results)
     env = environment(row)
-    path = _prepare(output or desk(results) / "play" / f"{name}-{label}.gif", ".gif")
+    path = _prepare(output or local_folder(results) / "play" / f"{name}-{label}.gif", ".gif")
     summary = film(env, row, choose, range(first, first + episodes), path).summary()
     env.close()
     print(
@@ -101,7 +101,7 @@ def sheet(output: Path, number: int = 0) -> int:
     return 0
 
 
-def _find_policy(row: Task, name: str, results: Place) -> tuple[str, Callable[[int], Policy]]:
+def _find_policy(row: Task, name: str, results: StoragePath) -> tuple[str, Callable[[int], Policy]]:
     """The policy's name, and the policy itself for each episode's number."""
     if name in (*row.pools, "random"):
         function = row.policy(name)
@@ -109,9 +109,9 @@ def _find_policy(row: Task, name: str, results: Place) -> tuple[str, Callable[[i
     runs = [run_id for run_id in run_ids(results) if run_id.startswith(name)]
     if not runs:
         known = ", ".join(dict.fromkeys((*row.pools, "random")))
-        raise SpecError(f"{row.name} has no policy {name!r}; it has: {known}, or give the id of a run in {results}")
+        raise UserError(f"{row.name} has no policy {name!r}; it has: {known}, or give the id of a run in {results}")
     if len(runs) > 1:
-        raise SpecError(f"{len(runs)} runs in {results} begin with {name!r}: {runs[0]}, {runs[1]} ...")
+        raise UserError(f"{len(runs)} runs in {results} begin with {name!r}: {runs[0]}, {runs[1]} ...")
     return runs[0], trained(row, runs[0], results)
 
 
@@ -120,19 +120,19 @@ def _random(row: Task, number: int) -> Policy:
     return lambda _: generator.uniform(-1.0, 1.0, row.sizes.action).astype(np.float32)
 
 
-def trained(row: Task, run_id: str, results: Place) -> Callable[[int], Policy]:
+def trained(row: Task, run_id: str, results: StoragePath) -> Callable[[int], Policy]:
     """What a run's policy does in each episode: the very numbers of its evaluation, which has ``ROWS`` rows."""
     from smore_sweep.discovery import find_method
     from smore_sweep.training.policy import restore
 
     record = load(results, run_id)
     if record is None or record.status != DONE:
-        raise SpecError(f"run {run_id} is {record.status if record else 'missing'}; a policy is kept of done runs only")
+        raise UserError(f"run {run_id} is {record.status if record else 'missing'}; a policy is kept of done runs only")
     content = record.content
     if content["task"] != row.name:
-        raise SpecError(f"run {run_id} was trained on {content['task']}, not on {row.name}")
+        raise UserError(f"run {run_id} was trained on {content['task']}, not on {row.name}")
     if not record.policy:
-        raise SpecError(f"run {run_id} was made before policies were kept; remove its folder and run its sweep again")
+        raise UserError(f"run {run_id} was made before policies were kept; remove its folder and run its sweep again")
     # The method is looked up among those that exist: nothing that a record names is imported.
     actor = restore(find_method(content["method"])(**content["knobs"]), row.sizes, record.policy)
     observations = np.zeros((1, ROWS, row.sizes.observation), np.float32)
@@ -168,7 +168,7 @@ def environment(row: Task) -> gymnasium.Env[Any, Any]:
         env.render()
     except Exception as error:  # of any kind: they come from MuJoCo, from PyOpenGL and from the loader of libraries
         said = first_line(error)
-        raise SpecError(f"{row.name} cannot be drawn ({said}); {INSTALL}") from error
+        raise UserError(f"{row.name} cannot be drawn ({said}); {INSTALL}") from error
     return env
 
 
@@ -247,12 +247,12 @@ def _side_by_side(frames: Sequence[Image.Image]) -> Image.Image:
 def _prepare(path: Path, suffix: str) -> Path:
     """The path of a file to be, in a folder that exists."""
     if path.suffix != suffix:
-        raise SpecError(f"{path} is not a name for this picture; it must end in {suffix}")
+        raise UserError(f"{path} is not a name for this picture; it must end in {suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
-        raise SpecError(f"{path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
     return path
 
 

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from smore_sweep.execution.runner import tracking_job
-from smore_sweep.method import SpecError
+from smore_sweep.errors import TrackingError, UserError
+from smore_sweep.execution.runner import sweep_experiment
 from smore_sweep.planning.plan import load_sweep, make_plan
 from smore_sweep.results import record
-from smore_sweep.results.tracking import Tracker, TrackingError
+from smore_sweep.results.tracking import Tracker
 from smore_sweep.spec import GENERATED, RunSpec
-from smore_sweep.storage.paths import Place, desk
+from smore_sweep.storage.paths import StoragePath, local_folder
 from smore_sweep.tasks import task
 
 TAG = "video"
 """Of the entries that have an animation: its file's name."""
 
 
-def videos(name: str, scale: str | None, *, source: str = GENERATED, results: Place) -> int:
+def videos(name: str, scale: str | None, *, source: str = GENERATED, results: StoragePath) -> int:
     """Animate the first evaluation episode of the first done seed of every task, method and expert share, and attach it
     to the run's entry, unless it has it. Returns 1 if a run has no entry to attach it to.
 
-    Raises :class:`SpecError` if no run is done, if pictures cannot be drawn here, and if MLflow cannot be used."""
+    Raises :class:`UserError` if no run is done, if pictures cannot be drawn here, and if MLflow cannot be used."""
     plan = make_plan(load_sweep(name), scale, results, source=source)
     chosen = first_done(plan.runs, results)
     if not chosen:
         own = "" if source == GENERATED else f" SOURCE={source}"
-        raise SpecError(f"no finished run in {results}; run: make sweep SWEEP={name} SCALE={plan.scale}{own}")
+        raise UserError(f"no finished run in {results}; run: make sweep SWEEP={name} SCALE={plan.scale}{own}")
     try:
-        return _attach(Tracker(tracking_job(plan.sweep, results)), chosen, results)
+        return _attach(Tracker(sweep_experiment(plan.sweep, results)), chosen, results)
     except TrackingError as error:
-        raise SpecError(
-            f"MLflow could not be used: {error}; the animations so far are in {desk(results) / 'play'}"
+        raise UserError(
+            f"MLflow could not be used: {error}; the animations so far are in {local_folder(results) / 'play'}"
         ) from None
 
 
-def first_done(runs: list[RunSpec], results: Place) -> list[RunSpec]:
+def first_done(runs: list[RunSpec], results: StoragePath) -> list[RunSpec]:
     """The first run that is done (and has not diverged) of each configuration, task and expert share."""
     chosen: dict[tuple[object, ...], RunSpec] = {}
     found = record.peek_each(results, [run.run_id for run in runs])
@@ -44,13 +44,13 @@ def first_done(runs: list[RunSpec], results: Place) -> list[RunSpec]:
     return list(chosen.values())
 
 
-def _attach(tracker: Tracker, chosen: list[RunSpec], results: Place) -> int:
+def _attach(tracker: Tracker, chosen: list[RunSpec], results: StoragePath) -> int:
     from smore_sweep.rendering.animation import environment, film, trained
 
     environments = {}  # alive to the end, as what MuJoCo frees of one goes missing in the next one's pictures
     hidden = 0
     for run in chosen:
-        path = desk(results) / "play" / f"{run.task}-{run.run_id}.gif"
+        path = local_folder(results) / "play" / f"{run.task}-{run.run_id}.gif"
         tags = tracker.tags(run.run_id)
         if tags is None:
             hidden += 1

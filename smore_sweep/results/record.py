@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep.method import SpecError
+from smore_sweep.errors import StorageError
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.storage import paths
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -92,17 +92,17 @@ class Summary:
     evaluations: dict[int, dict[str, float]]
 
 
-def run_folder(results: Place, run_id: str) -> Place:
+def run_folder(results: StoragePath, run_id: str) -> StoragePath:
     """Where a run's files lie."""
     return results / "runs" / run_id
 
 
-def state(results: Place, run_id: str) -> str:
+def state(results: StoragePath, run_id: str) -> str:
     """A run's state; see :func:`states`."""
     return states(results, [run_id])[run_id]
 
 
-def states(results: Place, run_ids: Sequence[str]) -> dict[str, str]:
+def states(results: StoragePath, run_ids: Sequence[str]) -> dict[str, str]:
     """``done``, ``partial`` or ``missing`` for each run, by which files are there. (A diverged run is done: it has its
     outcome.) A file that is cut short does not count. Objects are never cut short: one listing says it all."""
     if isinstance(results, Path):
@@ -119,18 +119,18 @@ def _state(run_id: str, whole: Callable[[str], bool]) -> str:
 def _names(results: UPath, run_ids: Sequence[str]) -> set[str]:
     """The files of runs, as ``<run id>/<name>``: of all that there are, unless one is meant."""
     if len(run_ids) == 1:
-        return {f"{run_ids[0]}/{name}" for name in paths.names(results / "runs" / run_ids[0])}
-    return paths.names(results / "runs")
+        return {f"{run_ids[0]}/{name}" for name in paths.list_names(results / "runs" / run_ids[0])}
+    return paths.list_names(results / "runs")
 
 
-def run_ids(results: Place) -> list[str]:
+def run_ids(results: StoragePath) -> list[str]:
     """The ids of all runs that are there, sorted."""
     if isinstance(results, Path):
         return sorted(path.name for path in (results / "runs").glob("*"))
-    return sorted({name.split("/")[0] for name in paths.names(results / "runs")})
+    return sorted({name.split("/")[0] for name in paths.list_names(results / "runs")})
 
 
-def save(results: Place, run_id: str, record: Record) -> Place:
+def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
     """Write a run's file: ``partial.npz``, or ``done.npz`` in its place once the run has ended."""
     folder = run_folder(results, run_id)
     ended = record.status != PARTIAL
@@ -160,31 +160,31 @@ def save(results: Place, run_id: str, record: Record) -> Place:
     return path
 
 
-def load(results: Place, run_id: str) -> Record | None:
+def load(results: StoragePath, run_id: str) -> Record | None:
     """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again.
-    Raises :class:`SpecError` if the disk gives it in error, which says nothing of the file."""
+    Raises :class:`StorageError` if the disk gives it in error, which says nothing of the file."""
     return _read(results, run_id, _parse)
 
 
-def load_each(results: Place, run_ids: Sequence[str]) -> dict[str, Record]:
+def load_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Record]:
     """The records of those runs that have one. From an object store they are read many at a time."""
     return _read_each(results, run_ids, _parse)
 
 
-def peek_each(results: Place, run_ids: Sequence[str]) -> dict[str, Summary]:
+def peek_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Summary]:
     """The summaries of those runs that have one, as for :func:`load_each`. From a disk half a millisecond each,
     whatever the size of the networks."""
     return _read_each(results, run_ids, _summarise)
 
 
-def _read_each(results: Place, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
+def _read_each(results: StoragePath, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
     found: dict[str, T | None] = {}
     if isinstance(results, Path):
         found = {run_id: _read(results, run_id, parse) for run_id in run_ids}
     else:
         there = {run_id: state for run_id, state in states(results, run_ids).items() if state != MISSING}
         files = [results / "runs" / run_id / f"{state}.npz" for run_id, state in there.items()]
-        for run_id, held in zip(there, paths.read_each(files), strict=True):
+        for run_id, held in zip(there, paths.read_many(files), strict=True):
             try:
                 found[run_id] = parse(io.BytesIO(held or b""))
             except BROKEN:  # or gone, as that of a run which ends meanwhile
@@ -192,21 +192,21 @@ def _read_each(results: Place, run_ids: Sequence[str], parse: Callable[[BinaryIO
     return {run_id: parsed for run_id, parsed in found.items() if parsed is not None}
 
 
-def _read(results: Place, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
+def _read(results: StoragePath, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
     folder = run_folder(results, run_id)
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
         path = folder / name
         try:
-            with paths.open_whole(path) as file:
+            with paths.open_binary(path) as file:
                 return parse(file)
         except FileNotFoundError:
             continue
-        except SpecError:  # of an object store that is away
+        except StorageError:  # of an object store that is away
             raise
         except BROKEN as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 # The disk's fault, not the file's.
-                raise SpecError(f"{path} cannot be read: {error.strerror}") from None
+                raise StorageError(f"{path} cannot be read: {error.strerror}") from None
             paths.put_aside(path)
     return None
 
@@ -243,13 +243,13 @@ def _parse(file: BinaryIO) -> Record:
     return record
 
 
-def note_published(results: Place, run_id: str, store: str) -> None:
+def note_published(results: StoragePath, run_id: str, store: str) -> None:
     """Remember that an ended run is shown in that tracking store
     (:attr:`smore_sweep.results.tracking.Tracker.store`)."""
     paths.write(run_folder(results, run_id) / _published(store), b"")
 
 
-def published(results: Place, run_ids: Sequence[str], store: str) -> set[str]:
+def published(results: StoragePath, run_ids: Sequence[str], store: str) -> set[str]:
     """Those of the runs that are shown there."""
     name = _published(store)
     if isinstance(results, Path):

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from smore_sweep.method import SpecError
+from smore_sweep.errors import StorageError, TrackingError, UserError
 from smore_sweep.results import record as records
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
-from smore_sweep.results.retries import LOSSES, Attempts
-from smore_sweep.results.tracking import Job, Tracker, TrackingError
-from smore_sweep.storage.paths import Place, is_file
+from smore_sweep.results.retries import LOSSES, RetryPolicy
+from smore_sweep.results.tracking import Experiment, Tracker
+from smore_sweep.storage.paths import StoragePath, is_file
 
 PAUSE = 60.0
 """Seconds for which MLflow is left alone after it could not be used: every try waits for it, and so does the end."""
@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Part:
+class Assignment:
     """What a worker trains next: ``members`` are runs (by id) that stand at the same update. Of the stack's other runs
     ``ended`` have ended, and all of those have ``behind`` updates behind them. ``news`` are sentences for people: what
     failed since the last part."""
@@ -53,29 +53,37 @@ class Recorder:
 
     Whoever keeps a record waits for the disk only: a thread shows the records, and of a run the latest."""
 
-    def __init__(self, job: Job) -> None:
-        is_file(job.results / "driver.lock")  # raises if this process, which may have another environment, cannot look
+    def __init__(self, job: Experiment) -> None:
         self._job = job
-        self._tracker = Tracker(job)
+        self._refusal: UserError | None = None
         try:
-            self._tracker.interrupt()  # entries that a killed driver left RUNNING
-        except TrackingError as error:
-            raise SpecError(f"the tracking store cannot be used: {error}") from None
+            is_file(job.results / "driver.lock")  # this process may have another environment than its starter
+            self._tracker = Tracker(job)
+            self._end_entries()
+        except UserError as error:
+            self._refusal = error
         self._trouble = ""
         self._away_until = 0.0
         self._closed = False
-        self._attempts = Attempts()
+        self._attempts = RetryPolicy()
         self._candidates: dict[str, Candidate] = {}
         self._unsaved: dict[str, list[str]] = {}  # lines of logs: starts since the last kept record
         self._news: list[str] = []
         self._failed: dict[str, list[str]] = {}
-        self._unseen: dict[str, tuple[Record, str, Place | None, str]] = {}
+        self._unseen: dict[str, tuple[Record, str, StoragePath | None, str]] = {}
         self._publisher = ThreadPoolExecutor(1)
         self._shown: list[Future[None]] = []
 
-    def begin(self, candidates: Sequence[Candidate], where: str) -> Part:
+    def check(self) -> None:
+        """Raise the :class:`UserError` for which the results or the tracking store cannot be used, if there is one. The
+        constructor does not raise it: Ray would turn it into text."""
+        if self._refusal:
+            raise self._refusal
+
+    def begin(self, candidates: Sequence[Candidate], where: str) -> Assignment:
         """What a worker trains next of its stack; no members if nothing is left to be tried. ``where`` names the
         worker, for the runs' logs. Raises :class:`RecordingError` if the results cannot be written."""
+        self.check()
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
         found = records.peek_each(self._job.results, [candidate.run_id for candidate in candidates])
@@ -102,7 +110,7 @@ class Recorder:
         self._attempts.start(part)
         news, self._news = self._news, []
         rest = [updates for run_id, updates in behind.items() if run_id not in part]
-        return Part(members, len(candidates) - len(unfinished), sum(rest), news)
+        return Assignment(members, len(candidates) - len(unfinished), sum(rest), news)
 
     def keep(self, kept: Sequence[tuple[str, Record]]) -> None:
         """Write records of runs that have begun, then show them in MLflow. Raises :class:`RecordingError` if they
@@ -143,6 +151,7 @@ class Recorder:
     def publish(self, ended: Sequence[tuple[str, str]]) -> None:
         """Show those ended runs (id, title) in MLflow that are not there, because it was away when they ended, or lost
         what it had."""
+        self.check()
         shown = records.published(self._job.results, [run_id for run_id, _ in ended], self._tracker.store)
         for run_id, title in ended:
             if run_id in shown:
@@ -156,6 +165,8 @@ class Recorder:
         about what went wrong with MLflow, if something did. Raises :class:`RecordingError` as :meth:`keep`."""
         self._closed = True
         self._publisher.shutdown()
+        if self._refusal:
+            return ""
         try:
             self._tracker.interrupt()
         except TrackingError as error:
@@ -166,6 +177,13 @@ class Recorder:
             return ""
         return f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
 
+    def _end_entries(self) -> None:
+        """Close the entries that a killed driver left RUNNING."""
+        try:
+            self._tracker.interrupt()
+        except TrackingError as error:
+            raise TrackingError(f"the tracking store cannot be used: {error}") from None
+
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """The runs' records as they are on disk or, if there are none yet, fresh ones."""
         found = records.load_each(self._job.results, run_ids)
@@ -175,7 +193,7 @@ class Recorder:
             for run_id, record in standing.items()
         }
 
-    def _save(self, run_id: str, record: Record) -> Place:
+    def _save(self, run_id: str, record: Record) -> StoragePath:
         with self._writing():
             path = records.save(self._job.results, run_id, record)
         self._unsaved.pop(run_id, None)
@@ -187,10 +205,10 @@ class Recorder:
             yield
         except OSError as error:
             raise RecordingError(f"results folder {self._job.results} cannot be written: {error.strerror}") from None
-        except SpecError as error:  # of an object store
+        except StorageError as error:  # of an object store
             raise RecordingError(str(error)) from None
 
-    def _show(self, run_id: str, record: Record, title: str, path: Place | None = None, error: str = "") -> None:
+    def _show(self, run_id: str, record: Record, title: str, path: StoragePath | None = None, error: str = "") -> None:
         if not self._closed:
             now = replace(
                 record, metrics={**record.metrics}, evaluations={**record.evaluations}, log=[*record.log],
@@ -219,9 +237,10 @@ class Recorder:
 
 
 @contextmanager
-def recording(job: Job, warn: Callable[[str], None]) -> Iterator[Recorder]:
+def recording(job: Experiment, warn: Callable[[str], None]) -> Iterator[Recorder]:
     """A recorder in this process, which is closed on the way out; ``warn`` is told what went wrong with MLflow then."""
     recorder = Recorder(job)
+    recorder.check()
     try:
         yield recorder
     finally:

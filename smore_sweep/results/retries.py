@@ -17,7 +17,7 @@ LOSSES = 3
 """How often in a row workers may be lost, before anything new was kept, until that counts as a failure."""
 
 
-class Attempts:
+class RetryPolicy:
     """Counts starts and failures of runs, which are named by their ids, for as long as one sweep runs."""
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from smore_sweep.method import SpecError, first_line
+from smore_sweep.errors import TrackingError, first_line
 from smore_sweep.results.record import DIVERGED, DONE, Record
-from smore_sweep.storage.paths import Place, local_copy, write
+from smore_sweep.storage.paths import StoragePath, local_copy, write
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,13 +42,13 @@ SERVERS = {"http": 80, "https": 443}
 DATABASES = ("postgresql", "mysql")
 
 
-def default_uri(results: Place) -> str:
-    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder. Raises :class:`SpecError` if the results are in
-    an object store, where no such file can be."""
+def default_uri(results: StoragePath) -> str:
+    """``MLFLOW_TRACKING_URI``, or a sqlite file in the results folder. Raises :class:`TrackingError` if the results are
+    in an object store, where no such file can be."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         if not isinstance(results, Path):
-            raise SpecError(
+            raise TrackingError(
                 f"results in {results} leave no place for MLflow's own file; set MLFLOW_TRACKING_URI to "
                 "sqlite:////FILE, postgresql://..., mysql://... or http(s)://..."
             )
@@ -59,10 +59,10 @@ def default_uri(results: Place) -> str:
 
 
 def check_uri(uri: str) -> None:
-    """Raise :class:`SpecError` for a store that is not supported, or a server or folder that cannot be reached."""
+    """Raise :class:`TrackingError` for a store that is not supported, or a server or folder that cannot be reached."""
     scheme = uri.partition(":")[0].split("+")[0] if "://" in uri else ""
     if scheme not in (*SERVERS, *DATABASES, "sqlite"):
-        raise SpecError(  # only the scheme is named: a URI may hold a password
+        raise TrackingError(  # only the scheme is named: a URI may hold a password
             f"tracking URI of kind {scheme or 'path'!r} is not supported; "
             "use sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
         )
@@ -72,7 +72,7 @@ def check_uri(uri: str) -> None:
         if "@" in f"{parts.path}{parts.query}{parts.fragment}":
             raise ValueError("a place behind the place")
     except ValueError:  # what is then taken for the place may be a part of the password
-        raise SpecError(
+        raise TrackingError(
             f"tracking URI {scheme}://... is not valid; does its password have a /, # or @ that is not percent-encoded?"
         ) from None
     try:
@@ -83,7 +83,7 @@ def check_uri(uri: str) -> None:
         elif not os.access(folder := Path(parts.path[1:]).parent, os.W_OK):
             raise OSError(f"{folder} is not a folder that can be written")
     except (OSError, TrackingError) as error:
-        raise SpecError(f"tracking store {parts.hostname or scheme} cannot be reached: {error}") from None
+        raise TrackingError(f"tracking store {parts.hostname or scheme} cannot be reached: {error}") from None
 
 
 def _connect(uri: str) -> None:
@@ -102,15 +102,11 @@ def _connect(uri: str) -> None:
         raise TrackingError("the URI is not one of a database") from None
 
 
-class TrackingError(Exception):
-    """MLflow could not be used just now. The results are safe; they can be shown later."""
-
-
 @dataclass(frozen=True)
-class Job:
+class Experiment:
     """All that is needed to keep records, besides the records: where, and what is the same for all runs of a sweep."""
 
-    results: Place
+    results: StoragePath
     tracking_uri: str
     sweep: str
     description: str
@@ -130,7 +126,7 @@ class _Entry:
 class Tracker:
     """A client of one MLflow experiment (one per sweep). Creating it creates the store and the experiment."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Experiment) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REACH_SECONDS))
@@ -149,12 +145,12 @@ class Tracker:
                 self._everywhere = [found.experiment_id for found in self._client.search_experiments()]
                 everything = self._client.search_experiments(ViewType.ALL)
         except TrackingError as error:
-            raise SpecError(f"the tracking store cannot be used: {error}{_remedy(job.tracking_uri)}") from None
+            raise TrackingError(f"the tracking store cannot be used: {error}{_remedy(job.tracking_uri)}") from None
         self.store = f"{job.tracking_uri} {min(found.creation_time or 0 for found in everything)}"
         """The store, as a name that another one at the same address does not have, such as one begun anew."""
 
     def publish(
-        self, run_id: str, record: Record, tags: dict[str, str], outcomes: Place | None, error: str = ""
+        self, run_id: str, record: Record, tags: dict[str, str], outcomes: StoragePath | None, error: str = ""
     ) -> None:
         """Bring a run's MLflow entry up to its record. ``outcomes`` is an ended run's file of raw outcomes: it is
         attached and the entry is closed, as FINISHED or, for a diverged run, FAILED. So is, with the tag ``error``, the
@@ -258,11 +254,11 @@ class Tracker:
                 tags={"mlflow.note.content": self._job.description, **_view()},
             )
         if found.lifecycle_stage != "active":
-            raise SpecError(f"MLflow experiment {self._job.sweep!r} was deleted; restore it in the MLflow page")
+            raise TrackingError(f"MLflow experiment {self._job.sweep!r} was deleted; restore it in the MLflow page")
         return str(found.experiment_id)
 
 
-def origin(results: Place) -> str:
+def origin(results: StoragePath) -> str:
     """Which results an entry is of: where they were first written. A folder keeps that in a file, for a shared one has
     another host name, and perhaps another path, in each container that goes on with it."""
     if not isinstance(results, Path):

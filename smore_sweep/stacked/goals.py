@@ -15,7 +15,7 @@ PAIRS = 2_000_000
 """Pairs of states whose distance is computed at a time."""
 
 
-class MovedGoals:
+class NontrivialGoals:
     """Draws ``(n, t, f)`` for every member. ``achieved_goals`` is ``[N, T + 1, g]``; ``spans`` gives each member's
     episodes as two ranges ``(begin, end)``."""
 

@@ -1,7 +1,7 @@
 """Episodes on the device, and the samplers that relabel their goals.
 
-One :class:`Store` holds the expert episodes first and the random ones after them; member ``j`` of a stack sees the
-first ``e_j`` expert episodes and the first ``N - e_j`` random ones (the released rule: whole episodes, nested
+One :class:`EpisodeStore` holds the expert episodes first and the random ones after them; member ``j`` of a stack sees
+the first ``e_j`` expert episodes and the first ``N - e_j`` random ones (the released rule: whole episodes, nested
 subsets), so members with different expert shares read the same memory.
 
 Index arithmetic, with ``T`` actions and ``T + 1`` states an episode: transition ``(n, t)`` is state row
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes, concatenate
-from smore_sweep.stacked.goals import MovedGoals
+from smore_sweep.stacked.goals import NontrivialGoals
 
 STD_FLOOR = 1e-2
 """Smallest standard deviation that inputs are divided by: blocked joints would be noise blown up otherwise."""
@@ -84,7 +84,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Store:
+class EpisodeStore:
     """All episodes of a task as flat tables, made once and shared by every stack (zero-copy on a CPU node).
 
     ``states`` ``[rows, o + g]``: observation and achieved goal; ``actions`` ``[N T, a]``; ``goals``: see the module;
@@ -101,7 +101,7 @@ class Store:
     observation_size: int
 
     @classmethod
-    def build(cls, expert: Episodes, random: Episodes, threshold: float) -> Store:
+    def build(cls, expert: Episodes, random: Episodes, threshold: float) -> EpisodeStore:
         """The store of two pools; ``threshold`` is the task's reward threshold."""
         both = concatenate([expert, random])
         distance = np.linalg.norm(both.achieved_goals[:, 1:] - both.desired_goals[:, None], axis=-1)
@@ -148,7 +148,7 @@ class Replay:
 
     def __init__(
         self,
-        store: Store,
+        store: EpisodeStore,
         *,
         expert_episodes: Sequence[int],
         episodes: int,
@@ -187,7 +187,8 @@ class Replay:
         self._hit_count = column([a + b - random_start for a, b in zip(expert_hits, random_end, strict=True)])
 
         self.statistics: list[torch.Tensor] = []
-        """``[M, 1, .]``: those of :meth:`Store.statistics`, by member; none if the inputs are left as they are."""
+        """``[M, 1, .]``: those of :meth:`EpisodeStore.statistics`, by member; none if the inputs are left as they
+        are."""
         if normalize:
             by_count = {count: store.statistics(count, episodes) for count in set(expert_episodes)}
             members = [by_count[count] for count in expert_episodes]
@@ -256,12 +257,12 @@ class Replay:
         return drawn.replaced((uniform[3] < share) & self._moved_goals.possible, away)
 
     @cached_property
-    def _moved_goals(self) -> MovedGoals:
+    def _moved_goals(self) -> NontrivialGoals:
         achieved = self._goals[: self._commanded].view(-1, self.horizon + 1, self._goals.shape[-1])
         expert, episodes = self._expert[:, 0].tolist(), self._episodes[:, 0].tolist()
         start = self._random_start
         spans = [[(0, e), (start, start + n - e)] for e, n in zip(expert, episodes, strict=True)]
-        return MovedGoals(achieved, spans, threshold=self.threshold)
+        return NontrivialGoals(achieved, spans, threshold=self.threshold)
 
     # Reading what was drawn.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes ``path`` at the end: a reader never sees half a file, and a writer
     that fails or is killed leaves the old one. The folder is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)

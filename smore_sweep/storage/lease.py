@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.method import SpecError
+from smore_sweep.errors import LockedError, StorageError
 from smore_sweep.storage import paths
 
 if TYPE_CHECKING:
@@ -38,15 +38,11 @@ PATIENCE = 60.0
 """Seconds without a sign of life after which a holder is taken for dead."""
 
 
-class HeldError(Exception):
-    """Somebody else has the lease; the message says who."""
-
-
 @contextmanager
 def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the lease that this object is. While it is not clear whether its holder lives, say so and wait.
 
-    Raises :class:`HeldError` if it is another's, also at the end if another has taken it over meanwhile."""
+    Raises :class:`LockedError` if it is another's, also at the end if another has taken it over meanwhile."""
     mine = {"who": who, "machine": _machine(), "process": os.getpid(), "token": secrets.token_hex(8)}
     _acquire(path, mine, say)
     ended, lost = threading.Event(), threading.Event()
@@ -57,19 +53,19 @@ def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
-        with suppress(SpecError):  # then it stays, and the next driver finds that we are dead
+        with suppress(StorageError):  # then it stays, and the next driver finds that we are dead
             found = _read(path)
             if not lost.is_set() and _is(found, mine):
                 paths.remove(path)
         if lost.is_set():
-            raise HeldError(f"{_who(found)}, which took it over when nothing had been heard of this one for a while")
+            raise LockedError(f"{_who(found)}, which took it over when nothing had been heard of this one for a while")
 
 
 def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> None:
     while True:
         found = _read(path)
         if found is None:
-            if paths.create(path, _text(mine, 0)):
+            if paths.create_exclusive(path, _text(mine, 0)):
                 return
         elif (_is_dead(found) or _watch(path, found, say)) and _read(path) == found:  # and nobody was faster
             paths.remove(path)
@@ -77,7 +73,7 @@ def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> N
 
 def _watch(path: UPath, found: bytes, say: Callable[[str], None]) -> bool:
     """Whether the holder gives no sign of life. Returns False at once if the lease is given back, and raises
-    :class:`HeldError` if it is renewed."""
+    :class:`LockedError` if it is renewed."""
     started = time.monotonic()
     said = False
     while (waited := time.monotonic() - started) < PATIENCE:
@@ -86,7 +82,7 @@ def _watch(path: UPath, found: bytes, say: Callable[[str], None]) -> bool:
         if now is None:
             return False
         if now != found:
-            raise HeldError(_who(now))
+            raise LockedError(_who(now))
         if waited > 2 * BEAT and not said:
             said = True
             say(f"no sign of life of {_who(found)}; if there is none for {PATIENCE:.0f} s, its lock is taken over")
@@ -98,10 +94,10 @@ def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threa
     beat = 0
     while not ended.wait(BEAT):
         beat += 1
-        with suppress(SpecError):  # the store is away: try again at the next beat
+        with suppress(StorageError):  # the store is away: try again at the next beat
             found = _read(path)
             if found is None:  # somebody is taking it over, or has removed it: only one of us can create it
-                paths.create(path, _text(mine, beat))
+                paths.create_exclusive(path, _text(mine, beat))
             elif _is(found, mine):
                 paths.write(path, _text(mine, beat))
             else:

@@ -11,21 +11,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from smore_sweep.method import SpecError
-from smore_sweep.storage.lease import HeldError, lease
-from smore_sweep.storage.paths import Place
+from smore_sweep.errors import LockedError, StorageError
+from smore_sweep.storage.lease import lease
+from smore_sweep.storage.paths import StoragePath
 
 
 @contextmanager
-def hold(results: Place, what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of the results, or raise :class:`SpecError` that names who holds it. In an object store it may take
-    a while to find out whether its holder lives; ``say`` is told so."""
+def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of the results, or raise :class:`StorageError` that names who holds it. In an object store it may
+    take a while to find out whether its holder lives; ``say`` is told so."""
     try:
         path = results / "driver.lock"
         with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say):
             yield
-    except HeldError as holder:
-        raise SpecError(
+    except LockedError as holder:
+        raise StorageError(
             f"results folder {results} is in use by {holder}; wait for it, or give another folder with RESULTS=..."
         ) from None
 
@@ -36,9 +36,9 @@ def _file(path: Path, what: str) -> Iterator[None]:
         try:
             holder = _take(opened.enter_context(path.open("a+")), what)
         except OSError as error:  # another user's file, or a file system without locks
-            raise SpecError(f"{path} cannot be locked: {error.strerror}") from None
+            raise StorageError(f"{path} cannot be locked: {error.strerror}") from None
         if holder:
-            raise HeldError(holder)
+            raise LockedError(holder)
         yield
 
 

@@ -16,14 +16,14 @@ from smore_sweep.training.evaluation import evaluate
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.stacked.replay import Store
+    from smore_sweep.stacked.replay import EpisodeStore
     from smore_sweep.training.learner import Learner
 
 REPORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Tick:
+class StepTimes:
     """A sign of life: updates done by the stack's runs, and where time went so far, in seconds."""
 
     update: int
@@ -31,7 +31,7 @@ class Tick:
     evaluation_seconds: float
 
 
-def build(runs: Sequence[RunSpec], store: Store, device: torch.device) -> Learner:
+def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device) -> Learner:
     """The learner of a stack of runs, before its first update."""
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
@@ -58,7 +58,7 @@ def build(runs: Sequence[RunSpec], store: Store, device: torch.device) -> Learne
     )
 
 
-def join(learner: Learner, records: Sequence[Record]) -> None:
+def load_records(learner: Learner, records: Sequence[Record]) -> None:
     """Bring a fresh learner to where its runs' records stand."""
     if records[0].update:
         learner.load([record.learner for record in records], records[0].update)
@@ -70,7 +70,7 @@ def train(
     records: Sequence[Record],
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
-    tick: Callable[[Tick], None],
+    tick: Callable[[StepTimes], None],
 ) -> None:
     """Train a stack from where its ``records`` stand to its end.
 
@@ -89,7 +89,7 @@ def train(
             update += 1
             now = time.perf_counter()
             if now - said >= REPORT_SECONDS or update == first + 1:
-                tick(Tick(update, training + now - started, evaluating))
+                tick(StepTimes(update, training + now - started, evaluating))
                 said = now
         metrics = learner.metrics()
         diverged = learner.diverged()
@@ -130,4 +130,4 @@ def train(
             kept.append((runs[member].run_id, record))
         alive = healthy
         keep(kept)
-        tick(Tick(update, training, evaluating))
+        tick(StepTimes(update, training, evaluating))

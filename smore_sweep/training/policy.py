@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smore_sweep.method import POLICY, Method, Sizes, SpecError
+from smore_sweep.errors import StorageError
+from smore_sweep.method import POLICY, Method, Sizes
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
 
@@ -49,7 +50,7 @@ class Policy:
 def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float32]]) -> Policy:
     """The policy of one member from its :meth:`Policy.arrays`, as a stack of one on the CPU.
 
-    Raises :class:`SpecError` if they are not of this method as it is now."""
+    Raises :class:`StorageError` if they are not of this method as it is now."""
     net = Network(method.networks(sizes)[POLICY], POLICY, [0], torch.device("cpu"))
     kept = {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
     try:
@@ -57,5 +58,5 @@ def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float3
             net.by_member(leaf).copy_(kept[name])
         statistics = [kept[name] for name in STATISTICS] if method.normalize_inputs else []
     except (KeyError, RuntimeError) as error:
-        raise SpecError(f"the policy is not one of {method.name} as it is now ({error})") from None
+        raise StorageError(f"the policy is not one of {method.name} as it is now ({error})") from None
     return Policy(method, {POLICY: net}, statistics)

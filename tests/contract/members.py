@@ -24,9 +24,10 @@ from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.episodes import Episodes
-from smore_sweep.method import Method, Sizes, SpecError, stackable_knobs
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method, Sizes, stackable_knobs
 from smore_sweep.smore import DIVERGENCES, SMORe
-from smore_sweep.stacked.replay import Replay, Store
+from smore_sweep.stacked.replay import EpisodeStore, Replay
 from smore_sweep.training.learner import Arrays, Learner
 
 METHODS: list[Method] = [
@@ -96,14 +97,14 @@ def pool(seed: int) -> Episodes:
     )
 
 
-STORE = Store.build(pool(0), pool(1), 0.8)
+STORE = EpisodeStore.build(pool(0), pool(1), 0.8)
 
 
 def has(method: Method, name: str) -> bool:
     """Whether the method's variant has this knob of the class."""
     try:
         dataclasses.replace(method, **{name: KNOBS[name][1]})  # type: ignore[type-var]
-    except SpecError:
+    except UserError:
         return False
     return True
 

@@ -11,7 +11,8 @@ from baselines.am import AM
 from baselines.ddpg import DDPG
 from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
-from smore_sweep.method import Method, SpecError
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
 from tests.contract.members import every_method
 
@@ -46,7 +47,7 @@ BAD: list[tuple[type[Method], str, Any, str]] = [
 
 @pytest.mark.parametrize(("method", "field", "value", "valid"), BAD)
 def test_bad_values_are_refused(method: type[Method], field: str, value: Any, valid: str) -> None:
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(UserError) as error:
         method(**{field: value})
     assert str(error.value) == f"{method.name}: {field} = {value!r} is not valid; it must be {valid}"
 
@@ -55,21 +56,21 @@ def test_bad_values_are_refused(method: type[Method], field: str, value: Any, va
 def test_a_field_that_a_method_does_not_have_is_refused_with_the_list_of_its_fields(
     method: type[Method], field: str
 ) -> None:
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(UserError) as error:
         method(**{field: 0.5})
     names = sorted(item.name for item in dataclasses.fields(method))  # type: ignore[arg-type]
     assert str(error.value) == f"{method.name} has no field {field!r}; it has: {', '.join(names)}"
 
 
 def test_other_divergences_need_the_papers_variant() -> None:
-    with pytest.raises(SpecError, match="divergence = 'kl' needs variant = 'paper', not 'release'"):
+    with pytest.raises(UserError, match="divergence = 'kl' needs variant = 'paper', not 'release'"):
         SMORe(divergence="kl", variant="release")
 
 
 @pytest.mark.parametrize("knob", ["critic_her_ratio", "baw_delta"])
 def test_gofars_wgcsl_lacks_what_only_the_release_has(knob: str) -> None:
     fields: dict[str, Any] = {knob: 0.5}
-    with pytest.raises(SpecError, match=f"variant 'gofar_code' has no {knob}; only 'release' has"):
+    with pytest.raises(UserError, match=f"variant 'gofar_code' has no {knob}; only 'release' has"):
         WGCSL(variant="gofar_code", **fields)
 
 

@@ -10,8 +10,8 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
-from smore_sweep.stacked.replay import Store
-from smore_sweep.training.loop import build, train
+from smore_sweep.stacked.replay import EpisodeStore
+from smore_sweep.training.loop import build_learner, train
 
 BUDGET = Budget(episodes=4, updates=4, batch_size=8, evaluate_every=2, evaluation_episodes=1, final_episodes=1)
 
@@ -21,8 +21,8 @@ def test_a_diverged_run_is_recorded_and_the_others_finish() -> None:
         RunSpec(method=SMORe(hidden=16), task="Reacher", expert_share=0.5, seed=seed, scale="test", budget=BUDGET)
         for seed in range(2)
     ]
-    store = Store.build(rollout("Reacher", "expert", 0, 2), rollout("Reacher", "random", 0, 2), 0.05)
-    learner = build(runs, store, torch.device("cpu"))
+    store = EpisodeStore.build(rollout("Reacher", "expert", 0, 2), rollout("Reacher", "random", 0, 2), 0.05)
+    learner = build_learner(runs, store, torch.device("cpu"))
     policy = learner.nets["pi"]
     policy.by_member(policy.leaves(policy.flat.detach())["b0"])[0].fill_(math.nan)
     records = [Record(run.content()) for run in runs]

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smore_sweep.method import Method, SpecError
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method
 from tests.contract.members import stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_method.md"
@@ -39,5 +40,5 @@ def test_the_documented_example_learns_and_stacks(example: type[Method]) -> None
         alone.update()
     for name, array in alone.state()[0].items():
         np.testing.assert_array_equal(array, together.state()[1][name])
-    with pytest.raises(SpecError, match="HindsightBC has no field 'beta'; it has: "):
+    with pytest.raises(UserError, match="HindsightBC has no field 'beta'; it has: "):
         example(beta=0.5)

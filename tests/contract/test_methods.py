@@ -15,7 +15,8 @@ from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.wgcsl import WGCSL
-from smore_sweep.method import Method, SpecError
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
 from smore_sweep.training.policy import restore
 from tests.contract.members import (
@@ -264,7 +265,7 @@ def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
         restored = restore(method, SIZES, arrays)
         assert np.array_equal(restored.act(observations[[member]], goals[[member]])[0], actions[member])
         assert all(array.dtype == np.float32 for array in arrays.values())
-    with pytest.raises(SpecError, match="as it is now"):
+    with pytest.raises(UserError, match="as it is now"):
         restore(dataclasses.replace(method, hidden=17), SIZES, kept[0])  # type: ignore[type-var]
 
 

@@ -19,7 +19,7 @@ from smore_sweep.planning.plan import load_sweep
 from smore_sweep.results import record
 from smore_sweep.results.tracking import origin
 from smore_sweep.spec import RunSpec
-from smore_sweep.storage.paths import Place, absolute
+from smore_sweep.storage.paths import StoragePath, absolute
 
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()
@@ -28,13 +28,13 @@ PATIENCE = 600.0
 """Seconds after which something that should have happened has not; it is a minute where the cores are ours alone."""
 
 
-def command(results: Place, *options: str) -> list[str]:
+def command(results: StoragePath, *options: str) -> list[str]:
     """The command that a person gives."""
     return [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results), *options]
 
 
 @contextmanager
-def driver(results: Place, *options: str) -> Iterator[subprocess.Popen[str]]:
+def driver(results: StoragePath, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A sweep's driver, whose output can be read; killed at the end if it still runs."""
     process = subprocess.Popen(
         command(results, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -55,7 +55,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def run(results: Place, *options: str) -> tuple[int, str]:
+def run(results: StoragePath, *options: str) -> tuple[int, str]:
     """Run a sweep undisturbed."""
     with driver(results, *options) as process:
         return finish(process)
@@ -70,13 +70,13 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def partial_runs(results: Place) -> dict[str, int]:
+def partial_runs(results: StoragePath) -> dict[str, int]:
     """Updates behind each run that is under way."""
     found = record.peek_each(results, RUN_IDS)
     return {run_id: summary.update for run_id, summary in found.items() if summary.status == record.PARTIAL}
 
 
-def outcomes(results: Place, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArray[Any]]:
+def outcomes(results: StoragePath, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArray[Any]]:
     """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
     arrays = {}
     for planned in runs:
@@ -89,7 +89,7 @@ def outcomes(results: Place, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArra
     return arrays
 
 
-def assert_same_outcomes(first: Place, second: Place, runs: Sequence[RunSpec] = RUNS) -> None:
+def assert_same_outcomes(first: StoragePath, second: StoragePath, runs: Sequence[RunSpec] = RUNS) -> None:
     """The two results folders hold the same runs with bitwise the same outcomes."""
     one, other = outcomes(first, runs), outcomes(second, runs)
     assert one.keys() == other.keys()
@@ -97,7 +97,7 @@ def assert_same_outcomes(first: Place, second: Place, runs: Sequence[RunSpec] = 
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def mlflow_runs(results: Place, uri: str | None = None) -> list[tuple[str, str]]:
+def mlflow_runs(results: StoragePath, uri: str | None = None) -> list[tuple[str, str]]:
     """(run id, status) of every entry of the results folder, in its own store or in that at ``uri``."""
     from mlflow import MlflowClient
 
@@ -107,12 +107,12 @@ def mlflow_runs(results: Place, uri: str | None = None) -> list[tuple[str, str]]
     return [(run.data.tags["run_id"], run.info.status) for run in found]
 
 
-def assert_each_once_in_mlflow(results: Place, uri: str | None = None, runs: Sequence[RunSpec] = RUNS) -> None:
+def assert_each_once_in_mlflow(results: StoragePath, uri: str | None = None, runs: Sequence[RunSpec] = RUNS) -> None:
     """Every planned run has one entry, and it is finished."""
     assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in runs)
 
 
-def table(results: Place, sweep: Path = SWEEP_FILE) -> str:
+def table(results: StoragePath, sweep: Path = SWEEP_FILE) -> str:
     """The sweep's table as CSV, from the documented command."""
     script = Path(__file__).parents[2] / "analysis" / "tables.py"
     made = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.results import record
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 from tests.e2e.sweeping import (
     RUN_IDS,
     assert_each_once_in_mlflow,
@@ -24,7 +24,7 @@ from tests.e2e.sweeping import (
 
 
 def test_a_sweep_in_an_object_store(
-    undisturbed: tuple[Path, str], bucket: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: tuple[Path, str], bucket: StoragePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -11,7 +11,8 @@ import pytest
 
 from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
-from smore_sweep.method import Method, SpecError, knob, knobs, method, stackable_knobs
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method, knob, knobs, method, stackable_knobs
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
 
@@ -187,7 +188,7 @@ def test_expert_episodes_are_rounded_down_but_not_by_floating_point() -> None:
     ],
 )
 def test_bad_runs_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(UserError) as error:
         run(**change)
     assert message in str(error.value)
 
@@ -195,7 +196,7 @@ def test_bad_runs_are_refused(change: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("name", BUDGET)
 @pytest.mark.parametrize("value", [0, -5, 2.5, True, "10"])
 def test_bad_budgets_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(UserError) as error:
         Budget(**{**BUDGET, name: value})
     assert str(error.value) == f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
 
@@ -288,7 +289,7 @@ def test_more_seeds_keep_the_runs_there_are() -> None:
     ],
 )
 def test_bad_sweeps_are_refused(changed: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(UserError) as error:
         sweep(**changed).expand(**arguments)
     assert message in str(error.value)
 
@@ -302,7 +303,7 @@ def test_bad_sweeps_are_refused(changed: dict[str, Any], arguments: dict[str, An
 )
 def test_a_bad_budget_of_one_task_is_refused(changed: dict[str, int], message: str) -> None:
     size = Scale(tasks=["Reacher"], seeds=1, budget=Budget(**BUDGET), per_task={"Reacher": changed})
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(UserError, match=message):
         sweep(scales={"laptop": size}).expand()
 
 
@@ -313,9 +314,9 @@ def test_grid_makes_every_combination() -> None:
 
 
 def test_grid_refuses_what_the_method_refuses() -> None:
-    with pytest.raises(SpecError, match="GoFAR has no field 'beta'; it has: "):
+    with pytest.raises(UserError, match="GoFAR has no field 'beta'; it has: "):
         grid(GoFAR, beta=[0.5])
-    with pytest.raises(SpecError, match="SMORe: beta = 2 is not valid"):
+    with pytest.raises(UserError, match="SMORe: beta = 2 is not valid"):
         grid(SMORe, beta=[0.5, 2])
 
 
@@ -351,13 +352,13 @@ def test_a_papers_knobs_by_task_fill_what_a_sweep_leaves_alone() -> None:
 def test_a_scales_knobs_reach_the_methods_that_have_them() -> None:
     reach = [r.method for r in at_scale([SMORe(), GoFAR(hidden=64)], knobs={"hidden": 32, "beta": 0.7})][:2]
     assert reach == [SMORe(hidden=32, beta=0.7), GoFAR(hidden=64)]
-    with pytest.raises(SpecError, match="sets the knob 'width', which no method of sweep small has"):
+    with pytest.raises(UserError, match="sets the knob 'width', which no method of sweep small has"):
         at_scale([SMORe()], knobs={"width": 32})
 
 
 def test_chosen_knobs_are_for_one_method_on_one_task_and_above_the_others() -> None:
     chosen = {("SMORe", "FetchReach"): {"her_ratio": 0.2, "hidden": 16}, ("GCSL", "FetchReach"): {"her_ratio": 0.5}}
-    runs = at_scale([SMORe(), SMORe(beta=0.7)], chosen=chosen, knobs={"hidden": 32})
+    runs = at_scale([SMORe(), SMORe(beta=0.7)], tuned=chosen, knobs={"hidden": 32})
     assert [(r.method.fields()["her_ratio"], r.method.hidden) for r in runs] == [(0.2, 16)] * 2 + [(0.8, 32)] * 2
 
 

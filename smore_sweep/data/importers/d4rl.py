@@ -32,9 +32,9 @@ from typing import Any
 
 import numpy as np
 
-from smore_sweep.data.importers.ingest import keep, origin_of
-from smore_sweep.data.importers.locomotion import BODIES, STEPS, Array, pools_of, whole
-from smore_sweep.data.pools import DatasetError
+from smore_sweep.data.importers.ingest import ingest, origin_of
+from smore_sweep.data.importers.locomotion import BODIES, STEPS, Array, assemble, pools_of
+from smore_sweep.errors import DatasetError
 
 RELEASED_CAP = 2_000_000
 """Transitions that the released code keeps."""
@@ -55,9 +55,9 @@ def bring_in(place: Path, source: str, say: Callable[[str], None], *, released: 
     for path, match in found:
         body, quality = match[1], match[2]
         pieces, steps = read(path, released=released)
-        episodes = whole(pieces, body, steps, 0.0 if released else BODIES[body].target)
+        episodes = assemble(pieces, body, steps, 0.0 if released else BODIES[body].target)
         for name, policy in pools_of(body, quality):
-            keep(name, policy, episodes, f"{source}-released" if released else source, origin_of(path), say)
+            ingest(name, policy, episodes, f"{source}-released" if released else source, origin_of(path), say)
 
 
 def read(path: Path, *, released: bool = False) -> tuple[Pieces, int]:

@@ -10,20 +10,20 @@ import numpy as np
 
 from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
-from smore_sweep.method import SpecError
+from smore_sweep.errors import DatasetError
 from smore_sweep.spec import GENERATED, check_source
 from smore_sweep.tasks import task
 
 
-def keep(name: str, policy: str, episodes: Episodes, source: str, origin: str, say: Callable[[str], None]) -> None:
+def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str, say: Callable[[str], None]) -> None:
     """Store a pool under its source, in place of what was there. ``origin`` says where it is from.
 
     Actions beyond [-1, 1] are clipped, as every environment does with them (the released noisy FetchReach data may hold
     such). Raises :class:`smore_sweep.data.pools.DatasetError` if sizes are not the task's or a number is not finite,
-    and :class:`SpecError` if the source cannot have this name."""
+    and :class:`DatasetError` if the source cannot have this name."""
     check_source(source)
     if source == GENERATED:
-        raise SpecError(f"source {GENERATED!r} is for our own roll-outs; give what is imported another name")
+        raise DatasetError(f"source {GENERATED!r} is for our own roll-outs; give what is imported another name")
     sizes = task(name).sizes
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),
@@ -32,11 +32,9 @@ def keep(name: str, policy: str, episodes: Episodes, source: str, origin: str, s
         ("commanded goals", episodes.desired_goals, sizes.goal),
     ):
         if array.shape[-1] != size:
-            raise pools.DatasetError(
-                f"{origin}: its {what} have {array.shape[-1]} numbers, those of {name} have {size}"
-            )
+            raise DatasetError(f"{origin}: its {what} have {array.shape[-1]} numbers, those of {name} have {size}")
         if not np.isfinite(array).all():
-            raise pools.DatasetError(f"{origin}: its {what} are not all finite")
+            raise DatasetError(f"{origin}: its {what} are not all finite")
     beyond = float((np.abs(episodes.actions) > 1.0).any(-1).mean())
     if beyond:
         say(f"{origin}: {beyond:.2%} of the actions were beyond [-1, 1] and are clipped")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep.data.pools import DatasetError
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DatasetError
 from smore_sweep.tasks import task
 
 Array = NDArray[np.float32]
@@ -40,7 +40,7 @@ def pools_of(body: str, quality: str) -> list[tuple[str, str]]:
     return [(f"{BODIES[body].tasks}-{letter}-e", quality) for letter in letters]
 
 
-def whole(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, target: float) -> Episodes:
+def assemble(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, target: float) -> Episodes:
     """Episodes of ``steps`` actions out of pieces ``(observations [L + 1, o], actions [L, a])``. A shorter piece must
     have ended in a terminal state, and stays there with its last action for the rest."""
     row = BODIES[body]

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from smore_sweep.data import pools
-from smore_sweep.data.importers.ingest import keep
-from smore_sweep.data.importers.locomotion import BODIES, STEPS, pools_of, whole
-from smore_sweep.method import first_line
+from smore_sweep.data.importers.ingest import ingest
+from smore_sweep.data.importers.locomotion import BODIES, STEPS, assemble, pools_of
+from smore_sweep.errors import DatasetError, first_line
 
 DEFAULT = [f"mujoco/{body}/{quality}-v0" for body in BODIES for quality in ("medium", "expert")]
 HUB = "https://huggingface.co"
@@ -32,7 +32,7 @@ def bring_in(ids: Sequence[str], source: str, say: Callable[[str], None]) -> Non
     matches = [(name, re.fullmatch(rf"mujoco/({'|'.join(BODIES)})/(medium|expert)-v\d+", name)) for name in ids]
     for name, match in matches:
         if not match:
-            raise pools.DatasetError(f"{name} is not used by any task; those that are: {', '.join(DEFAULT)}")
+            raise DatasetError(f"{name} is not used by any task; those that are: {', '.join(DEFAULT)}")
     for name, match in matches:
         assert match is not None
         body, quality = match[1], match[2]
@@ -42,11 +42,11 @@ def bring_in(ids: Sequence[str], source: str, say: Callable[[str], None]) -> Non
             if len(episode.actions) == STEPS or episode.terminations[-1]
         ]
         if not pieces:
-            raise pools.DatasetError(f"{name} holds no whole episode")
-        episodes = whole(pieces, body, STEPS, BODIES[body].target)
+            raise DatasetError(f"{name} holds no whole episode")
+        episodes = assemble(pieces, body, STEPS, BODIES[body].target)
         for pool in pools_of(body, quality):
             if pool[0].endswith("-m-e"):
-                keep(*pool, episodes, source, f"Minari Hub {name}", say)
+                ingest(*pool, episodes, source, f"Minari Hub {name}", say)
 
 
 def _dataset(name: str) -> Any:
@@ -57,7 +57,7 @@ def _dataset(name: str) -> Any:
         try:
             minari.download_dataset(name)
         except Exception as error:  # of whatever client Minari uses
-            raise pools.DatasetError(f"{name} cannot be downloaded: {first_line(error)}") from None
+            raise DatasetError(f"{name} cannot be downloaded: {first_line(error)}") from None
     return minari.load_dataset(name)
 
 
@@ -77,7 +77,7 @@ def _reach(name: str) -> None:
     asking.start()
     asking.join(PATIENCE)
     if trouble:
-        raise pools.DatasetError(
+        raise DatasetError(
             f"{name} is not among the local datasets, and {HUB} cannot be reached ({trouble[0]}); "
             f"on a machine that can, give `minari download {name}`, then copy it into {pools.root()}"
         )

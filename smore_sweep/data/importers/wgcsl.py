@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep.data.importers.ingest import keep, origin_of
+from smore_sweep.data.importers.ingest import ingest, origin_of
 from smore_sweep.data.importers.safe_pickle import RefusedError, arrays
-from smore_sweep.data.pools import DatasetError
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DatasetError
 from smore_sweep.tasks import TASKS
 
 POLICIES = ("random", "expert")
@@ -34,7 +34,7 @@ def bring_in(place: Path, source: str, say: Callable[[str], None]) -> None:
         raise DatasetError(f"{place} holds no {{random,expert}}/<Task>/buffer.pkl")
     for (name, policy), path in found.items():
         if name in TASKS:
-            keep(name, policy, read(path), source, origin_of(path), say)
+            ingest(name, policy, read(path), source, origin_of(path), say)
         else:
             say(f"left out: {path}, for there is no task {name}")
 

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from smore_sweep.storage.atomic import whole
+from smore_sweep.storage.atomic import atomic_write
 
 HIDDEN_ACTOR, HIDDEN_CRITIC = 128, 192
 BATCH, CAPACITY = 128, 1_000_000
@@ -179,7 +179,7 @@ class Learner:
             "curve": self.curve,
             "counts": [self.steps, self.updates],
         }
-        with whole(path) as unfinished:
+        with atomic_write(path) as unfinished:
             torch.save(state, unfinished)
 
     def load(self, path: Path) -> None:
@@ -279,7 +279,7 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
             run = {"environment": body.env_id, "seed": seed, "of_steps": steps}
             recipe = {"script": "train_locomotion.py", **run, **row, **versions}
             export(learner, recipe, folder / f"policy-{learner.steps}.npz")
-            with whole(folder / "curve.csv") as unfinished:
+            with atomic_write(folder / "curve.csv") as unfinished:
                 pd.DataFrame(learner.curve).to_csv(unfinished, index=False, float_format="%.6g")
             learner.save(checkpoint)
 

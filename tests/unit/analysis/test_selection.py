@@ -15,11 +15,12 @@ from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.discovery import methods
-from smore_sweep.method import Method, SpecError
+from smore_sweep.errors import UserError
+from smore_sweep.method import Method
 from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
-from sweeps._chosen import AS_METHOD, AS_TASK, chosen
+from sweeps._tuned import AS_METHOD, AS_TASK, tuned
 from tests.finished import finish
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
@@ -83,7 +84,7 @@ def test_an_unfinished_cell_is_left_out_and_a_diverged_run_earned_nothing() -> N
 
 def test_one_knob_at_a_time() -> None:
     runs = expand(grid(SMORe, her_ratio=[0.2, 0.8], beta=[0.5, 0.9]))
-    with pytest.raises(SpecError, match=r"SMORe varies in 2 knobs \(beta, her_ratio\)"):
+    with pytest.raises(UserError, match=r"SMORe varies in 2 knobs \(beta, her_ratio\)"):
         select(runs, outcomes(runs, [1.0] * 8))
 
 
@@ -104,7 +105,7 @@ def test_a_new_choice_replaces_that_of_its_cell_only() -> None:
 def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results, file = tmp_path / "results", tmp_path / "chosen.csv"
+    results, file = tmp_path / "results", tmp_path / "tuned.csv"
     for sweep in selection.TUNING:
         for task in ("Reacher", "FetchPush"):
             finish(results, load_sweep(sweep).expand("laptop", tasks=[task]))
@@ -137,7 +138,7 @@ def test_seeds_of_what_selects_are_nobody_elses() -> None:
 
 def test_what_is_compared_runs_at_one_choice() -> None:
     """SMORe without a part at SMORe's, FetchReach with noise at that without."""
-    found = chosen("laptop")
+    found = tuned("laptop")
     assert set(AS_METHOD) < {kind.name for kind in methods().values()}
     assert len({found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)}) == 1
     for method in ("AM", "GC-IQL"):

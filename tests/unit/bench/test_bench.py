@@ -23,7 +23,7 @@ from smore_sweep.bench.plain_loop import Buffer, PlainLoop
 from smore_sweep.bench.speed import counted_flops, measure_speed, plain_update, product, rate
 from smore_sweep.bench.sweeping import Timing
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episodes, make_runs, make_store
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.stacks import makespan
 from smore_sweep.smore import SMORe
 from smore_sweep.stacked.replay import Batch
@@ -45,7 +45,7 @@ def plain() -> PlainLoop:
 
 def _learner(stack: int = 1) -> Learner:
     budget = make_budget(batch_size=8)
-    return loop.build(make_runs(SMORe(), range(stack), budget), make_store(EPISODES, seed=0), CPU)
+    return loop.build_learner(make_runs(SMORe(), range(stack), budget), make_store(EPISODES, seed=0), CPU)
 
 
 def _copy(modules: Sequence[torch.nn.Module], leaves: dict[str, torch.Tensor]) -> None:
@@ -175,10 +175,12 @@ def test_a_learner_does_not_copy_the_episodes() -> None:
     store = large_store(64_000_000)
     budget = replace(make_budget(batch_size=8), episodes=store.episodes)
     runs = [replace(run, budget=budget) for run in make_runs(SMORe(hidden=16), range(2), budget)]
-    loop.build(make_runs(SMORe(hidden=16), range(2), make_budget(8)), make_store(EPISODES, seed=0), CPU).update()
+    loop.build_learner(
+        make_runs(SMORe(hidden=16), range(2), make_budget(8)), make_store(EPISODES, seed=0), CPU
+    ).update()
     Path("/proc/self/clear_refs").write_text("5")  # the highest is the present one
     before = _highest()
-    learner = loop.build(runs, store, CPU)
+    learner = loop.build_learner(runs, store, CPU)
     for _ in range(3):
         learner.update()
     assert _highest() - before < bytes_of(store) / 4
@@ -207,11 +209,11 @@ def _highest() -> int:
 
 
 def test_bad_options_are_refused() -> None:
-    with pytest.raises(SpecError, match="batch size = 0"):
+    with pytest.raises(UserError, match="batch size = 0"):
         bench(0, None)
-    with pytest.raises(SpecError, match="unknown method 'smort'; the methods are: smore, "):
+    with pytest.raises(UserError, match="unknown method 'smort'; the methods are: smore, "):
         bench(8, "smort")
-    with pytest.raises(SpecError, match="no part 'spede'; its parts are: speed, overhead, memory, packing"):
+    with pytest.raises(UserError, match="no part 'spede'; its parts are: speed, overhead, memory, packing"):
         bench(8, None, "spede")
 
 

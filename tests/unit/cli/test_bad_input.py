@@ -10,8 +10,8 @@ import pytest
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import UserError
 from smore_sweep.execution import runner
-from smore_sweep.method import SpecError
 
 SWEEP = """
 from baselines.gofar import GoFAR
@@ -104,7 +104,7 @@ def test_a_datasets_folder_that_cannot_be_written(
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MEGABYTES_FREE", 10**12)
-    with pytest.raises(SpecError, match=r"has \d+ MB free, at least 1000000000000 MB are needed"):
+    with pytest.raises(UserError, match=r"has \d+ MB free, at least 1000000000000 MB are needed"):
         runner.check_folder(tmp_path)
 
 

@@ -13,8 +13,8 @@ from smore_sweep.bench import generation
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DatasetError, UserError
 from smore_sweep.execution import runner
-from smore_sweep.method import SpecError
 from smore_sweep.planning import plan
 from smore_sweep.planning.plan import load_sweep, make_plan, task_pools
 from smore_sweep.training import loop
@@ -55,11 +55,11 @@ def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> N
     # 5, 2.5 and 1% of 40,000 episodes; on the laptop, where the sweep leaves the task out, of 10,000
     assert task_pools("FetchPush", "paper") == {("FetchPush", "expert"): 2_000, ("FetchPush", "random"): 39_600}
     assert task_pools("FetchPush", None) == {("FetchPush", "expert"): 500, ("FetchPush", "random"): 9_900}
-    with pytest.raises(SpecError, match="no sweep has FetchPush at scale 'huge'; its scales are: smoke, laptop, paper"):
+    with pytest.raises(UserError, match="no sweep has FetchPush at scale 'huge'; its scales are: smoke, laptop, paper"):
         task_pools("FetchPush", "huge")
-    with pytest.raises(SpecError, match="no sweep has PointReach; say how many episodes with --episodes"):
+    with pytest.raises(UserError, match="no sweep has PointReach; say how many episodes with --episodes"):
         task_pools("PointReach", None)
-    with pytest.raises(SpecError, match="unknown task"):
+    with pytest.raises(UserError, match="unknown task"):
         task_pools("FetchPull", None)
 
 
@@ -97,13 +97,13 @@ def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
     store, prints = runner.build_stores(wanted, episodes)["Reacher"]
     assert (store.horizon, store.expert_episodes, store.episodes) == (49, 4, 24)
     assert len(set(prints.values())) == 2
-    learner = loop.build(wanted.runs, store, torch.device("cpu"))
+    learner = loop.build_learner(wanted.runs, store, torch.device("cpu"))
     for _ in range(3):
         learner.update()
     assert not any(learner.diverged())
 
     episodes["Reacher", "expert"] = made_up(4, 50, 0)
-    with pytest.raises(pools.DatasetError, match=r"Reacher: its pools have episodes of \[49, 50\] steps"):
+    with pytest.raises(DatasetError, match=r"Reacher: its pools have episodes of \[49, 50\] steps"):
         runner.build_stores(wanted, episodes)
 
 

@@ -19,8 +19,9 @@ from rich.console import Console
 from smore_sweep.data import generate, pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.errors import DatasetError
 from smore_sweep.seeding import episode_seed
-from smore_sweep.stacked.replay import Store
+from smore_sweep.stacked.replay import EpisodeStore
 from smore_sweep.storage.lock import queue
 
 OUT = Console(quiet=True)
@@ -159,7 +160,7 @@ def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
     path = pools.folder("Reacher", "random") / "data" / "metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mujoco_version": "2.1"}))
     generate.ensure(OUT, "Reacher", "random", 2)
-    with pytest.raises(pools.DatasetError, match=r"made with mujoco_version 2.1 and cannot be continued with 3"):
+    with pytest.raises(DatasetError, match=r"made with mujoco_version 2.1 and cannot be continued with 3"):
         generate.ensure(OUT, "Reacher", "random", 3)
 
 
@@ -232,8 +233,10 @@ def test_a_second_maker_says_so_and_waits(root: Path) -> None:
 def test_no_episodes_need_no_pool(root: Path) -> None:
     none = pools.load("Reacher", "expert", 0)
     assert none.observations.shape == (0, 51, 11)
-    store = Store.build(none, made_up(2), 0.05)
+    store = EpisodeStore.build(none, made_up(2), 0.05)
     assert (store.expert_episodes, store.episodes) == (0, 2)
-    shorter = Store.build(none, made_up(3, steps=49), 0.05)  # imported episodes need not be as long as the task's
+    shorter = EpisodeStore.build(
+        none, made_up(3, steps=49), 0.05
+    )  # imported episodes need not be as long as the task's
     assert (shorter.expert_episodes, shorter.episodes, shorter.horizon) == (0, 3, 49)
     assert concatenate([none, none]).observations.shape == (0, 51, 11)

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from baselines.iql import GCIQL
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import configure, find_method, methods
+from smore_sweep.errors import UserError
 from smore_sweep.execution import local
-from smore_sweep.method import SpecError
 from smore_sweep.results import record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import RunSpec
@@ -53,7 +53,7 @@ def test_knobs_are_read_as_what_they_are() -> None:
     ],
 )
 def test_wrong_knobs_are_refused(settings: dict[str, str], message: str) -> None:
-    with pytest.raises(SpecError, match=re.escape(message)):
+    with pytest.raises(UserError, match=re.escape(message)):
         configure(SMORe, settings)
 
 

@@ -14,7 +14,7 @@ from baselines.gcsl import GCSL
 from smore_sweep.cli.main import main
 from smore_sweep.monitoring import heartbeat, progress_reporter, usage
 from smore_sweep.monitoring.callback import Progress
-from smore_sweep.monitoring.progress_reporter import TrainingView
+from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import Gpu, Usage
 from smore_sweep.planning.plan import Plan, load_sweep, make_plan
 from smore_sweep.planning.stacks import Stack, stacks
@@ -50,13 +50,13 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(progress_reporter, "STACKS_SECONDS", 0.0)
     out, (plan, made) = console(terminal=False), planned(tmp_path)
     assert len(made) > progress_reporter.ROWS
-    with TrainingView(out, plan, made, 8, tmp_path) as view:
+    with ProgressReporter(out, plan, made, 8, tmp_path) as view:
         for number in range(len(made)):
-            view.progress(sign(number, 1))
-        view.progress(sign(0, 1300, evaluated=1300, latest=36.4))
-        view.beat()
-        view.news("failed: some run: ValueError: [red]boom[/red]")
-        view.lost(1)
+            view.on_progress(sign(number, 1))
+        view.on_progress(sign(0, 1300, evaluated=1300, latest=36.4))
+        view.on_step()
+        view.on_failure("failed: some run: ValueError: [red]boom[/red]")
+        view.on_worker_lost(1)
     lines = text(out).splitlines()
     assert "\x1b" not in text(out)
     assert lines[0].startswith("first updates after ")
@@ -71,10 +71,10 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
 
 def test_a_terminal_shows_the_stacks_that_train(tmp_path: Path) -> None:
     out, (plan, made) = console(terminal=True), planned(tmp_path)
-    with TrainingView(out, plan, made, 8, tmp_path) as view:
-        view.progress(sign(0, 700))
-        view.progress(sign(1, 1300, evaluated=1300, latest=36.4))
-        view.ended(0)
+    with ProgressReporter(out, plan, made, 8, tmp_path) as view:
+        view.on_progress(sign(0, 700))
+        view.on_progress(sign(1, 1300, evaluated=1300, latest=36.4))
+        view.on_stack_end(0)
         shown = console(terminal=True)
         shown.print(view._render())
     assert "700 of" not in text(shown)
@@ -90,16 +90,16 @@ def test_shares_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made = [Stack(made[0].runs, start=600), *made[1:4]]
     whole = updates(made[0])
     assert {updates(stack) for stack in made} == {whole}
-    with TrainingView(console(terminal=False), plan, made, 2, tmp_path) as view:
-        view.progress(sign(0, 600))
+    with ProgressReporter(console(terminal=False), plan, made, 2, tmp_path) as view:
+        view.on_progress(sign(0, 600))
         now[0] += 20
-        view.progress(sign(0, 1600))
-        view.progress(sign(1, 500))
-        view.lost(1)
-        view.progress(sign(1, 0))  # it begins again; what it has to repeat is not counted twice
-        view.progress(sign(2, whole, ended=1))
-        view.ended(2)
-        view.ended(3)  # its runs were given up
+        view.on_progress(sign(0, 1600))
+        view.on_progress(sign(1, 500))
+        view.on_worker_lost(1)
+        view.on_progress(sign(1, 0))  # it begins again; what it has to repeat is not counted twice
+        view.on_progress(sign(2, whole, ended=1))
+        view.on_stack_end(2)
+        view.on_stack_end(3)  # its runs were given up
         seen = view._snapshot("")
     assert (seen.runs_ended, seen.runs) == (1, 4)
     done, left = 1000 + 500 + whole, (whole - 1600) + (whole - 500)
@@ -114,18 +114,18 @@ def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None
     slow = next(stack for stack in made if stack.runs[0].method.name == "SMORe")
     fast = Stack((replace(slow.runs[0], method=GCSL(hidden=128)),))
     assert slow.work > 5 * fast.work
-    with TrainingView(console(terminal=False), plan, [slow, fast], 2, tmp_path) as view:
-        view.progress(sign(0, slow.member_updates))
-        view.ended(0)
+    with ProgressReporter(console(terminal=False), plan, [slow, fast], 2, tmp_path) as view:
+        view.on_progress(sign(0, slow.member_updates))
+        view.on_stack_end(0)
         assert view._snapshot("").share == pytest.approx(slow.work / (slow.work + fast.work))
 
 
 def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert heartbeat.load(tmp_path) is None
     plan, made = planned(tmp_path)
-    with TrainingView(console(terminal=False), plan, made, 2, tmp_path) as view:
-        view.progress(sign(0, 10))
-        view.news("failed: some run: ValueError: boom")
+    with ProgressReporter(console(terminal=False), plan, made, 2, tmp_path) as view:
+        view.on_progress(sign(0, 10))
+        view.on_failure("failed: some run: ValueError: boom")
         view._save("")
         seen = heartbeat.load(tmp_path)
         assert seen is not None
@@ -149,7 +149,7 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
 
 def test_an_interrupted_sweep_says_so(tmp_path: Path) -> None:
     plan, made = planned(tmp_path)
-    with pytest.raises(KeyboardInterrupt), TrainingView(console(terminal=False), plan, made, 2, tmp_path):
+    with pytest.raises(KeyboardInterrupt), ProgressReporter(console(terminal=False), plan, made, 2, tmp_path):
         raise KeyboardInterrupt
     seen = heartbeat.load(tmp_path)
     assert seen is not None

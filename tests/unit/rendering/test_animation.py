@@ -22,9 +22,9 @@ from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
-from smore_sweep.stacked.replay import Store
+from smore_sweep.stacked.replay import EpisodeStore
 from smore_sweep.tasks import TASKS
-from smore_sweep.training.loop import build, train
+from smore_sweep.training.loop import build_learner, train
 
 BUDGET = Budget(episodes=20, updates=100, batch_size=64, evaluate_every=100, evaluation_episodes=1, final_episodes=5)
 METHOD = SMORe(hidden=16, learning_rate=5e-3)
@@ -44,13 +44,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with two short runs, trained without Ray."""
     folder = tmp_path_factory.mktemp("results")
     pools = [rollout("PointReach", policy, 0, 10) for policy in ("expert", "random")]
-    store = Store.build(pools[0], pools[1], TASKS["PointReach"].threshold)
+    store = EpisodeStore.build(pools[0], pools[1], TASKS["PointReach"].threshold)
 
     def keep(kept: Sequence[tuple[str, Record]]) -> None:
         for run_id, made in kept:
             record.save(folder, run_id, made)
 
-    learner = build(RUNS, store, torch.device("cpu"))
+    learner = build_learner(RUNS, store, torch.device("cpu"))
     train(RUNS, learner, [Record(run.content()) for run in RUNS], keep=keep, tick=lambda _: None)
     return folder
 

@@ -16,16 +16,16 @@ from PIL import Image
 
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
-from smore_sweep.execution.runner import tracking_job
+from smore_sweep.execution.runner import sweep_experiment
 from smore_sweep.rendering import animation, videos
 from smore_sweep.results import record
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
-from smore_sweep.stacked.replay import Store
+from smore_sweep.stacked.replay import EpisodeStore
 from smore_sweep.tasks import TASKS
-from smore_sweep.training.loop import build, train
+from smore_sweep.training.loop import build_learner, train
 
 BUDGET = Budget(episodes=20, updates=4, batch_size=8, evaluate_every=4, evaluation_episodes=1, final_episodes=2)
 SWEEP = Sweep(
@@ -48,11 +48,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(animation, "MOST_STEPS", 3)
         patch.setattr(videos, "load_sweep", lambda _: SWEEP)
         pools = [rollout("PointReach", policy, 0, 10) for policy in ("expert", "random")]
-        store = Store.build(pools[0], pools[1], TASKS["PointReach"].threshold)
-        recorder = Recorder(tracking_job(SWEEP, folder))
+        store = EpisodeStore.build(pools[0], pools[1], TASKS["PointReach"].threshold)
+        recorder = Recorder(sweep_experiment(SWEEP, folder))
         fresh = [Candidate(run.run_id, run.title, Record(run.content())) for run in RUNS]
         records = [record for _, record in recorder.begin(fresh, "here").members]
-        learner = build(RUNS, store, torch.device("cpu"))
+        learner = build_learner(RUNS, store, torch.device("cpu"))
         train(RUNS, learner, records, keep=recorder.keep, tick=lambda _: None)
         recorder.close()
         yield folder

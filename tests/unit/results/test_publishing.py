@@ -12,11 +12,12 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
+from smore_sweep.errors import TrackingError
 from smore_sweep.results import record as records
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
-from smore_sweep.results.tracking import Job, Tracker, TrackingError
+from smore_sweep.results.tracking import Experiment, Tracker
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import RunSpec
 
@@ -25,9 +26,9 @@ RUNS = make_runs(SMORe(), range(4), make_budget(batch_size=8, updates=UPDATES))
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("results")
-    return Job(folder, f"sqlite:///{folder / 'mlflow.db'}", "kept", "for the tests", {"git": "0"})
+    return Experiment(folder, f"sqlite:///{folder / 'mlflow.db'}", "kept", "for the tests", {"git": "0"})
 
 
 def stand(run: RunSpec, update: int) -> Record:
@@ -43,7 +44,7 @@ def stand(run: RunSpec, update: int) -> Record:
     )
 
 
-def entry(job: Job, run: RunSpec) -> tuple[Run, list[int]]:
+def entry(job: Experiment, run: RunSpec) -> tuple[Run, list[int]]:
     """The run's only entry in MLflow, and the steps at which it has a value."""
     client = MlflowClient(job.tracking_uri)
     experiment = client.get_experiment_by_name("kept")
@@ -52,7 +53,7 @@ def entry(job: Job, run: RunSpec) -> tuple[Run, list[int]]:
     return found, [point.step for point in client.get_metric_history(found.info.run_id, "train/value")]
 
 
-def test_a_run_is_shown_step_by_step(job: Job) -> None:
+def test_a_run_is_shown_step_by_step(job: Experiment) -> None:
     tracker, run = Tracker(job), RUNS[0]
     for update in (10, 20):
         tracker.publish(run.run_id, stand(run, update), {"title": run.title}, None)
@@ -71,7 +72,7 @@ def test_a_run_is_shown_step_by_step(job: Job) -> None:
     ]
 
 
-def test_what_got_through_before_a_failure_is_not_said_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_got_through_before_a_failure_is_not_said_again(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker, run = Tracker(job), RUNS[1]
     log = MlflowClient.log_batch
 
@@ -89,7 +90,7 @@ def test_what_got_through_before_a_failure_is_not_said_again(job: Job, monkeypat
     assert entry(job, run)[1] == [10, 20, 30]
 
 
-def test_keeping_does_not_wait_for_mlflow(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeping_does_not_wait_for_mlflow(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, (first, second), seen = Recorder(job), RUNS[2:], []
     busy, free, publish = threading.Event(), threading.Event(), Tracker.publish
 

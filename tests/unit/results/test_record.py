@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.results import record
 from smore_sweep.results.outcomes import METRICS, Outcomes, discounted_return
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Record
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 RUN = "0123456789abcdef"
 
@@ -73,31 +73,31 @@ def assert_same(first: Record, second: Record) -> None:
             assert np.array_equal(after, array)
 
 
-def files(folder: Place) -> list[str]:
+def files(folder: StoragePath) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def loaded(results: Place) -> Record:
+def loaded(results: StoragePath) -> Record:
     found = record.load(results, RUN)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE, DIVERGED])
-def test_round_trip(results: Place, status: str) -> None:
+def test_round_trip(results: StoragePath, status: str) -> None:
     before = example(status)
     record.save(results, RUN, before)
     assert_same(before, loaded(results))
 
 
-def test_nan_metrics_of_a_diverged_run_survive(results: Place) -> None:
+def test_nan_metrics_of_a_diverged_run_survive(results: StoragePath) -> None:
     before = example(DIVERGED)
     before.metrics[500]["score"] = math.nan
     record.save(results, RUN, before)
     assert math.isnan(loaded(results).metrics[500]["score"])
 
 
-def test_summary_is_the_last_evaluations(results: Place) -> None:
+def test_summary_is_the_last_evaluations(results: StoragePath) -> None:
     before = example(DONE)
     before.evaluations = {1000: outcomes(5), 250: outcomes(6)}  # by the number of updates, not by order
     record.save(results, RUN, before)
@@ -105,7 +105,7 @@ def test_summary_is_the_last_evaluations(results: Place) -> None:
     assert set(before.summary()) == set(METRICS)
 
 
-def test_state_follows_the_files_and_done_replaces_partial(results: Place) -> None:
+def test_state_follows_the_files_and_done_replaces_partial(results: StoragePath) -> None:
     assert record.state(results, RUN) == MISSING
     assert record.load(results, RUN) is None
     folder = record.run_folder(results, RUN)
@@ -126,7 +126,7 @@ def test_state_follows_the_files_and_done_replaces_partial(results: Place) -> No
     assert path == folder / "done.npz"
 
 
-def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(results: Place) -> None:
+def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(results: StoragePath) -> None:
     partial = record.save(results, RUN, example())
     kept = partial.read_bytes()
     record.save(results, RUN, example(DONE))
@@ -137,7 +137,7 @@ def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(results: P
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.3, 0.7, 0.95, 0.999])
-def test_a_truncated_file_counts_as_missing_and_is_removed(results: Place, status: str, share: float) -> None:
+def test_a_truncated_file_counts_as_missing_and_is_removed(results: StoragePath, status: str, share: float) -> None:
     path = record.save(results, RUN, example(status))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
@@ -163,7 +163,7 @@ def test_a_corrupt_file_counts_as_missing(tmp_path: Path, status: str) -> None:
     assert removed > 20
 
 
-def test_a_broken_done_falls_back_on_partial(results: Place) -> None:
+def test_a_broken_done_falls_back_on_partial(results: StoragePath) -> None:
     kept = record.save(results, RUN, example()).read_bytes()
     done = record.save(results, RUN, example(DONE))
     done.write_bytes(done.read_bytes()[:100])
@@ -181,7 +181,7 @@ def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "load", fail)
-        with pytest.raises(SpecError, match=r"done\.npz cannot be read: Input/output error"):
+        with pytest.raises(UserError, match=r"done\.npz cannot be read: Input/output error"):
             record.load(tmp_path, RUN)
     assert loaded(tmp_path).status == DONE
     assert list(path.parent.iterdir()) == [path]
@@ -194,7 +194,7 @@ class Bomb:
         return exec, ("raise SystemExit('a record was unpickled')",)
 
 
-def test_pickled_objects_are_refused(results: Place) -> None:
+def test_pickled_objects_are_refused(results: StoragePath) -> None:
     path = record.save(results, RUN, example())
     with np.load(io.BytesIO(path.read_bytes())) as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -225,13 +225,13 @@ def test_a_failed_save_leaves_the_old_file_and_no_temporary_one(
     assert_same(example(), loaded(tmp_path))
 
 
-def test_runs_do_not_share_files(results: Place) -> None:
+def test_runs_do_not_share_files(results: StoragePath) -> None:
     record.save(results, RUN, example())
     assert record.state(results, "f" * 16) == MISSING
     assert record.load(results, "f" * 16) is None
 
 
-def test_states_and_summaries_of_many_runs(results: Place) -> None:
+def test_states_and_summaries_of_many_runs(results: StoragePath) -> None:
     record.save(results, "a" * 16, example(DONE))
     record.save(results, "b" * 16, example())
     record.save(results, "c" * 16, example(DIVERGED))
@@ -255,7 +255,7 @@ def test_states_and_summaries_of_many_runs(results: Place) -> None:
     assert_same(example(DIVERGED), again["c" * 16])
 
 
-def test_what_is_published_is_remembered_for_each_tracking_store(results: Place) -> None:
+def test_what_is_published_is_remembered_for_each_tracking_store(results: StoragePath) -> None:
     one, other = "a" * 16, "b" * 16
     for run in (one, other):
         record.save(results, run, example(DONE))

@@ -18,7 +18,7 @@ from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
 from smore_sweep.results.retries import LOSSES
-from smore_sweep.results.tracking import Job
+from smore_sweep.results.tracking import Experiment
 
 RUNS = ["a" * 16, "b" * 16]
 CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
@@ -33,12 +33,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def job(place: Path, tmp_path: Path) -> Job:
-    return Job(tmp_path, f"sqlite:///{place}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
+def job(place: Path, tmp_path: Path) -> Experiment:
+    return Experiment(tmp_path, f"sqlite:///{place}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
 
 
 @pytest.fixture
-def recorder(job: Job) -> Iterator[Recorder]:
+def recorder(job: Experiment) -> Iterator[Recorder]:
     made = Recorder(job)
     yield made
     made.close()
@@ -56,21 +56,21 @@ def trained(record: Record, update: int, status: str = PARTIAL) -> Record:
     return record
 
 
-def entry(job: Job, run_id: str) -> Run:
+def entry(job: Experiment, run_id: str) -> Run:
     client = MlflowClient(job.tracking_uri)
     everywhere = [found.experiment_id for found in client.search_experiments()]
     (found,) = client.search_runs(everywhere, f"tags.run_id = '{run_id}' and tags.results LIKE '%{job.results}'")
     return found
 
 
-def log(job: Job, run_id: str, to: Path) -> str:
+def log(job: Experiment, run_id: str, to: Path) -> str:
     client = MlflowClient(job.tracking_uri)
     to.mkdir(exist_ok=True)
     return Path(client.download_artifacts(entry(job, run_id).info.run_id, "log.txt", str(to))).read_text()
 
 
 def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
-    recorder: Recorder, job: Job, tmp_path: Path
+    recorder: Recorder, job: Experiment, tmp_path: Path
 ) -> None:
     part = recorder.begin(candidates(), "here")
     assert [run_id for run_id, _ in part.members] == RUNS
@@ -124,7 +124,9 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
     assert places == sorted(places)
 
 
-def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(recorder: Recorder, job: Job) -> None:
+def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(
+    recorder: Recorder, job: Experiment
+) -> None:
     recorder.begin(candidates()[:1], "here")
     for _ in range(2):
         recorder.fail(RUNS[:1], "RuntimeError: too early")
@@ -156,7 +158,7 @@ def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> N
     assert said == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
 
 
-def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Job) -> None:
+def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Experiment) -> None:
     job = replace(job, results=job.results / "john's")
     for status in (PARTIAL, DONE):  # the second finds what the first left
         recorder = Recorder(job)
@@ -169,7 +171,7 @@ def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Job) -> None:
     assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
 
 
-def test_what_cannot_be_noted_leaves_no_entry_running(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_noted_leaves_no_entry_running(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -182,7 +184,9 @@ def test_what_cannot_be_noted_leaves_no_entry_running(job: Job, monkeypatch: pyt
     assert [entry(job, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
 
 
-def test_a_full_disk_is_said_and_costs_no_record(recorder: Recorder, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_costs_no_record(
+    recorder: Recorder, job: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     members = recorder.begin(candidates(), "here").members
     recorder.keep([(run_id, trained(found, 100)) for run_id, found in members])
 

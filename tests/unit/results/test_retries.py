@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from smore_sweep.results.retries import LOSSES, TRIES, Attempts
+from smore_sweep.results.retries import LOSSES, TRIES, RetryPolicy
 
 
 def test_runs_that_stand_furthest_train_together() -> None:
-    attempts = Attempts()
+    attempts = RetryPolicy()
     assert attempts.choose({"a": 100, "b": 0, "c": 100}) == ["a", "c"]
     assert attempts.choose({"b": 0}) == ["b"]
     assert attempts.choose({}) == []
 
 
 def test_a_stack_that_fails_is_taken_apart_and_each_run_tried_once_more() -> None:
-    attempts = Attempts()
+    attempts = RetryPolicy()
     standing = {"a": 100, "b": 0, "c": 100}
     assert not attempts.fail("a")
     assert not attempts.fail("c")
@@ -29,7 +29,7 @@ def test_a_stack_that_fails_is_taken_apart_and_each_run_tried_once_more() -> Non
 
 
 def test_lost_workers_are_counted_until_something_is_kept() -> None:
-    attempts = Attempts()
+    attempts = RetryPolicy()
     for _ in range(10 * LOSSES):
         attempts.start(["a", "b"])
         assert attempts.losses(["a", "b"]) < LOSSES
@@ -41,7 +41,7 @@ def test_lost_workers_are_counted_until_something_is_kept() -> None:
 
 
 def test_what_kills_its_worker_ends() -> None:
-    attempts, starts = Attempts(), 0
+    attempts, starts = RetryPolicy(), 0
     given_up: list[str] = []
     while part := attempts.choose({name: 0 for name in "abc" if name not in given_up}):
         if attempts.losses(part) == LOSSES:

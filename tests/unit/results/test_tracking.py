@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.results.tracking import origin
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 
 def test_results_keep_their_entries_wherever_they_are_gone_on_with(
-    results: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: StoragePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "first")
     before = origin(results)

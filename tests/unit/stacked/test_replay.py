@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes
-from smore_sweep.stacked.replay import Replay, Store, Transitions
+from smore_sweep.stacked.replay import EpisodeStore, Replay, Transitions
 
 T = 3
 EXPERT, RANDOM = 3, 4
@@ -63,7 +63,7 @@ def pool_of(pool: int, count: int, reach: bool = True) -> Episodes:
 def replay(
     members: tuple[int, ...] = MEMBERS, *, normalize: bool = False, expert_reach: bool = True, random_reach: bool = True
 ) -> Replay:
-    store = Store.build(pool_of(0, EXPERT, expert_reach), pool_of(1, RANDOM, random_reach), THRESHOLD)
+    store = EpisodeStore.build(pool_of(0, EXPERT, expert_reach), pool_of(1, RANDOM, random_reach), THRESHOLD)
     return Replay(store, expert_episodes=members, episodes=N, threshold=THRESHOLD, normalize=normalize, device=CPU)
 
 
@@ -269,7 +269,7 @@ def test_only_a_share_of_the_goals_is_moved_and_none_where_nothing_moves() -> No
 
     still = pool_of(0, EXPERT)
     still.achieved_goals[:] = 1.0
-    store = Store.build(still, still, THRESHOLD)
+    store = EpisodeStore.build(still, still, THRESHOLD)
     frozen = Replay(store, expert_episodes=[1], episodes=3, threshold=THRESHOLD, normalize=False, device=CPU)
     own = frozen.own_goals(uniform[:2, :1])
     assert torch.equal(frozen.moved(own, uniform[:, :1], 1.0, entering=False).goal, own.goal)
@@ -363,7 +363,7 @@ def test_normalised_inputs_have_a_floor_and_a_clip() -> None:
         goals = np.full((count, T + 1, 1), -3.0, np.float32)
         return Episodes(observations, np.zeros((count, T, 1), np.float32), goals, goals[:, 0])
 
-    store = Store.build(constant(2), constant(2), THRESHOLD)
+    store = EpisodeStore.build(constant(2), constant(2), THRESHOLD)
     world = Replay(store, expert_episodes=[1], episodes=2, threshold=THRESHOLD, normalize=True, device=CPU)
     mean = store.states[: T + 1, 1].astype(np.float64).mean()  # both episodes are their pool's first
     inputs = torch.tensor([[[7.01, mean], [7.0, mean + 0.005], [107.0, -100.0]]], dtype=torch.float32)
@@ -380,7 +380,7 @@ def test_distance_decides_about_the_reward_in_every_dimension() -> None:
     data = Episodes(
         np.zeros((1, 3, 1), np.float32), np.zeros((1, 2, 1), np.float32), goals, np.zeros((1, 2), np.float32)
     )
-    store = Store.build(data, data, 5.0)
+    store = EpisodeStore.build(data, data, 5.0)
     world = Replay(store, expert_episodes=[0], episodes=1, threshold=5.0, normalize=False, device=CPU)
     batch = world.batch(world.own_goals(torch.tensor([[[0.0, 0.0]], [[0.0, 0.5]]])))
     assert batch.rewards.tolist() == [[0.0, -1.0]]
@@ -395,6 +395,6 @@ def test_distance_decides_about_the_reward_in_every_dimension() -> None:
     ],
 )
 def test_too_few_episodes_are_refused(members: list[int], episodes: int, message: str) -> None:
-    store = Store.build(pool_of(0, EXPERT), pool_of(1, RANDOM), THRESHOLD)
+    store = EpisodeStore.build(pool_of(0, EXPERT), pool_of(1, RANDOM), THRESHOLD)
     with pytest.raises(ValueError, match=message):
         Replay(store, expert_episodes=members, episodes=episodes, threshold=THRESHOLD, normalize=False, device=CPU)

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from smore_sweep.errors import UserError
 from smore_sweep.execution.runner import interruptible
-from smore_sweep.method import SpecError
 from smore_sweep.storage import lease
 from smore_sweep.storage.lock import hold
-from smore_sweep.storage.paths import Place
+from smore_sweep.storage.paths import StoragePath
 
 HOLDER = """
 import sys, time
 from smore_sweep.storage import lease
 from smore_sweep.storage.lock import hold
-from smore_sweep.storage.paths import results_place
+from smore_sweep.storage.paths import storage_path
 lease.BEAT, lease.PATIENCE = 0.2, 3.0
-with hold(results_place(sys.argv[1]), "the first", print):
+with hold(storage_path(sys.argv[1]), "the first", print):
     print("holds", flush=True)
     time.sleep(1000)
 """
@@ -41,15 +41,15 @@ def other_machine(text: bytes) -> bytes:
     return json.dumps({**json.loads(text), "machine": "elsewhere"}).encode()
 
 
-def test_who_holds_it_is_named_and_it_is_given_back(results: Place) -> None:
+def test_who_holds_it_is_named_and_it_is_given_back(results: StoragePath) -> None:
     with hold(results, "the first", print):
         with (
-            pytest.raises(SpecError, match=rf"in use by the first \(process {os.getpid()} on "),
+            pytest.raises(UserError, match=rf"in use by the first \(process {os.getpid()} on "),
             hold(results, "x", print),
         ):
             pytest.fail("two hold it")
         # Who was refused has not taken it away.
-        with pytest.raises(SpecError, match="in use by the first"), hold(results, "x", print):
+        with pytest.raises(UserError, match="in use by the first"), hold(results, "x", print):
             pytest.fail("two hold it")
     with hold(results, "the second", print):
         pass
@@ -57,18 +57,18 @@ def test_who_holds_it_is_named_and_it_is_given_back(results: Place) -> None:
 
 def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "driver.lock").mkdir()
-    with pytest.raises(SpecError, match=r"driver\.lock cannot be locked: Is a directory"), hold(tmp_path, "me", print):
+    with pytest.raises(UserError, match=r"driver\.lock cannot be locked: Is a directory"), hold(tmp_path, "me", print):
         pass
 
 
-def test_a_killed_holder_of_this_machine_is_replaced_at_once(results: Place) -> None:
+def test_a_killed_holder_of_this_machine_is_replaced_at_once(results: StoragePath) -> None:
     command = [sys.executable, "-c", HOLDER, str(results)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, contextlib.ExitStack() as last:
         last.callback(process.kill)
         assert process.stdout is not None
         assert process.stdout.readline() == "holds\n"
         with (
-            pytest.raises(SpecError, match=f"in use by the first .process {process.pid} on "),
+            pytest.raises(UserError, match=f"in use by the first .process {process.pid} on "),
             hold(results, "x", print),
         ):
             pytest.fail("two hold it")
@@ -77,7 +77,7 @@ def test_a_killed_holder_of_this_machine_is_replaced_at_once(results: Place) -> 
         assert not said
 
 
-def test_a_holder_elsewhere_that_lives_is_refused_and_a_silent_one_replaced(bucket: Place) -> None:
+def test_a_holder_elsewhere_that_lives_is_refused_and_a_silent_one_replaced(bucket: StoragePath) -> None:
     path = bucket / "driver.lock"
     said: list[str] = []
     with hold(bucket, "the first", print):
@@ -92,7 +92,7 @@ def test_a_holder_elsewhere_that_lives_is_refused_and_a_silent_one_replaced(buck
     assert not path.exists()
 
 
-def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(bucket: Place) -> None:
+def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(bucket: StoragePath) -> None:
     path = bucket / "driver.lock"
     interrupted = False
 
@@ -108,13 +108,13 @@ def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(
             except KeyboardInterrupt:
                 interrupted = True
 
-    with pytest.raises(SpecError, match="in use by another, which took it over"):
+    with pytest.raises(UserError, match="in use by another, which took it over"):
         lose_it()
     assert interrupted
     assert json.loads(path.read_bytes())["who"] == "another"
 
 
-def test_of_many_that_come_at_once_one_gets_it(bucket: Place) -> None:
+def test_of_many_that_come_at_once_one_gets_it(bucket: StoragePath) -> None:
     command = [sys.executable, "-c", HOLDER, str(bucket)]
     comers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -139,7 +139,7 @@ def test_of_many_that_come_at_once_one_gets_it(bucket: Place) -> None:
             comer.communicate()
 
 
-def test_a_lock_that_is_removed_by_hand_comes_back(bucket: Place) -> None:
+def test_a_lock_that_is_removed_by_hand_comes_back(bucket: StoragePath) -> None:
     path = bucket / "driver.lock"
     with hold(bucket, "the first", print):
         path.unlink()
@@ -147,12 +147,12 @@ def test_a_lock_that_is_removed_by_hand_comes_back(bucket: Place) -> None:
         while not path.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        with pytest.raises(SpecError, match="in use by the first"), hold(bucket, "x", print):
+        with pytest.raises(UserError, match="in use by the first"), hold(bucket, "x", print):
             pytest.fail("two hold it")
     assert not path.exists()
 
 
-def test_a_lock_that_is_no_lease_is_taken_over_after_a_while(bucket: Place) -> None:
+def test_a_lock_that_is_no_lease_is_taken_over_after_a_while(bucket: StoragePath) -> None:
     (bucket / "driver.lock").write_bytes(b"\xffscribble")
     said: list[str] = []
     with hold(bucket, "the first", said.append):

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.cli.main import main
-from smore_sweep.method import SpecError
+from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep, make_plan
 from smore_sweep.results import record
 from smore_sweep.storage import paths
-from smore_sweep.storage.paths import Place, results_place
+from smore_sweep.storage.paths import StoragePath, storage_path
 from tests.unit.results.test_record import example
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("text", ["output", "/mnt/results", "./a b", "~/x", "file:///mnt/results"])
 def test_a_path_is_a_path(text: str) -> None:
-    assert results_place(text) == Path(text.removeprefix("file://"))
+    assert storage_path(text) == Path(text.removeprefix("file://"))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_no_store_at_the_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 
 def test_mlflow_needs_a_place_of_its_own(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bucket: StoragePath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert main(["run", "quickstart", "--results", str(bucket)]) == 2
@@ -94,26 +94,26 @@ def test_mlflow_needs_a_place_of_its_own(
     assert error.count("\n") == 1
 
 
-def test_a_place_can_be_sent_to_another_process(results: Place) -> None:
+def test_a_place_can_be_sent_to_another_process(results: StoragePath) -> None:
     assert pickle.loads(pickle.dumps(results)) == results
     assert paths.absolute(results) == results
 
 
-def test_a_file_is_created_only_once(bucket: Place) -> None:
+def test_a_file_is_created_only_once(bucket: StoragePath) -> None:
     assert not isinstance(bucket, Path)
-    assert paths.create(bucket / "x", b"one")
-    assert not paths.create(bucket / "x", b"two")
+    assert paths.create_exclusive(bucket / "x", b"one")
+    assert not paths.create_exclusive(bucket / "x", b"two")
     assert paths.read(bucket / "x") == b"one"
 
 
-def test_what_others_wrote_meanwhile_is_seen(bucket: Place) -> None:
+def test_what_others_wrote_meanwhile_is_seen(bucket: StoragePath) -> None:
     assert not isinstance(bucket, Path)
-    assert paths.names(bucket) == set()
+    assert paths.list_names(bucket) == set()
     bucket.fs.__class__(use_listings_cache=False, skip_instance_cache=True).pipe_file(f"{bucket.path}/a/b", b"x")
-    assert paths.names(bucket) == {"a/b"}
+    assert paths.list_names(bucket) == {"a/b"}
 
 
-def test_a_large_object_is_read_by_one_request(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_object_is_read_by_one_request(bucket: StoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that it is one version of it, and not the halves of two."""
     assert not isinstance(bucket, Path)
     data = bytes(range(256)) * (60 << 12)  # 60 MiB, more than a block of s3fs
@@ -124,7 +124,7 @@ def test_a_large_object_is_read_by_one_request(bucket: Place, monkeypatch: pytes
 
 
 def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch
+    bucket: StoragePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = load_sweep("quickstart")
     runs = sweep.expand()
@@ -136,7 +136,7 @@ def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
     assert sorted(requests) == ["get_object"] * 3 + ["list_objects_v2"] * 2
 
 
-def counted(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def counted(bucket: StoragePath, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The requests that the client of an object store makes from now on."""
     assert not isinstance(bucket, Path)
     made: list[str] = []
@@ -151,9 +151,9 @@ def counted(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_listing_of_a_bucket_that_went_away_is_no_empty_one(store: str) -> None:
-    gone = results_place("s3://gone/x")
+    gone = storage_path("s3://gone/x")
     assert not isinstance(gone, Path)
-    with pytest.raises(SpecError, match="results in s3://gone/x cannot be used: The specified bucket does not exist"):
-        paths.names(gone)
+    with pytest.raises(UserError, match="results in s3://gone/x cannot be used: The specified bucket does not exist"):
+        paths.list_names(gone)
     with pytest.raises(FileNotFoundError):
         paths.read(gone / "x")

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import claims, figures, report, selection, tables
 from analysis.frames import archive
-from analysis.frames.request import Asked
+from analysis.frames.request import ResultsRequest
 from analysis.reports import results_page
 from smore_sweep.planning.plan import load_sweep
 
@@ -24,13 +24,13 @@ IDS = ["tables", "figures", "claims", "results_page", "report"]
 
 def test_the_runs_that_are_meant() -> None:
     sweep = load_sweep("coverage_ablation")
-    plain = Asked(Path("output")).runs(sweep, "laptop")
+    plain = ResultsRequest(Path("output")).runs(sweep, "laptop")
     assert {run.seed for run in plain} == set(range(5))
-    more = Asked(Path("output"), "wgcsl", 7)
+    more = ResultsRequest(Path("output"), "wgcsl", 7)
     runs = more.runs(sweep, "laptop", ["FetchPush"])
     assert {(run.seed, run.task, run.source) for run in runs} == {(seed, "FetchPush", "wgcsl") for seed in range(7)}
     assert (more.options, more.suffix) == (" SEEDS=7 SOURCE=wgcsl", "_wgcsl")
-    assert (Asked(Path("output")).options, Asked(Path("output")).suffix) == ("", "")
+    assert (ResultsRequest(Path("output")).options, ResultsRequest(Path("output")).suffix) == ("", "")
 
 
 @pytest.mark.parametrize("main", COMMANDS, ids=IDS)

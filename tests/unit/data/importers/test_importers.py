@@ -15,7 +15,7 @@ from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.data.importers import d4rl, minari_hub, wgcsl
 from smore_sweep.data.importers.safe_pickle import RefusedError, arrays
-from smore_sweep.data.pools import DatasetError
+from smore_sweep.errors import DatasetError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

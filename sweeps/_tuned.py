@@ -1,4 +1,4 @@
-"""What model selection chose: ``python analysis/selection.py`` writes it, with its evidence, into ``chosen.csv``."""
+"""What model selection chose: ``python analysis/selection.py`` writes it, with its evidence, into ``tuned.csv``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-FILE = Path(__file__).parent / "chosen.csv"
+FILE = Path(__file__).parent / "tuned.csv"
 
 AS_METHOD = MappingProxyType(dict.fromkeys(("SMORe (w/o AWR and Expectile loss)", "SMORe (action-free)"), "SMORe"))
 """SMORe without some part is compared at SMORe's own choice: else two things would differ."""
@@ -17,7 +17,7 @@ AS_TASK = MappingProxyType({f"FetchReachNoise{sigma}": "FetchReach" for sigma in
 """Nor should a curve over noise change knobs on its way."""
 
 
-def chosen(scale: str, only: str | None = None) -> Mapping[tuple[str, str], Mapping[str, float]]:
+def tuned(scale: str, only: str | None = None) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """The chosen knobs at a scale, all or ``only`` one: (method's name, task) to knob to value. Empty where nothing was
     tuned."""
     found = {
