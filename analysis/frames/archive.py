@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from smore_sweep import console
+from smore_sweep.console import make_console, progress_bar
 from smore_sweep.errors import UserError
 from smore_sweep.results import record
 from smore_sweep.results.outcomes import METRICS, Outcomes
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not count:
         print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
         return 1
-    with console.counting(console.console(), "exporting runs", count) as advance:
+    with progress_bar(make_console(), "exporting runs", count) as advance:
         write(results, folder, advance)
     left_out = len(record.run_ids(results)) - count
     unfinished = f" ({left_out} not ended, left out)" if left_out else ""

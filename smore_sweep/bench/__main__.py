@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from smore_sweep import console
 from smore_sweep.bench import memory, overhead, packing
 from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
+from smore_sweep.console import format_duration, make_console
 from smore_sweep.discovery import find_method, methods
 from smore_sweep.method import Method
 from smore_sweep.tasks import task
@@ -37,7 +37,7 @@ PICTURE = Path("output") / "packing.png"
 
 def main(batch_size: int, names: Sequence[str]) -> int:
     """Measure and print, in this process."""
-    out, device = console.console(), choose_device(torch.cuda.is_available())
+    out, device = make_console(), choose_device(torch.cuda.is_available())
     prepare(device)
     out.print(_machine(device))
     compared = [find_method("smore")(), find_method("gofar")()]
@@ -139,7 +139,7 @@ def _overhead(compared: Sequence[Method]) -> str:
     busy = (found.training + found.evaluation) / found.stacks
     return (
         f"\nOverhead of a sweep: {found.stacks} stacks of {overhead.SEEDS} runs, each {busy:.1f} s of training and "
-        f"evaluation, on {found.slots} slots, {console.duration(found.wall)}\n"
+        f"evaluation, on {found.slots} slots, {format_duration(found.wall)}\n"
         f"  {found.share:.1%} of the slots' time is neither training nor evaluation (target {TARGET_OVERHEAD:.0%}: "
         f"{'reached' if found.share < TARGET_OVERHEAD else 'missed'}): {found.per_stack * 1e3:.0f} ms a stack;\n"
         f"  {found.book_keeping:.1%} of the processor time goes into other processes: driver, recorder, Ray's own;\n"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep import console
 from smore_sweep.bench.speed import Spread
+from smore_sweep.console import make_console
 from smore_sweep.data import generate
 from smore_sweep.data.rollout import environment
 from smore_sweep.tasks import task
@@ -34,7 +34,7 @@ def main(name: str) -> int:
     single, bare, ours = measure(name, cores)
     times_single = Spread(tuple(a / (cores * b) for a, b in zip(ours.values, single.values, strict=True)))
     times_bare = Spread(tuple(a / b for a, b in zip(ours.values, bare.values, strict=True)))
-    console.console().print(
+    make_console().print(
         f"{name}, random policy, {cores} workers, median (range) of {ROUNDS} rounds\n"
         f"environment steps/s: {ours.show(',.0f')}; bare {bare.show(',.0f')}, a single one {single.show(',.0f')}\n"
         f"of {cores} bare processes: {times_bare.show('.2f')}; of {cores} x a single one: {times_single.show('.2f')}"

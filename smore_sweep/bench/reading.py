@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.frames import archive
 from analysis.frames.runs import load
-from smore_sweep import console
+from smore_sweep.console import make_console
 from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record
 from smore_sweep.results.outcomes import Outcomes
@@ -40,7 +40,7 @@ def main(count: int) -> int:
         grids=[Grid(methods=[SMORe()], tasks=["FetchReach"], expert_share=[0.1])],
         scales={"laptop": Scale(tasks=["FetchReach"], seeds=count, budget=budget)},
     )
-    out = console.console()
+    out = make_console()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
@@ -81,7 +81,7 @@ def _example(content: dict[str, object]) -> Record:
 def _time(what: str, action: Callable[[], object]) -> None:
     started = time.perf_counter()
     action()
-    console.console().print(f"{what}: {time.perf_counter() - started:.2f} s")
+    make_console().print(f"{what}: {time.perf_counter() - started:.2f} s")
 
 
 if __name__ == "__main__":

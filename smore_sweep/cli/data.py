@@ -36,12 +36,12 @@ def add_data(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from smore_sweep import console
+    from smore_sweep.console import make_console
     from smore_sweep.data import generate, pools
     from smore_sweep.planning.plan import task_pools
     from smore_sweep.tasks import task
 
-    out = console.console()
+    out = make_console()
     if options.episodes is None:
         wanted = task_pools(options.task, options.scale)
     elif options.episodes < 1:
@@ -76,10 +76,10 @@ def _import_minari(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from smore_sweep import console
+    from smore_sweep.console import make_console
     from smore_sweep.data import summary
 
-    out = console.console()
+    out = make_console()
     picture = options.picture or Path("output") / f"goals-{options.task}-{options.source}.png"
     out.print(summary.table(options.task, options.source))
     summary.draw(options.task, options.source, picture)

@@ -169,20 +169,20 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from smore_sweep import console
+    from smore_sweep.console import make_console
     from smore_sweep.execution.runner import missing_episodes
-    from smore_sweep.planning import campaign
+    from smore_sweep.planning import campaign, tables
     from smore_sweep.planning.plan import describe_stacks, estimate, load_sweep, make_plan
     from smore_sweep.planning.stacks import stacks
     from smore_sweep.training.device import LARGEST_STACK
 
-    out = console.console()
+    out = make_console()
     if options.sweep == campaign.ALL:
         scale = options.scale or DEFAULT_SCALE
         parts = campaign.campaign(
             scale, storage_path(options.results), options.source, seeds=options.seeds, tasks=options.tasks
         )
-        out.print(console.campaign_table(list(parts), scale))
+        out.print(tables.campaign_table(list(parts), scale))
         return 0
     plan = make_plan(
         load_sweep(options.sweep),
@@ -192,7 +192,7 @@ def _plan(options: argparse.Namespace) -> int:
         tasks=options.tasks,
         source=options.source,
     )
-    out.print(console.plan_table(plan))
+    out.print(tables.plan_table(plan))
     cores = os.cpu_count() or 1
     lacking = missing_episodes(plan)
     for (name, policy), count in lacking.items():
@@ -200,25 +200,26 @@ def _plan(options: argparse.Namespace) -> int:
     if plan.pending:
         made = stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
         out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(made)} on {cores} CPU cores")
-        out.print(console.estimate_line(estimate(plan, lacking, cores)))
+        out.print(tables.estimate_line(estimate(plan, lacking, cores)))
     else:
         out.print("nothing to do: every run is done")
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    from smore_sweep import console
+    from smore_sweep.console import make_console
     from smore_sweep.monitoring import heartbeat, progress_reporter
+    from smore_sweep.planning import tables
     from smore_sweep.planning.plan import all_sweeps, load_sweep, make_plan
     from smore_sweep.results import record
 
-    out, results = console.console(), storage_path(options.results)
+    out, results = make_console(), storage_path(options.results)
     sweeps = [load_sweep(options.sweep)] if options.sweep else all_sweeps(options.scale)
     for sweep in sweeps:
         for scale in [sweep.scale(options.scale)] if options.sweep or options.scale else sweep.scales:
             plan = make_plan(sweep, scale, results, seeds=options.seeds, source=options.source)
             if options.sweep:
-                out.print(console.plan_table(plan))
+                out.print(tables.plan_table(plan))
             states = (record.DONE, record.PARTIAL, record.MISSING)
             counts = ", ".join(f"{plan.count(state)} {state}" for state in states)
             out.print(f"{sweep.name} · {scale}: {counts}")
@@ -267,11 +268,12 @@ def _experts(options: argparse.Namespace) -> int:
 
 
 def _methods(options: argparse.Namespace) -> int:
-    from smore_sweep import console
+    from smore_sweep.cli.methods import knobs_table, methods_table
+    from smore_sweep.console import make_console
     from smore_sweep.discovery import find_method, methods
 
-    table = console.knobs_table(find_method(options.method)) if options.method else console.methods_table(methods())
-    console.console().print(table)
+    table = knobs_table(find_method(options.method)) if options.method else methods_table(methods())
+    make_console().print(table)
     return 0
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from smore_sweep import console
+from smore_sweep.console import progress_bar
 from smore_sweep.data import pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
@@ -60,7 +60,7 @@ def ensure(out: Console, name: str, policy: str, count: int) -> None:
         if missing < count - have:
             out.print(f"{name} {policy}: {count - have - missing:,} episodes were finished earlier")
         if todo:
-            with console.counting(out, f"making {name} {policy} episodes", missing) as advance:
+            with progress_bar(out, f"making {name} {policy} episodes", missing) as advance:
                 _roll_out(name, policy, todo, advance)
         pools.store(name, policy, _put_together(_pieces(name, policy, have, parts), count), facts)
         for stale in making.glob("parts-*"):

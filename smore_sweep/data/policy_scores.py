@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from smore_sweep import console
+from smore_sweep.console import make_console, progress_bar
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.summary import outcomes_of
 from smore_sweep.data.workers import worker_processes
@@ -26,7 +26,7 @@ def measure(names: Sequence[str], episodes: int) -> int:
     policy if there is one, and the uniform-random one. Raises :class:`DeclarationError` for an unknown task."""
     if episodes < 1:
         raise DeclarationError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
-    out = console.console()
+    out = make_console()
     rows = [task(name) for name in names] if names else list(TASKS.values())
     cases = [
         (row.name, policy, noise)
@@ -41,7 +41,7 @@ def measure(names: Sequence[str], episodes: int) -> int:
         table.add_column(name, justify="right")
     with (
         worker_processes(os.cpu_count() or 1) as pool,
-        console.counting(out, "episodes", episodes * len(cases)) as advance,
+        progress_bar(out, "episodes", episodes * len(cases)) as advance,
     ):
         for name, policy, noise in cases:
             size = max(1, CHUNK_STEPS // task(name).horizon)

@@ -9,7 +9,7 @@ from functools import partial
 
 from rich.console import Console
 
-from smore_sweep import console
+from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
 from smore_sweep.execution.runner import (
     INCOMPLETE,
@@ -33,7 +33,7 @@ SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 def train_one(run: RunSpec, results: StoragePath) -> int:
     """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
-    out = console.console()
+    out = make_console()
     check_folder(results)
     job = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
@@ -79,7 +79,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     load_records(learner, [current])
     done = current.update
 
-    with console.counting(out, "updates", run.budget.updates - done) as advance:
+    with progress_bar(out, "updates", run.budget.updates - done) as advance:
 
         def keep(kept: Sequence[tuple[str, Record]]) -> None:
             recorder.keep(kept)
@@ -96,7 +96,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
 
 
 def _report(out: Console, found: Record, folder: StoragePath) -> None:
-    out.print(f"{found.status} after {found.update:,} updates, {console.duration(found.seconds)}")
+    out.print(f"{found.status} after {found.update:,} updates, {format_duration(found.seconds)}")
     if found.evaluations:
         episodes = len(found.evaluations[max(found.evaluations)].reached)
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.summary().items())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from smore_sweep import console
+from smore_sweep.console import make_console
 from smore_sweep.data import generate, pools
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError, StorageError
@@ -25,6 +25,7 @@ from smore_sweep.execution.notify import notifying
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.plan import Plan, describe_stacks, estimate, load_sweep, make_plan
 from smore_sweep.planning.stacks import stacks
+from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment, check_uri, default_uri
@@ -73,7 +74,7 @@ def run(
     """Run a sweep to its end; returns the exit code: 0 if every planned run is there. However it ends, the shell
     command ``notification`` is run then, if there is one. ``stack_size``: members of a stack at most, by default what
     suits the device."""
-    out = console.console()
+    out = make_console()
     with notifying(notification, name, out.print) as ending:
         sweep = load_sweep(name)
 
@@ -85,7 +86,7 @@ def run(
         job = sweep_experiment(sweep, results)
         with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
             plan = look()
-            out.print(console.plan_table(plan))
+            out.print(plan_table(plan))
             failures: list[str] = []
             try:
                 if plan.pending:
@@ -169,7 +170,7 @@ def _train(
     # What is there is checked first: a damaged dataset is refused before a cluster is asked for.
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in needed.items() if pool not in lacking}
     if address is None:
-        out.print(console.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
+        out.print(estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
         trainable.recording(job, _ended(plan), partial(out.print, markup=False)) as recorder,

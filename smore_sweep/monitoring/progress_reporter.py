@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from smore_sweep.console import PLAIN_SECONDS, duration
+from smore_sweep.console import PLAIN_SECONDS, format_duration
 from smore_sweep.errors import StorageError
 from smore_sweep.monitoring import heartbeat
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
@@ -72,7 +72,7 @@ class ProgressReporter(ProgressCallback):
         number, stack = progress.stack, self._stacks[progress.stack]
         if self._first_update is None:
             self._first_update = time.monotonic()
-            self._print(f"first updates after {duration(self._first_update - self._started)}")
+            self._print(f"first updates after {format_duration(self._first_update - self._started)}")
         before = self._training.get(number)
         self._training[number] = progress
         self._done[number] = max(self._done[number], progress.done - stack.start * len(stack.runs))
@@ -162,7 +162,7 @@ class ProgressReporter(ProgressCallback):
         bars.add_column(no_wrap=True, overflow="ellipsis", max_width=40)
         bars.add_column(width=16)
         bars.add_column(no_wrap=True)
-        left = "?" if now.left is None else duration(now.left)
+        left = "?" if now.left is None else format_duration(now.left)
         bars.add_row("training", ProgressBar(1.0, now.share), f"{now.runs_ended}/{now.runs} runs · {left} left")
         for stack in now.stacks[:ROWS]:
             bars.add_row(f"  {stack.name}", ProgressBar(stack.updates, stack.update), _note(stack))
@@ -174,21 +174,23 @@ class ProgressReporter(ProgressCallback):
 
 def describe(snapshot: Snapshot, now: float) -> Iterator[str]:
     """What a sign of life says, and how old it is, in lines."""
-    age, who = duration(now - snapshot.written), f"{snapshot.sweep} · {snapshot.scale}"
+    age, who = format_duration(now - snapshot.written), f"{snapshot.sweep} · {snapshot.scale}"
     if snapshot.ended:
-        took = duration(snapshot.written - snapshot.started)
+        took = format_duration(snapshot.written - snapshot.started)
         yield f"{who}: training {snapshot.ended} {age} ago, after {took} ({snapshot.by})"
     elif now - snapshot.written > GONE_SECONDS:
         yield f"{who}: no sign of life for {age}, so its driver is gone ({snapshot.by}); it was at"
     else:
-        since = duration(now - snapshot.started)
+        since = format_duration(now - snapshot.started)
         yield f"{who}: training for {since}, last sign of life {age} ago ({snapshot.by})"
     yield f"  {_total(snapshot)}"
     yield from (f"  {line}" for line in (*_listing(snapshot), *snapshot.news))
 
 
 def _total(snapshot: Snapshot) -> str:
-    left = "" if snapshot.ended else " · ? left" if snapshot.left is None else f" · {duration(snapshot.left)} left"
+    left = (
+        "" if snapshot.ended else " · ? left" if snapshot.left is None else f" · {format_duration(snapshot.left)} left"
+    )
     return (
         f"{snapshot.share:.0%} · {snapshot.runs_ended}/{snapshot.runs} runs · {snapshot.rate:,.0f} member-updates/s"
         f" · {_use(snapshot)}{left}"

@@ -119,8 +119,8 @@ def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
 
 def test_a_kill_loses_no_finished_job(root: Path) -> None:
     code = (
-        "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
-        "if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', 600)\n"
+        "from smore_sweep.console import make_console\nfrom smore_sweep.data import generate\n"
+        "if __name__ == '__main__':\n    generate.ensure(make_console(), 'Reacher', 'random', 600)\n"
     )
     script = root / "make.py"
     script.write_text(code)
