@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smore_sweep.deferred import deferred
-from smore_sweep.errors import DeclarationError
+from smore_sweep.errors import DeclarationError, unknown
 from smore_sweep.method import Method, knobs
 
 
@@ -37,7 +37,7 @@ def find_method(name: str) -> type[Method]:
     for file, kind in known.items():
         if wanted in (_letters(file), _letters(kind.name)):
             return kind
-    raise DeclarationError(f"unknown method {name!r}; the methods are: {', '.join(known)}")
+    raise DeclarationError(unknown("method", name, known))
 
 
 def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """Something that a user can mend. The message is one sentence that names the offending value and the valid ones."""
@@ -29,6 +31,28 @@ class ClusterError(UserError):
 
 class TrackingError(UserError):
     """The MLflow tracking store cannot be used."""
+
+
+def unknown(kind: str, value: str, valid: Iterable[str], otherwise: str = "") -> str:
+    """Return the sentence that refuses a name: the name, the valid ones and the closest of them.
+
+    Args:
+        kind: What the name stands for, in the singular: ``task``.
+        value: The name that was given.
+        valid: The names that exist.
+        otherwise: What else may be given, to follow the list.
+    """
+    names = list(valid)
+    return f"unknown {kind} {value!r}; the {kind}s are: {', '.join(names)}{otherwise}{did_you_mean(value, names)}"
+
+
+def did_you_mean(value: str, valid: Iterable[str]) -> str:
+    """Return ``; did you mean X?`` for the valid name closest to a value whatever its case, or nothing."""
+    import difflib  # late: only a mistake needs it
+
+    names = {name.lower(): name for name in valid}
+    closest = difflib.get_close_matches(value.lower(), names, n=1)
+    return f"; did you mean {names[closest[0]]}?" if closest else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from smore_sweep.errors import DeclarationError
+from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.method import Method, knobs, stackable_knobs
 
 PROTOCOL = 1
@@ -198,13 +198,19 @@ class Sweep:
         return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
 
     def scale(self, name: str | None) -> str:
-        """The name of the scale to use, or a :class:`DeclarationError` that lists the valid ones."""
-        chosen = name or self.default_scale
-        if chosen not in self.scales:
+        """Return the scale to use: the named one, or else the only one, or else the default.
+
+        Raises:
+            DeclarationError: The sweep has no such scale; the message lists those that it has.
+        """
+        usual = next(iter(self.scales)) if len(self.scales) == 1 else self.default_scale
+        scale = name or usual
+        if scale not in self.scales:
             raise DeclarationError(
-                f"sweep {self.name} has no scale {chosen!r}; its scales are: {', '.join(self.scales)}"
+                f"sweep {self.name} has no scale {scale!r}; "
+                f"its scales are: {', '.join(self.scales)}{did_you_mean(scale, self.scales)}"
             )
-        return chosen
+        return scale
 
     def expand(
         self,
@@ -228,7 +234,8 @@ class Sweep:
         for task in tasks or ():
             if task not in self.tasks:
                 raise DeclarationError(
-                    f"sweep {self.name} has no task {task!r}; its tasks are: {', '.join(self.tasks)}"
+                    f"sweep {self.name} has no task {task!r}; "
+                    f"its tasks are: {', '.join(self.tasks)}{did_you_mean(task, self.tasks)}"
                 )
         for grid in self.grids:
             for field_name, values in vars(grid).items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.errors import DeclarationError
+from smore_sweep.errors import DeclarationError, unknown
 from smore_sweep.method import Sizes
 
 if TYPE_CHECKING:
@@ -151,5 +151,5 @@ TASKS: dict[str, Task] = {
 def task(name: str) -> Task:
     """The row of that name, or a :class:`DeclarationError` that lists the valid names."""
     if name not in TASKS:
-        raise DeclarationError(f"unknown task {name!r}; the tasks are: {', '.join(TASKS)}")
+        raise DeclarationError(unknown("task", name, TASKS))
     return TASKS[name]

@@ -16,7 +16,7 @@ from traceback import extract_tb
 from types import ModuleType
 
 from smore_sweep.deferred import deferred
-from smore_sweep.errors import DeclarationError
+from smore_sweep.errors import DeclarationError, did_you_mean, unknown
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results import record
 from smore_sweep.spec import GENERATED, RunSpec, Scale, Sweep
@@ -81,8 +81,8 @@ def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
     if not at_scale:
         known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
         raise DeclarationError(
-            f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}"
-            if having
+            f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}{did_you_mean(scale, known)}"
+            if having and scale
             else f"no sweep has {name}; say how many episodes with --episodes (EPISODES=...)"
         )
     return pools(run for sweep in at_scale for run in sweep.expand(scale, seeds=1, tasks=[name]))
@@ -95,7 +95,7 @@ def scale_of(name: str, scale: str) -> Scale:
     task(name)
     scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(name)
     if scale not in scales:
-        raise DeclarationError(f"unknown scale {scale!r}; the scales are: {', '.join(scales)}")
+        raise DeclarationError(unknown("scale", scale, scales))
     return scales[scale]
 
 
@@ -112,7 +112,8 @@ def all_sweeps(scale: str | None) -> list[Sweep]:
     having = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
     if not having:
         known = dict.fromkeys(name for sweep in sweeps for name in sweep.scales)
-        raise DeclarationError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}")
+        hint = did_you_mean(scale or "", known)
+        raise DeclarationError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}{hint}")
     return having
 
 
@@ -123,9 +124,7 @@ def load_sweep(name: str) -> Sweep:
     if name == "all":
         raise DeclarationError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
     if not file and name not in sweep_names():
-        raise DeclarationError(
-            f"unknown sweep {name!r}; the sweeps are: {', '.join(sweep_names())}, or give a .py file"
-        )
+        raise DeclarationError(unknown("sweep", name, sweep_names(), ", or give a .py file"))
     with _reading(name):
         module = _load_file(Path(name)) if file else importlib.import_module(f"sweeps.{name}")
     sweep = getattr(module, "SWEEP", None)

@@ -247,6 +247,16 @@ def test_a_scale_chooses_tasks_seeds_and_budget() -> None:
     assert sweep().expand("laptop") == sweep().expand()
 
 
+def test_a_single_scale_needs_no_name() -> None:
+    paper = sweep().scales["paper"]
+    assert sweep(scales={"paper": paper}).scale(None) == "paper"
+    assert sweep(scales={"paper": paper}).expand() == sweep().expand("paper")
+    with pytest.raises(UserError, match="sweep example has no scale 'laptop'; its scales are: paper, huge"):
+        sweep(scales={"paper": paper, "huge": paper}).scale(None)
+    with pytest.raises(UserError, match="sweep example has no scale 'laptop'; its scales are: paper"):
+        sweep(scales={"paper": paper}).scale("laptop")
+
+
 def test_seeds_and_tasks_replace_the_scales_own() -> None:
     runs = sweep().expand(seeds=3, tasks=["Reacher"])
     assert {item.task for item in runs} == {"Reacher"}
