@@ -1,87 +1,111 @@
-"""The commands below ``smore-sweep data``: make, import and look at episodes."""
+"""``smore-sweep data``: make, import and show episodes."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
-from smore_sweep.cli.options import Commands, add_command, add_source
-from smore_sweep.errors import UserError
+import typer
 
+from smore_sweep.cli.options import Source, TaskName, check_at_least_one, check_exclusive
+from smore_sweep.spec import GENERATED
 
-def add_data(commands: Commands[argparse.ArgumentParser]) -> None:
-    command = add_command(commands, "make", "roll out a task's episodes, as far as they are missing", _make)
-    command.add_argument("task", help="a task of the table, such as FetchReach")
-    size = command.add_mutually_exclusive_group()
-    size.add_argument("--scale", help="as many as the sweeps need at this scale (default: each sweep's own scale)")
-    size.add_argument("--episodes", type=int, help="this many in each pool")
-
-    help = "bring in episodes from elsewhere, in place of those of the same source"
-    formats = commands.add_parser("import", help=help, description=help).add_subparsers(required=True, metavar="FORMAT")
-    command = add_command(formats, "wgcsl", "the pickles of WGCSL and GoFAR", _import_wgcsl)
-    command.add_argument("place", type=Path, help="a {random,expert}/<Task>/buffer.pkl, or a folder that holds such")
-    add_source(command, "wgcsl")
-    command = add_command(formats, "d4rl", "D4RL's HDF5 files of halfcheetah and ant", _import_d4rl)
-    command.add_argument("place", type=Path, help="a {halfcheetah,ant}_{random,medium,expert}-v2.hdf5, or a folder")
-    command.add_argument("--released", action="store_true", help="as SMORe's released code reads them; a source apart")
-    add_source(command, "d4rl")
-    command = add_command(formats, "minari", "the Minari Hub's data of halfcheetah and ant", _import_minari)
-    command.add_argument("ids", nargs="*", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0 (default: all four)")
-    add_source(command, "minari")
-
-    command = add_command(commands, "show", "what a task's pools hold, in numbers and a picture of the goals", _show)
-    command.add_argument("task", help="a task of the table, such as FetchReach")
-    command.add_argument("--picture", type=Path, help="a PNG file (default: output/goals-TASK-SOURCE.png)")
-    add_source(command)
+app = typer.Typer(help="Make, import and look at episodes.")
+formats = typer.Typer(help="Import episodes, in place of those of the same source.")
+app.add_typer(formats, name="import")
 
 
-def _make(options: argparse.Namespace) -> int:
+@app.command()
+def make(
+    task: TaskName,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="SCALE", help="as many as the sweeps need at it  [default: each sweep's own scale]"),
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(metavar="N", help="this many in each pool")] = None,
+) -> int:
+    """Roll out a task's episodes, as far as they are missing."""
     from smore_sweep.console import make_console
     from smore_sweep.data import generate, pools
     from smore_sweep.planning.plan import task_pools
-    from smore_sweep.tasks import task
+    from smore_sweep.tasks import task as task_row
 
+    check_exclusive(scale=scale, episodes=episodes)
+    check_at_least_one("episodes", episodes)
     out = make_console()
-    if options.episodes is None:
-        wanted = task_pools(options.task, options.scale)
-    elif options.episodes < 1:
-        raise UserError(f"episodes = {options.episodes} is not valid; it must be a whole number of at least 1")
+    if episodes is None:
+        counts = task_pools(task, scale)
     else:
-        wanted = {(options.task, policy): options.episodes for policy in task(options.task).pools}
-    for pool, count in wanted.items():
+        counts = {(task, policy): episodes for policy in task_row(task).pools}
+    for pool, count in counts.items():
         generate.ensure(out, *pool, count)
         out.print(f"{pools.dataset_id(*pool)}: {pools.available(*pool):,} episodes")
     return 0
 
 
-def _import_wgcsl(options: argparse.Namespace) -> int:
-    from smore_sweep.data.importers import wgcsl
-
-    wgcsl.bring_in(options.place, options.source, print)
-    return 0
-
-
-def _import_d4rl(options: argparse.Namespace) -> int:
-    from smore_sweep.data.importers import d4rl
-
-    d4rl.bring_in(options.place, options.source, print, released=options.released)
-    return 0
-
-
-def _import_minari(options: argparse.Namespace) -> int:
-    from smore_sweep.data.importers import minari_hub
-
-    minari_hub.bring_in(options.ids or minari_hub.DEFAULT, options.source, print)
-    return 0
-
-
-def _show(options: argparse.Namespace) -> int:
+@app.command()
+def show(
+    task: TaskName,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="a PNG file  [default: output/goals-TASK-SOURCE.png]")
+    ] = None,
+    source: Source = GENERATED,
+) -> int:
+    """Show a task's pools, in numbers and a picture of the goals."""
     from smore_sweep.console import make_console
     from smore_sweep.data import summary
 
     out = make_console()
-    picture = options.picture or Path("output") / f"goals-{options.task}-{options.source}.png"
-    out.print(summary.table(options.task, options.source))
-    summary.draw(options.task, options.source, picture)
-    out.print(f"where the goals lie: {picture}")
+    file = picture or Path("output") / f"goals-{task}-{source}.png"
+    out.print(summary.table(task, source))
+    summary.draw(task, source, file)
+    out.print(f"where the goals lie: {file}")
+    return 0
+
+
+@formats.command("wgcsl")
+def import_wgcsl(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="a {random,expert}/<Task>/buffer.pkl, or a folder that holds such"),
+    ],
+    source: Source = "wgcsl",
+) -> int:
+    """Import the pickles of WGCSL and GoFAR."""
+    from smore_sweep.data.importers import wgcsl
+
+    wgcsl.bring_in(path, source, print)
+    return 0
+
+
+@formats.command("d4rl")
+def import_d4rl(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="a {halfcheetah,ant}_{random,medium,expert}-v2.hdf5, or a folder"),
+    ],
+    released: Annotated[
+        bool, typer.Option("--released", help="as SMORe's released code reads them; a source apart")
+    ] = False,
+    source: Source = "d4rl",
+) -> int:
+    """Import D4RL's HDF5 files of halfcheetah and ant."""
+    from smore_sweep.data.importers import d4rl
+
+    d4rl.bring_in(path, source, print, released=released)
+    return 0
+
+
+@formats.command("minari")
+def import_minari(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0  [default: all four]"),
+    ] = None,
+    source: Source = "minari",
+) -> int:
+    """Import the Minari Hub's data of halfcheetah and ant."""
+    from smore_sweep.data.importers import minari_hub
+
+    minari_hub.bring_in(ids or minari_hub.DEFAULT, source, print)
     return 0

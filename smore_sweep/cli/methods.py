@@ -1,16 +1,38 @@
-"""``smore-sweep methods``: list the methods, or the knobs of one."""
+"""``smore-sweep methods``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
-from rich.table import Table
+import typer
 
+from smore_sweep.cli import complete
 from smore_sweep.method import Method, knobs
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def methods(
+    method: Annotated[
+        str | None,
+        typer.Argument(metavar="METHOD", help="a method, such as smore or gc_iql", autocompletion=complete.methods),
+    ] = None,
+) -> int:
+    """List the methods, or the knobs of one."""
+    from smore_sweep import discovery
+    from smore_sweep.console import make_console
+
+    table = knobs_table(discovery.find_method(method)) if method else methods_table(discovery.methods())
+    make_console().print(table)
+    return 0
 
 
 def methods_table(known: Mapping[str, type[Method]]) -> Table:
-    """Every method: the name to give, the name in tables, where it comes from, and the knobs that not all have."""
+    """Return one row per method: its name, its name in tables, its paper, and the knobs that not all methods have."""
+    from rich.table import Table
+
     common = set.intersection(*(set(knobs(kind)) for kind in known.values()))
     table = Table(
         title="Methods. Runs that differ in knobs with a * train in one stack.", title_justify="left",
@@ -26,7 +48,9 @@ def methods_table(known: Mapping[str, type[Method]]) -> Table:
 
 
 def knobs_table(kind: type[Method]) -> Table:
-    """Every knob of a method: default, valid values, meaning."""
+    """Return one row per knob of a method: default, valid values, meaning."""
+    from rich.table import Table
+
     table = Table(title=f"{kind.name}: {kind.paper}", title_justify="left")
     for heading in ("knob", "default", "valid", "meaning"):
         table.add_column(heading, overflow="fold")

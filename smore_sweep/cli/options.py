@@ -1,31 +1,66 @@
-"""What commands of the command line have in common."""
+"""Arguments and options that commands share."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from typing import Annotated
 
-from smore_sweep.spec import GENERATED
+import typer
 
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+from smore_sweep.cli import complete
+from smore_sweep.errors import UserError
+
+SWEEP_HELP = "a file of sweeps/, without .py, or a path to a .py file"
+
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help=SWEEP_HELP, autocompletion=complete.sweeps)]
+AnySweepName = Annotated[str | None, typer.Argument(metavar="SWEEP", help=SWEEP_HELP, autocompletion=complete.sweeps)]
+TaskName = Annotated[
+    str, typer.Argument(metavar="TASK", help="a task, such as FetchReach", autocompletion=complete.tasks)
+]
+ScaleName = Annotated[
+    str | None,
+    typer.Option(
+        "--scale", metavar="SCALE", help="smoke, laptop or paper  [default: the sweep's own]",
+        autocompletion=complete.scales,
+    ),
+]  # fmt: skip
+Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", help="number of seeds  [default: the scale's]")]
+TaskNames = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks", metavar="A,B", help="only these tasks, separated by commas", autocompletion=complete.task_list
+    ),
+]
+Source = Annotated[str, typer.Option("--source", metavar="SOURCE", help="where the episodes are from")]
+Results = Annotated[str, typer.Option("--results", metavar="DIR", help="results folder: a path or s3://bucket/prefix")]
+GpusPerStack = Annotated[
+    float | None,
+    typer.Option("--gpus-per-stack", metavar="GPUS", help="[default: 1 if the cluster has GPUs, else 0]"),
+]
+StackSize = Annotated[
+    int | None,
+    typer.Option("--stack-size", metavar="N", help="most runs of a stack  [default: by the device]"),
+]
+Notify = Annotated[
+    str | None, typer.Option("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+DEFAULT_RESULTS = "output"
 
 
-def add_command(
-    commands: Commands[argparse.ArgumentParser],
-    name: str,
-    help: str,
-    run: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(command=run)
-    return command
+def split_names(text: str | None) -> list[str] | None:
+    """Split ``a,b`` into names; no text gives None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def add_source(command: argparse.ArgumentParser, default: str = GENERATED) -> None:
-    command.add_argument("--source", default=default, help=f"where the episodes are from (default: {default})")
+def check_at_least_one(name: str, value: int | None) -> None:
+    """Raise :class:`UserError` unless a number, if it is given, is at least 1."""
+    if value is not None and value < 1:
+        raise UserError(f"{name} = {value} is not valid; it must be a whole number of at least 1")
 
 
-def add_results(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--results", default="output", help="results folder: a path or s3://bucket/prefix (default: output)"
-    )
+def check_exclusive(**values: object) -> None:
+    """Raise :class:`UserError` if more than one of these options is given."""
+    given = [f"--{name}" for name, value in values.items() if value not in (None, False)]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} exclude each other; give one of them")

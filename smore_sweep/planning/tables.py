@@ -13,6 +13,9 @@ from smore_sweep.planning.plan import Estimate, Plan
 from smore_sweep.results import record
 from smore_sweep.spec import GENERATED, percent
 
+STATES = (record.DONE, record.PARTIAL, record.MISSING)
+"""The states of a run, in the order in which they are shown."""
+
 
 def plan_table(plan: Plan) -> Table:
     """Return the cells of a sweep and how many of their runs are done, partial and missing."""
@@ -20,7 +23,7 @@ def plan_table(plan: Plan) -> Table:
     table = Table(title=f"{plan.sweep.name} · {where}: {plan.sweep.description}", title_justify="left")
     for name in ("task", "method", "expert"):
         table.add_column(name)
-    for name in ("updates", "runs", "done", "partial", "missing"):
+    for name in ("updates", "runs", *STATES):
         table.add_column(name, justify="right")
     previous = ""
     for name, label, share, states, run in plan.rows():
@@ -28,8 +31,7 @@ def plan_table(plan: Plan) -> Table:
             table.add_section()
         table.add_row(
             "" if name == previous else name, label, percent(share), f"{run.budget.updates:,}",
-            *(str(count or "·") for count in (states.total(), states[record.DONE], states[record.PARTIAL],
-            states[record.MISSING])),
+            *(str(count or "·") for count in (states.total(), *(states[state] for state in STATES))),
         )  # fmt: skip
         previous = name
     return table

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from smore_sweep.cli.main import main
+from smore_sweep.execution import jobs, runner
 from smore_sweep.execution.jobs import CODE, JOBS_ADDRESS
 
 ROOT = Path(__file__).parents[2]
@@ -136,9 +138,9 @@ def test_compose_starts_things_in_order_and_checks_their_health(services: dict[s
     assert f"127.0.0.1:{JOBS_ADDRESS.rsplit(':')[-1]}:8265" in services["ray-head"]["ports"]
 
 
-def test_the_commands_of_compose_have_the_options_they_give(services: dict[str, dict[str, Any]]) -> None:
-    from smore_sweep.cli.main import _parser
-
+def test_the_commands_of_compose_have_the_options_they_give(
+    services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # In a process of its own: these two warn while they are imported.
     listing = (
         "from mlflow.cli import server; from ray.scripts.scripts import healthcheck, start\n"
@@ -155,10 +157,15 @@ def test_the_commands_of_compose_have_the_options_they_give(services: dict[str, 
         assert given(services[name]["command"]) <= start
     assert given(services["ray-head"]["healthcheck"]["test"]) <= health
     sweep = services["sweep"]
-    parsed = _parser().parse_args([*sweep["entrypoint"][1:], *sweep["command"]])
-    assert (parsed.sweep, parsed.results, parsed.jobs_address) == (
-        "quickstart", "/shared/results", "http://ray-head:8265"
-    )  # fmt: skip
+    calls: list[tuple[str, str, str]] = []
+
+    def submit(sweep: str, _: list[str], *, results: str, address: str, detach: bool) -> int:
+        calls.append((sweep, results, address))
+        return 0
+
+    monkeypatch.setattr(jobs, "submit", submit)
+    assert main([*sweep["entrypoint"][1:], *sweep["command"]]) == 0
+    assert calls == [("quickstart", "/shared/results", "http://ray-head:8265")]
 
 
 def test_the_cloud_cluster_passes_rays_own_check() -> None:
@@ -180,9 +187,14 @@ def test_the_cloud_cluster_passes_rays_own_check() -> None:
     assert "--dashboard-host=127.0.0.1" in cluster["head_start_ray_commands"][-1]
 
 
-def test_the_kubernetes_job_retries_into_the_same_results() -> None:
-    from smore_sweep.cli.main import _parser
+def test_the_kubernetes_job_retries_into_the_same_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
 
+    def run(_: str, **options: Any) -> int:
+        calls.append(options)
+        return 0
+
+    monkeypatch.setattr(runner, "run", run)
     job = load("kuberay/rayjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     spec = job["spec"]
@@ -190,8 +202,8 @@ def test_the_kubernetes_job_retries_into_the_same_results() -> None:
     assert spec["shutdownAfterJobFinishes"] is True
     cluster = spec["rayClusterSpec"]
     assert cluster["authOptions"] == {"mode": "token"}
-    command = _parser().parse_args(spec["entrypoint"].split()[1:])
-    assert (command.address, str(command.results)) == ("auto", "/shared/results")
+    assert main(spec["entrypoint"].split()[1:]) == 0
+    assert [(call["address"], str(call["results"])) for call in calls] == [("auto", "/shared/results")]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for group in groups:
         pod = group["template"]["spec"]

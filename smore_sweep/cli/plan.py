@@ -1,0 +1,136 @@
+"""``smore-sweep plan``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smore_sweep.cli import complete
+from smore_sweep.cli.options import (
+    DEFAULT_RESULTS,
+    SWEEP_HELP,
+    AsJson,
+    Results,
+    ScaleName,
+    Seeds,
+    Source,
+    TaskNames,
+    split_names,
+)
+from smore_sweep.spec import DEFAULT_SCALE, GENERATED
+
+if TYPE_CHECKING:
+    from smore_sweep.planning.campaign import CampaignEntry
+    from smore_sweep.planning.plan import Plan
+
+
+def plan(
+    sweep: Annotated[
+        str, typer.Argument(metavar="SWEEP", help=f"{SWEEP_HELP}; all of them: all", autocompletion=complete.plans)
+    ],
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    tasks: TaskNames = None,
+    source: Source = GENERATED,
+    results: Results = DEFAULT_RESULTS,
+    as_json: AsJson = False,
+) -> int:
+    """Show what a sweep still has to do, and how long it takes."""
+    from smore_sweep.planning import campaign
+    from smore_sweep.planning.plan import load_sweep, make_plan
+    from smore_sweep.storage.paths import storage_path
+
+    folder, names = storage_path(results), split_names(tasks)
+    if sweep == campaign.ALL:
+        size = scale or DEFAULT_SCALE
+        _show_campaign(list(campaign.campaign(size, folder, source, seeds=seeds, tasks=names)), size, as_json)
+    else:
+        _show(make_plan(load_sweep(sweep), scale, folder, seeds=seeds, tasks=names, source=source), as_json)
+    return 0
+
+
+def _show(plan: Plan, as_json: bool) -> None:
+    from smore_sweep.console import make_console
+    from smore_sweep.execution.runner import missing_episodes
+    from smore_sweep.planning.plan import describe_stacks, estimate
+    from smore_sweep.planning.stacks import stacks
+    from smore_sweep.planning.tables import estimate_line, plan_table
+    from smore_sweep.training.device import LARGEST_STACK
+
+    out, cores = make_console(), os.cpu_count() or 1
+    if not as_json:  # before episodes that cannot be made are refused
+        out.print(plan_table(plan))
+    episodes = missing_episodes(plan)
+    packed = stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
+    seconds = estimate(plan, episodes, cores)
+    if as_json:
+        record = _plan_record(plan) | {
+            "episodes_to_make": [
+                {"task": task, "policy": policy, "episodes": count} for (task, policy), count in episodes.items()
+            ],
+            "cpu_cores": cores,
+            "stacks": len(packed),
+            "estimated_seconds": {**vars(seconds), "total": seconds.total},
+        }
+        print(json.dumps(record, indent=2))
+        return
+    for (task, policy), count in episodes.items():
+        out.print(f"to make: {count:,} {task} episodes of the {policy} policy")
+    if plan.pending:
+        out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(packed)} on {cores} CPU cores")
+        out.print(estimate_line(seconds))
+    else:
+        out.print("nothing to do: every run is done")
+
+
+def _show_campaign(entries: list[CampaignEntry], scale: str, as_json: bool) -> None:
+    from smore_sweep.console import make_console
+    from smore_sweep.planning.tables import campaign_table
+
+    if as_json:
+        print(json.dumps({"scale": scale, "sweeps": [_campaign_record(entry) for entry in entries]}, indent=2))
+    else:
+        make_console().print(campaign_table(entries, scale))
+
+
+def _plan_record(plan: Plan) -> dict[str, Any]:
+    from smore_sweep.planning.tables import STATES
+
+    return {
+        "sweep": plan.sweep.name,
+        "description": plan.sweep.description,
+        "scale": plan.scale,
+        "source": plan.source,
+        "runs": len(plan.runs),
+        **{state: plan.count(state) for state in STATES},
+        "cells": [
+            {
+                "task": task,
+                "method": label,
+                "expert_share": share,
+                "updates": run.budget.updates,
+                "runs": states.total(),
+                **{state: states[state] for state in STATES},
+            }
+            for task, label, share, states, run in plan.rows()
+        ],
+    }
+
+
+def _campaign_record(entry: CampaignEntry) -> dict[str, Any]:
+    from smore_sweep.results.record import DONE
+
+    cores = os.cpu_count() or 1
+    return {
+        "sweep": entry.plan.sweep.name,
+        "runs": len(entry.plan.runs),
+        "new": len(entry.fresh.runs),
+        "done": entry.fresh.count(DONE),
+        "stacks_left": entry.stacks(cores),
+        "member_updates_left": entry.member_updates,
+        "cpu_cores": cores,
+        "estimated_seconds": entry.seconds(cores),
+    }

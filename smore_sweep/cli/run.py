@@ -1,0 +1,57 @@
+"""``smore-sweep run``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from smore_sweep.cli.options import (
+    DEFAULT_RESULTS,
+    GpusPerStack,
+    Notify,
+    Results,
+    ScaleName,
+    Seeds,
+    Source,
+    StackSize,
+    SweepName,
+    TaskNames,
+    check_at_least_one,
+    split_names,
+)
+from smore_sweep.spec import GENERATED
+
+
+def run(
+    sweep: SweepName,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    tasks: TaskNames = None,
+    source: Source = GENERATED,
+    results: Results = DEFAULT_RESULTS,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="a Ray cluster: auto or host:port  [default: start a local one]"),
+    ] = None,
+    gpus_per_stack: GpusPerStack = None,
+    stack_size: StackSize = None,
+    notify: Notify = None,
+) -> int:
+    """Run what a sweep still lacks, on a local Ray or on a cluster."""
+    from smore_sweep.execution import runner
+    from smore_sweep.storage.paths import storage_path
+
+    check_at_least_one("stack size", stack_size)
+    return runner.run(
+        sweep,
+        scale=scale,
+        seeds=seeds,
+        tasks=split_names(tasks),
+        source=source,
+        results=storage_path(results),
+        address=address,
+        gpus_per_stack=gpus_per_stack,
+        stack_size=stack_size,
+        notification=notify,
+    )

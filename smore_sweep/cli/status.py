@@ -1,0 +1,71 @@
+"""``smore-sweep status``."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+
+from smore_sweep.cli.options import (
+    DEFAULT_RESULTS,
+    AnySweepName,
+    AsJson,
+    Results,
+    ScaleName,
+    Seeds,
+    Source,
+)
+from smore_sweep.spec import GENERATED
+
+
+def status(
+    sweep: AnySweepName = None,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    source: Source = GENERATED,
+    results: Results = DEFAULT_RESULTS,
+    as_json: AsJson = False,
+) -> int:
+    """Show how far a sweep, or every sweep that has runs, is."""
+    from smore_sweep.console import make_console
+    from smore_sweep.monitoring import heartbeat, progress_reporter
+    from smore_sweep.planning.plan import all_sweeps, load_sweep, make_plan
+    from smore_sweep.planning.tables import STATES, plan_table
+    from smore_sweep.results.record import MISSING
+    from smore_sweep.storage.paths import storage_path
+
+    out, folder = make_console(), storage_path(results)
+    sweeps = [load_sweep(sweep)] if sweep else all_sweeps(scale)
+    plans = [
+        make_plan(each, size, folder, seeds=seeds, source=source)
+        for each in sweeps
+        for size in ([each.scale(scale)] if sweep or scale else each.scales)
+    ]
+    shown = [plan for plan in plans if sweep or plan.count(MISSING) < len(plan.runs)]
+    training = heartbeat.load(folder)
+    if as_json:
+        counts = [
+            {
+                "sweep": plan.sweep.name,
+                "scale": plan.scale,
+                "source": plan.source,
+                "runs": len(plan.runs),
+                **{state: plan.count(state) for state in STATES},
+            }
+            for plan in shown
+        ]
+        print(
+            json.dumps({"results": str(folder), "sweeps": counts, "training": training and asdict(training)}, indent=2)
+        )
+        return 0
+    for plan in shown:
+        if sweep:
+            out.print(plan_table(plan))
+        out.print(f"{plan.sweep.name} · {plan.scale}: {', '.join(f'{plan.count(state)} {state}' for state in STATES)}")
+    if not shown:
+        out.print(f"no sweep has a run in {results}; make plan SWEEP=quickstart shows what one would do", markup=False)
+    if training:
+        out.print()
+        for line in progress_reporter.describe(training, time.time()):
+            out.print(line, markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,48 @@
+"""``smore-sweep tasks``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from smore_sweep.tasks import Task
+
+
+def tasks() -> int:
+    """List the tasks."""
+    from smore_sweep.console import make_console
+    from smore_sweep.tasks import TASKS
+
+    make_console().print(tasks_table(TASKS.values()))
+    return 0
+
+
+def tasks_table(rows: Iterable[Task]) -> Table:
+    """Return one row per task: the sizes of its spaces, its horizon, thresholds, expert and pools."""
+    from rich.table import Table
+
+    table = Table(
+        title="Tasks", title_justify="left", caption_justify="left",
+        caption="Sizes: observation/goal/action. Threshold: of the sparse reward, in the goal's units; in brackets "
+        "that of success, where it is another. Experts are functions in smore_sweep.experts.",
+    )  # fmt: skip
+    table.add_column("task", overflow="fold")
+    table.add_column("sizes", no_wrap=True)
+    for name in ("horizon", "threshold"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("expert", "pools"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        success = "" if row.success_threshold is None else f" ({row.success_threshold:g})"
+        table.add_row(
+            row.name,
+            f"{row.sizes.observation}/{row.sizes.goal}/{row.sizes.action}",
+            str(row.horizon),
+            f"{row.threshold:g}{success}",
+            row.expert.removeprefix("smore_sweep.experts."),
+            ", ".join(row.pools),
+        )
+    return table

@@ -1,0 +1,64 @@
+"""``smore-sweep train``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from smore_sweep.cli import complete
+from smore_sweep.cli.options import DEFAULT_RESULTS, Results, Source
+from smore_sweep.errors import UserError
+from smore_sweep.spec import DEFAULT_SCALE, GENERATED, RunSpec
+
+
+def train(
+    method: Annotated[
+        str,
+        typer.Option(metavar="METHOD", help="a method, such as smore or gc_iql", autocompletion=complete.methods),
+    ],
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="a task, such as FetchReach", autocompletion=complete.tasks)
+    ],
+    seed: Annotated[int, typer.Option(metavar="SEED", help="seed of the run")] = 0,
+    expert_share: Annotated[float, typer.Option(metavar="SHARE", help="share of expert episodes")] = 0.1,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="may be given several times")
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(metavar="SCALE", help="scale of the budget", autocompletion=complete.scales)
+    ] = DEFAULT_SCALE,
+    updates: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
+    episodes: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
+    source: Source = GENERATED,
+    results: Results = DEFAULT_RESULTS,
+) -> int:
+    """Train one run in this process, without Ray."""
+    from smore_sweep.discovery import configure, find_method
+    from smore_sweep.execution.local import train_one
+    from smore_sweep.planning.plan import scale_of
+    from smore_sweep.storage.paths import storage_path
+
+    knobs = dict(_setting(text) for text in settings or ())
+    changes = {"updates": updates, "episodes": episodes, "batch_size": batch_size}
+    size, declared = scale_of(task, scale), configure(find_method(method), knobs)
+    run = RunSpec(
+        method=size.configure(declared, task, varied=knobs),
+        declared=declared,
+        task=task,
+        expert_share=expert_share,
+        seed=seed,
+        scale=scale,
+        budget=replace(size.budget_of(task), **{name: value for name, value in changes.items() if value is not None}),
+        source=source,
+    )
+    return train_one(run, storage_path(results))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text} is not valid; give KNOB=VALUE, such as expectile=0.9")
+    return name.strip(), value.strip()
