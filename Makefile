@@ -1,24 +1,39 @@
 # Two commands do all the set-up: `make sweep SWEEP=quickstart` and `make test`. `make help` lists the rest.
+#
+# A target's variables are those that its own line names, as NAME=; any other is refused. Each becomes an option of the
+# command: SCALE=paper is --scale paper. Recipes read values from the environment, where no shell splits them.
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
-SWEEP   ?= quickstart
-RESULTS ?= output
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 AUDIT   := $(VENV)/audit
 
-comma   := ,
+comma := ,
+empty :=
+space := $(empty) $(empty)
+list   = $(subst $(space),$(comma) ,$(strip $(1)))
 
-# Options of the sweep commands, each passed on only if it is given.
-CHOICE = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SOURCE),--source $(SOURCE))
-ABOUT  = --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SOURCE),--source $(SOURCE))
-PLACE  = $(if $(GPUS_PER_STACK),--gpus-per-stack $(GPUS_PER_STACK)) $(if $(STACK_SIZE),--stack-size $(STACK_SIZE)) $(if $(NOTIFY),--notify "$$NOTIFY")
+variables = $(shell sed -n '/^$(1):/p' $(firstword $(MAKEFILE_LIST)) | grep -oE '[A-Z][A-Z_]*=' | tr -d =)
+flag      = --$(shell echo $(1) | tr A-Z_ a-z-)
+argument  = $(if $($(1)),"$$$(1)")
+options   = $(foreach name,$(filter-out $(2),$(call variables,$(1))),$(if $($(name)),$(call flag,$(name)) "$$$(name)"))
+sweep     = "$${SWEEP:-quickstart}"
+
+GOALS := $(or $(MAKECMDGOALS),help)
+GIVEN := $(sort $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(GIVEN),)
+VALID   := PYTHON $(foreach goal,$(GOALS),$(call variables,$(goal)))
+UNKNOWN := $(filter-out $(VALID),$(GIVEN))
+ifneq ($(UNKNOWN),)
+$(error make $(GOALS) has no variable $(call list,$(UNKNOWN)); it has: $(call list,$(VALID)))
+endif
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results bench methods test chaos lint audit format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export bench methods tasks test chaos lint audit format clean
 
-help:  ## this list
+help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## install everything into .venv (the other commands do it when needed)
@@ -30,68 +45,69 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command]
-	@$(BIN)/smore-sweep run $(SWEEP) $(CHOICE) $(PLACE) $(if $(ADDRESS),--address $(ADDRESS))
+	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
-submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= ... DETACH=1 | FOLLOW=job | CANCEL=job]
-	@$(BIN)/smore-sweep submit $(SWEEP) $(CHOICE) $(PLACE) \
-		$(if $(JOBS_ADDRESS),--jobs-address $(JOBS_ADDRESS)) $(if $(DETACH),--detach) $(if $(FOLLOW),--follow $(FOLLOW)) $(if $(CANCEL),--cancel $(CANCEL))
+submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
+	@$(BIN)/smore-sweep submit $(sweep) $(call options,$@,SWEEP DETACH) $(if $(DETACH),--detach)
 
-plan: $(READY)  ## what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep plan $(SWEEP) $(CHOICE)
+plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)
 
-status: $(READY)  ## how far every sweep is, and the one that trains now: [SWEEP= SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep status $(if $(filter-out file,$(origin SWEEP)),$(SWEEP)) $(ABOUT)
+status: $(READY)  ## show how far the sweeps with runs are, and the one that trains now: [SWEEP= SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep status $(call argument,SWEEP) $(call options,$@,SWEEP)
 
 data: $(READY)  ## make the episodes of a task that the sweeps need: TASK=FetchReach [SCALE=paper | EPISODES=1000]
-	@$(BIN)/smore-sweep data make $(TASK) $(if $(SCALE),--scale $(SCALE)) $(if $(EPISODES),--episodes $(EPISODES))
+	@$(BIN)/smore-sweep data make $(call argument,TASK) $(call options,$@,TASK)
 
 experts: $(READY)  ## measure the policies that the data are made of: [TASKS=Reacher,FetchPush EPISODES=200]
-	@$(BIN)/smore-sweep experts $(subst $(comma), ,$(TASKS)) $(if $(EPISODES),--episodes $(EPISODES))
+	@$(BIN)/smore-sweep experts $(subst $(comma), ,$(TASKS)) $(call options,$@,TASKS)
 
 play: $(READY)  ## animate a policy: TASK=FetchPush [POLICY=expert|random|RUN_ID EPISODES=1 SEED=0 OUTPUT=x.gif RESULTS=]
-	@$(BIN)/smore-sweep play $(TASK) --results $(RESULTS) $(if $(POLICY),--policy $(POLICY)) $(if $(EPISODES),--episodes $(EPISODES)) \
-		$(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output $(OUTPUT))
+	@$(BIN)/smore-sweep play $(call argument,TASK) $(call options,$@,TASK)
 
 videos: $(READY)  ## attach an animation to one run of each cell of a sweep in MLflow: SWEEP=... [SCALE= SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep videos $(SWEEP) --results $(RESULTS) $(if $(SCALE),--scale $(SCALE)) $(if $(SOURCE),--source $(SOURCE))
+	@$(BIN)/smore-sweep videos $(sweep) $(call options,$@,SWEEP)
 
 ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
-	@$(BIN)/smore-sweep ui --results $(RESULTS) $(if $(PORT),--port $(PORT))
+	@$(BIN)/smore-sweep ui $(call options,$@)
 
-tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/tables.py $(ABOUT) $(if $(TABLE),--table $(TABLE))
+tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
 figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/figures.py $(ABOUT)
+	@$(BIN)/smore-sweep figures $(call options,$@)
 
-report: $(READY)  ## a sweep as one HTML page in reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/report.py --sweep $(SWEEP) $(ABOUT)
+report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep report --sweep $(sweep) $(call options,$@,SWEEP)
 
 select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and tuning, into sweeps/tuned.csv: [SCALE= RESULTS=]
-	@$(BIN)/python analysis/selection.py --results $(RESULTS) $(if $(SCALE),--scale $(SCALE))
+	@$(BIN)/smore-sweep select $(call options,$@)
 
 export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]
-	@$(BIN)/python analysis/frames/archive.py --results $(RESULTS) $(if $(TO),--to $(TO))
+	@$(BIN)/smore-sweep export $(call options,$@)
 
-claims: $(READY)  ## what the finished runs say about each claim of the paper: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/claims.py $(ABOUT)
+claims: $(READY)  ## judge each claim of the paper by the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep claims $(call options,$@)
 
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/reports/results_page.py $(ABOUT)
+	@$(BIN)/smore-sweep results $(call options,$@)
 
 bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
-	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD)) $(if $(ONLY),--only $(ONLY))
+	@$(BIN)/smore-sweep bench $(call options,$@)
 
-methods: $(READY)  ## every method and its knobs: [METHOD=gc_iql]
-	@$(BIN)/smore-sweep methods $(METHOD)
+methods: $(READY)  ## list the methods, or the knobs of one: [METHOD=gc_iql]
+	@$(BIN)/smore-sweep methods $(call argument,METHOD)
 
-test: $(READY)  ## all tests
+tasks: $(READY)  ## list the tasks
+	@$(BIN)/smore-sweep tasks
+
+test: $(READY)  ## run all tests
 	@$(BIN)/python -m pytest
 
-chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100]
-	@$(BIN)/python -m tests.chaos --output $(RESULTS)/chaos $(if $(SEED),--seed $(SEED)) $(if $(DISTURBANCES),--disturbances $(DISTURBANCES))
+chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 RESULTS=]
+	@$(BIN)/python -m tests.chaos --output "$${RESULTS:-output}/chaos" $(call options,$@,RESULTS)
 
-lint: $(READY)  ## ruff and mypy
+lint: $(READY)  ## run ruff and mypy
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 audit: $(READY)  ## look up known vulnerabilities of the pinned dependencies (asks pypi.org)
