@@ -127,19 +127,22 @@ def _names(text: str) -> list[str]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from smore_sweep.cli.results_table import print_results
     from smore_sweep.execution.runner import run
 
+    results = storage_path(options.results)
     return run(
         options.sweep,
         scale=options.scale,
         seeds=options.seeds,
         tasks=options.tasks,
         source=options.source,
-        results=storage_path(options.results),
+        results=results,
         address=options.address,
         gpus_per_stack=options.gpus_per_stack,
         stack_size=options.stack_size,
         notification=options.notify,
+        show=lambda out, plan: print_results(out, plan, results),
     )
 
 
@@ -170,11 +173,12 @@ def _submit(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     from smore_sweep import console
-    from smore_sweep.execution.runner import missing_episodes
+    from smore_sweep.discovery import load_sweep
+    from smore_sweep.execution.datasets import missing_episodes
     from smore_sweep.planning import campaign
-    from smore_sweep.planning.plan import describe_stacks, estimate, load_sweep, make_plan
-    from smore_sweep.planning.stacks import stacks
-    from smore_sweep.training.device import LARGEST_STACK
+    from smore_sweep.planning.estimate import estimate
+    from smore_sweep.planning.plan import make_plan
+    from smore_sweep.planning.stacks import LARGEST_STACK, describe_stacks, group_into_stacks
 
     out = console.console()
     if options.sweep == campaign.ALL:
@@ -198,7 +202,7 @@ def _plan(options: argparse.Namespace) -> int:
     for (name, policy), count in lacking.items():
         out.print(f"to make: {count:,} {name} episodes of the {policy} policy")
     if plan.pending:
-        made = stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
+        made = group_into_stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
         out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(made)} on {cores} CPU cores")
         out.print(console.estimate_line(estimate(plan, lacking, cores)))
     else:
@@ -208,8 +212,9 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from smore_sweep import console
+    from smore_sweep.discovery import all_sweeps, load_sweep
     from smore_sweep.monitoring import heartbeat, progress_reporter
-    from smore_sweep.planning.plan import all_sweeps, load_sweep, make_plan
+    from smore_sweep.planning.plan import make_plan
     from smore_sweep.results import record
 
     out, results = console.console(), storage_path(options.results)
@@ -232,14 +237,13 @@ def _status(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from smore_sweep.discovery import configure, find_method
+    from smore_sweep.discovery import configure, find_method, find_scale
     from smore_sweep.execution.local import train_one
-    from smore_sweep.planning.plan import scale_of
     from smore_sweep.spec import RunSpec
 
     settings = dict(_setting(text) for text in options.settings)
     changes = {name: getattr(options, name) for name in ("updates", "episodes", "batch_size")}
-    scale, declared = scale_of(options.task, options.scale), configure(find_method(options.method), settings)
+    scale, declared = find_scale(options.task, options.scale), configure(find_method(options.method), settings)
     run = RunSpec(
         method=scale.configure(declared, options.task, varied=settings),
         declared=declared,
