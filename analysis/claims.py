@@ -24,8 +24,8 @@ import pandas as pd
 from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.verdicts import text
 from analysis.verdicts.judge import Claim, Verdict, drops, judge, returns
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import DEFAULT_SCALE, Sweep
 from sweeps._budgets import ABLATION, ALL, MANIPULATION
 

@@ -27,8 +27,8 @@ from analysis.frames.cells import METRICS
 from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.atomic import atomic_write
 

@@ -20,8 +20,8 @@ from analysis import figures
 from analysis.claims import whole_frame
 from analysis.frames.request import ResultsRequest, add_options, results_request
 from analysis.reports.sweep_report import FIGURE_TITLES, Material, page
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.results.record import DONE
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write

@@ -23,8 +23,8 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis.stats import significance
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec, Sweep, varied
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import StoragePath, storage_path

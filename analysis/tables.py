@@ -32,8 +32,8 @@ from analysis.rendering import markdown as md
 from analysis.rendering import terminal as rich_table
 from analysis.rendering.layout import Layout, layout
 from analysis.selection import TUNING
+from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import is_folder

@@ -1,37 +1,50 @@
-"""The methods that exist: SMORe and one file each in ``baselines/``. There is no registry; the files are looked at."""
+"""Find methods, sweeps and scales by name. There is no registry: the files of ``baselines/`` and ``sweeps/`` count."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
 from typing import Any
 
-from smore_sweep.deferred import deferred
-from smore_sweep.errors import DeclarationError, unknown
+from smore_sweep.errors import DeclarationError, did_you_mean, unknown
 from smore_sweep.method import Method, knobs
+from smore_sweep.spec import Scale, Sweep
+from smore_sweep.tasks import task
 
 
 def methods() -> dict[str, type[Method]]:
-    """Every method, by the name of its file."""
+    """Return every shipped method, by the name of its file."""
     import baselines
 
-    names = ["smore_sweep.smore", *(f"baselines.{module.name}" for module in pkgutil.iter_modules(baselines.__path__))]
-    found: dict[str, type[Method]] = {}
-    for name in names:
+    files = [module.name for module in pkgutil.iter_modules(baselines.__path__) if not module.name.startswith("_")]
+    shipped: dict[str, type[Method]] = {}
+    for module_name in ("smore_sweep.smore", *(f"baselines.{file}" for file in files)):
         with deferred("torch"):
-            module = importlib.import_module(name)
-        for kind in vars(module).values():
-            if isinstance(kind, type) and issubclass(kind, Method) and kind.__module__ == name and "name" in vars(kind):
-                found[name.rpartition(".")[2]] = kind
-    return found
+            module = importlib.import_module(module_name)
+        for value in vars(module).values():
+            if _is_method(value) and value.__module__ == module_name:
+                shipped[module_name.rpartition(".")[2]] = value
+    return shipped
+
+
+def _is_method(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Method) and "name" in vars(value)
 
 
 def find_method(name: str) -> type[Method]:
-    """The method of that file or, whatever the punctuation, of that name in tables: ``iql``, ``gc_iql``, ``GC-IQL``.
+    """Return the method of a file or, whatever the punctuation, of a name in tables: ``iql``, ``gc_iql``, ``GC-IQL``.
 
-    Raises :class:`DeclarationError`, which lists the valid names, if there is none."""
+    Raises:
+        DeclarationError: If there is none; the message lists the valid names.
+    """
     known = methods()
     wanted = _letters(name)
     for file, kind in known.items():
@@ -40,9 +53,16 @@ def find_method(name: str) -> type[Method]:
     raise DeclarationError(unknown("method", name, known))
 
 
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
-    """The method with knobs given as text, ``{"expectile": "0.9"}``. Raises :class:`DeclarationError` for an unknown
-    knob and for a value that the knob cannot hold."""
+    """Build a method from knobs given as text, such as ``{"expectile": "0.9"}``.
+
+    Raises:
+        DeclarationError: For an unknown knob, and for a value that the knob cannot hold.
+    """
     declared = knobs(kind)
     fields: dict[str, Any] = {}
     for name, text in settings.items():
@@ -51,7 +71,7 @@ def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
 
 
 def _parse(text: str, default: object) -> object:
-    """The text as the type of the knob's default, or the text itself, which the knob then refuses."""
+    """Convert text to the type of the knob's default. Text that does not convert stays; the knob then refuses it."""
     if isinstance(default, bool):
         return {"true": True, "false": False}.get(text.lower(), text)
     if isinstance(default, (int, float)):
@@ -62,5 +82,113 @@ def _parse(text: str, default: object) -> object:
     return text
 
 
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def sweep_names() -> list[str]:
+    """Return the names of the shipped sweeps, one file each in ``sweeps/``."""
+    import sweeps
+
+    return sorted(module.name for module in pkgutil.iter_modules(sweeps.__path__) if not module.name.startswith("_"))
+
+
+def all_sweeps(scale: str | None) -> list[Sweep]:
+    """Return the shipped sweeps, or those that have this scale.
+
+    Raises:
+        DeclarationError: If no sweep has the scale.
+    """
+    sweeps = [load_sweep(name) for name in sweep_names()]
+    matching = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
+    if not matching:
+        known = dict.fromkeys(name for sweep in sweeps for name in sweep.scales)
+        hint = did_you_mean(scale or "", known)
+        raise DeclarationError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}{hint}")
+    return matching
+
+
+def load_sweep(name: str) -> Sweep:
+    """Return the sweep of that name, or of that file if the name ends in ``.py``.
+
+    Raises:
+        DeclarationError: If there is none, or if its file cannot be read; the message says where.
+    """
+    is_file = name.endswith(".py")
+    if name == "all":
+        raise DeclarationError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
+    if not is_file and name not in sweep_names():
+        raise DeclarationError(unknown("sweep", name, sweep_names(), ", or give a .py file"))
+    with _declaration_errors(name):
+        module = _load_file(Path(name)) if is_file else importlib.import_module(f"sweeps.{name}")
+    sweep = getattr(module, "SWEEP", None)
+    if not isinstance(sweep, Sweep):
+        raise DeclarationError(f"sweep {name} declares no SWEEP = Sweep(...)")
+    return sweep
+
+
+def find_scale(task_name: str, scale: str) -> Scale:
+    """Return a task's scale as the shipped sweeps have it, so that a single run is one of theirs.
+
+    Raises:
+        DeclarationError: For an unknown task or scale.
+    """
+    task(task_name)
+    scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(task_name)
+    if scale not in scales:
+        raise DeclarationError(unknown("scale", scale, scales))
+    return scales[scale]
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise DeclarationError(f"there is no sweep file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _declaration_errors(sweep: str) -> Iterator[None]:
+    """Turn whatever a sweep's file raises into a :class:`DeclarationError` that names the line."""
+    try:
+        with deferred("torch"):
+            yield
+    except DeclarationError:
+        raise
+    except Exception as error:
+        file = Path(sweep).with_suffix(".py").name
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).name == file]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise DeclarationError(f"sweep {sweep} cannot be read: {type(error).__name__}: {error}{where}") from None
+
+
+class _Deferred(ModuleType):
+    """Stand-in for a module that becomes the module when one of its attributes is read.
+
+    (``importlib.util.LazyLoader`` does not serve: an import statement reads the module's spec, which loads it.)
+    """
+
+    def __getattr__(self, attribute: str) -> object:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        module = importlib.import_module(self.__name__)
+        self.__dict__.update(module.__dict__)
+        return getattr(module, attribute)
+
+
+@contextmanager
+def deferred(name: str) -> Iterator[None]:
+    """Import the module ``name`` at its first use instead of now.
+
+    Sweeps name methods and methods name torch, but neither a plan nor a table needs it. On exit the module counts as
+    not imported, which some libraries check.
+    """
+    if name in sys.modules:
+        yield
+        return
+    stand_in = sys.modules[name] = _Deferred(name)
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]

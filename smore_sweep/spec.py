@@ -1,8 +1,7 @@
-"""Declare, expand and hash: what a run means, and nothing about how it is executed.
+"""Declare, expand and hash runs.
 
-A :class:`RunSpec` is science: its id is a hash of its content. (Which runs train together is scheduling:
-:mod:`smore_sweep.planning.stacks`.) Only the standard library is imported here.
-"""
+A run's id is a hash of its content: method, task, data, seed, budget and evaluation. How it is executed is no part of
+it (:mod:`smore_sweep.planning.stacks`). Only the standard library is imported here."""
 
 from __future__ import annotations
 
@@ -20,25 +19,37 @@ from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.method import Method, knobs, stackable_knobs
 
 PROTOCOL = 1
-"""Part of every run's content. Raise it when the meaning of data, training or evaluation changes."""
+"""Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
 
 GENERATED = "generated"
-"""Source of the data: roll-outs of our own experts and of a uniform-random policy."""
+"""Source of data that are rolled out here, by the shipped experts and a uniform-random policy."""
 
 
 DEFAULT_SCALE = "laptop"
 
 
 def check_source(source: str) -> None:
-    """Raise :class:`DeclarationError` unless this can be the name of a source of data (it is part of folder names)."""
+    """Check the name of a source of data, which is part of folder names.
+
+    Raises:
+        DeclarationError: If it holds other characters than lower-case letters, digits, - and _.
+    """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
         raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What one run may use. ``episodes`` is the dataset's size N; evaluations happen every ``evaluate_every`` updates
-    on ``evaluation_episodes`` episodes, and after the last update on ``final_episodes``."""
+    """Size of a run.
+
+    Attributes:
+        episodes: Episodes in the dataset, N.
+        updates: Gradient updates.
+        batch_size: Transitions per update and distribution.
+        evaluate_every: Updates between evaluations.
+        evaluation_episodes: Episodes of an evaluation on the way.
+        final_episodes: Episodes of the evaluation after the last update.
+    """
 
     episodes: int
     updates: int
@@ -67,8 +78,8 @@ class RunSpec:
     budget: Budget
     source: str = GENERATED
     declared: Method | None = field(default=None, compare=False)
-    """The configuration as its sweep declared it, before what depends on task and scale: what names the run. It is no
-    part of the run's content."""
+    """The configuration as its sweep declared it, before task and scale set their knobs. It names the run and is no
+    part of its content."""
 
     def __post_init__(self) -> None:
         share: object = self.expert_share
@@ -89,11 +100,11 @@ class RunSpec:
 
     @property
     def expert_episodes(self) -> int:
-        """``int(N x)``: how many of the N episodes are the expert's (the released rule)."""
+        """Number of expert episodes among N, ``int(N x)`` (the released rule)."""
         return int(round(self.budget.episodes * self.expert_share, 6))
 
     def content(self) -> dict[str, Any]:
-        """Everything that the run means, as plain JSON types."""
+        """Return the run's content as plain JSON types."""
         revision = self.method.revision
         return {
             "protocol": PROTOCOL,
@@ -110,12 +121,12 @@ class RunSpec:
 
     @cached_property
     def run_id(self) -> str:
-        """16 hexadecimal digits: the hash of :meth:`content`."""
+        """Hash of :meth:`content`, 16 hexadecimal digits."""
         return digest(self.content())
 
     @cached_property
     def stack_key(self) -> str:
-        """Equal for runs that may train in one stack."""
+        """Key that runs of one stack share."""
         content = self.content()
         for name in stackable_knobs(type(self.method)):
             content["knobs"].pop(name, None)
@@ -123,19 +134,19 @@ class RunSpec:
 
     @property
     def named(self) -> Method:
-        """The configuration that gives the run its name."""
+        """Configuration that names the run."""
         return self.declared or self.method
 
     @property
     def title(self) -> str:
-        """For people: ``SMORe · FetchReach · 5% · s3``, and where the data are from if they are not our own."""
+        """Readable name: ``SMORe · FetchReach · 5% · s3``, followed by the source unless it is :data:`GENERATED`."""
         own = f"{self.named.label} · {self.task} · {percent(self.expert_share)} · s{self.seed}"
         return own if self.source == GENERATED else f"{own} · {self.source}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The product of methods, tasks and expert shares."""
+    """Product of methods, tasks and expert shares."""
 
     methods: Sequence[Method]
     tasks: Sequence[str]
@@ -144,12 +155,19 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large a sweep is run: on which tasks, with how many seeds, under which budget. ``per_task`` replaces fields
-    of the budget (or ``seeds``) for single tasks.
+    """Tasks, seeds and budget at which a sweep runs.
 
-    ``knobs`` are values for every method that has such a knob (narrower networks, say), ``tuned`` those that model
-    selection gave: (method's name, task) to values. Like a method's own :meth:`Method.by_task` they fill knobs that a
-    sweep leaves alone."""
+    ``knobs`` and ``tuned``, like a method's own :meth:`Method.by_task`, fill knobs that a sweep leaves at their
+    defaults.
+
+    Attributes:
+        tasks: Tasks that run unless others are named.
+        seeds: Seeds per cell.
+        budget: Budget of every task.
+        per_task: Fields of the budget, or ``seeds``, that differ by task.
+        knobs: Values for every method that has such a knob, such as the networks' width.
+        tuned: Values from model selection, by (method's name, task).
+    """
 
     tasks: Sequence[str]
     seeds: int
@@ -159,11 +177,11 @@ class Scale:
     tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def seeds_of(self, task: str) -> int:
-        """Number of seeds of a task."""
+        """Return the number of seeds of a task."""
         return self.per_task.get(task, {}).get("seeds", self.seeds)
 
     def budget_of(self, task: str) -> Budget:
-        """Budget of a task."""
+        """Return the budget of a task."""
         changed = {k: v for k, v in self.per_task.get(task, {}).items() if k != "seeds"}
         unknown = sorted(set(changed) - set(vars(self.budget)))
         if unknown:
@@ -173,9 +191,11 @@ class Scale:
         return replace(self.budget, **changed)
 
     def configure(self, method: Method, task: str, varied: Collection[str]) -> Method:
-        """The configuration with which a declared method runs on a task: what its paper sets by task, what the scale
-        sets, and what was chosen, in this order of precedence from low to high, but never for a knob that the
-        declaration changes itself or that is ``varied``."""
+        """Return the configuration with which a declared method runs on a task.
+
+        Knobs come from the method's paper, the scale and model selection, each overriding the one before. A knob that
+        the declaration changes, or that is ``varied``, keeps its declared value.
+        """
         values = {**method.by_task(task), **self.knobs, **self.tuned.get((method.name, task), {})}
         free = set(knobs(type(method))) - set(varied) - set(method.changed())
         return type(method)(**{**method.fields(), **{name: values[name] for name in values if name in free}})
@@ -183,7 +203,7 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A declared experiment: grids, and the scales at which they can be run. Its seeds count from ``first_seed``."""
+    """Declared experiment: grids, and the scales at which they can run. Seeds count from ``first_seed``."""
 
     name: str
     description: str
@@ -194,14 +214,14 @@ class Sweep:
 
     @property
     def tasks(self) -> list[str]:
-        """All tasks of its grids, also those that a scale leaves out unless they are named."""
+        """All tasks of its grids, including those that a scale leaves out unless they are named."""
         return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
 
     def scale(self, name: str | None) -> str:
         """Return the scale to use: the named one, or else the only one, or else the default.
 
         Raises:
-            DeclarationError: The sweep has no such scale; the message lists those that it has.
+            DeclarationError: For an unknown scale; the message lists the valid ones.
         """
         usual = next(iter(self.scales)) if len(self.scales) == 1 else self.default_scale
         scale = name or usual
@@ -220,11 +240,17 @@ class Sweep:
         tasks: Sequence[str] | None = None,
         source: str = GENERATED,
     ) -> list[RunSpec]:
-        """All runs of the sweep at a scale, in a fixed order, on the data of one source. ``seeds`` and ``tasks``
-        replace the scale's own.
+        """Return all runs of the sweep at a scale, in a fixed order.
 
-        Raises :class:`DeclarationError` for an unknown scale, an empty or duplicate grid, and any value out of
-        range."""
+        Args:
+            scale: The scale; None for the sweep's own.
+            seeds: Seeds per cell; None for the scale's.
+            tasks: Tasks to run; None for the scale's.
+            source: Source of the data.
+
+        Raises:
+            DeclarationError: For an unknown scale, an empty or duplicate grid, and any value out of range.
+        """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise DeclarationError(
                 f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores"
@@ -264,7 +290,7 @@ class Sweep:
 
         runs = [
             RunSpec(
-                method=placed,
+                method=configured,
                 declared=method,
                 task=task,
                 expert_share=share,
@@ -274,10 +300,10 @@ class Sweep:
                 source=source,
             )
             for grid in self.grids
-            for differing in [varied(grid.methods)]
+            for varied_knobs in [varied(grid.methods)]
             for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
             if task in wanted
-            for placed in [size.configure(method, task, differing[type(method)])]
+            for configured in [size.configure(method, task, varied_knobs[type(method)])]
             for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
         ]
         if not runs:
@@ -293,13 +319,15 @@ class Sweep:
 
 
 def percent(share: float) -> str:
-    """``2.5%``; three digits are enough to tell shares apart."""
+    """Format a share as ``2.5%``, with three digits."""
     return f"{100 * share:.3g}%"
 
 
 def grid(method: type[Method], **choices: Any) -> list[Method]:
-    """Every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``. A list or tuple is a
-    choice."""
+    """Return every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``.
+
+    A list or tuple is a choice; anything else is one value.
+    """
     declared = knobs(method)
     for name in choices:
         if name not in declared:
@@ -309,7 +337,7 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
 
 
 def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
-    """The knobs in which configurations of the same method differ from one another."""
+    """Return the knobs in which configurations of the same method differ."""
     by_class: dict[type[Method], list[Method]] = defaultdict(list)
     for method in methods:
         by_class[type(method)].append(method)
@@ -320,5 +348,6 @@ def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
 
 
 def digest(content: object) -> str:
+    """Hash JSON content into 16 hexadecimal digits."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -30,7 +30,7 @@ from analysis.selection import TUNING
 from analysis.verdicts.judge import judge
 from analysis.rendering.captions import probability
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep, sweep_names
+from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.spec import GENERATED, percent
 from smore_sweep.storage.atomic import atomic_write

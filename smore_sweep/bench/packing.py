@@ -12,8 +12,7 @@ import numpy as np
 from smore_sweep.bench.sweeping import Timing, session
 from smore_sweep.bench.synthetic import EPISODES, QUICK_TASK, make_budget, make_runs, make_store
 from smore_sweep.method import Method
-from smore_sweep.planning.stacks import Stack, stacks
-from smore_sweep.training.device import LARGEST_STACK
+from smore_sweep.planning.stacks import LARGEST_STACK, Stack, group_into_stacks
 
 SLOTS = (1, 2, 4)
 STACKS, BATCH = 60, 64
@@ -66,7 +65,7 @@ def unequal_stacks(methods: Sequence[Method], slots: int, count: int = STACKS) -
             methods[number % len(methods)], range(1 + number % 2), make_budget(BATCH, updates), QUICK_TASK
         )
     ]
-    return stacks([(run, 0) for run in runs], slots=slots, largest=LARGEST_STACK["cpu"])
+    return group_into_stacks([(run, 0) for run in runs], slots=slots, largest=LARGEST_STACK["cpu"])
 
 
 def draw(packings: Sequence[Packing], path: Path) -> None:

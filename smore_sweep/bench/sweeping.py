@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smore_sweep.execution.runner import require_private_token
+from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.planning.stacks import Stack
 
 if TYPE_CHECKING:
-    from smore_sweep.execution.trainable import Cluster
+    from smore_sweep.execution.cluster import Cluster
     from smore_sweep.stacked.replay import EpisodeStore
 
 
@@ -79,13 +79,14 @@ def session(results: Path, slots: int | None = None) -> Iterator[Session]:
     """A local Ray that trains so many stacks at the same time, or by default as many as the machine does, and keeps
     them in a folder."""
     require_private_token()
-    from smore_sweep.execution import trainable
+    from smore_sweep.execution.cluster import connected
+    from smore_sweep.execution.recorder_actor import recorder_actor
     from smore_sweep.results.tracking import Experiment
 
     started = time.perf_counter()
     job = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
     cpus = None if slots is None else max(slots, os.cpu_count() or 1)
-    with trainable.connected(None, None, cpus) as whole, trainable.recording(job, [], print) as recorder:
+    with connected(None, None, cpus) as whole, recorder_actor(job, [], print) as recorder:
         yield Session(part(whole, slots or whole.slots), recorder, started)
 
 

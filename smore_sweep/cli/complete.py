@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def sweeps() -> list[str]:
     """Return the names of the sweeps."""
-    from smore_sweep.planning.plan import sweep_names
+    from smore_sweep.discovery import sweep_names
 
     return sweep_names()
 

@@ -39,8 +39,9 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Show what a sweep still has to do, and how long it takes."""
+    from smore_sweep.discovery import load_sweep
     from smore_sweep.planning import campaign
-    from smore_sweep.planning.plan import load_sweep, make_plan
+    from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import storage_path
 
     folder, names = storage_path(results), split_names(tasks)
@@ -54,17 +55,16 @@ def plan(
 
 def _show(plan: Plan, as_json: bool) -> None:
     from smore_sweep.console import make_console
-    from smore_sweep.execution.runner import missing_episodes
-    from smore_sweep.planning.plan import describe_stacks, estimate
-    from smore_sweep.planning.stacks import stacks
+    from smore_sweep.execution.datasets import missing_episodes
+    from smore_sweep.planning.estimate import estimate
+    from smore_sweep.planning.stacks import LARGEST_STACK, describe_stacks, group_into_stacks
     from smore_sweep.planning.tables import estimate_line, plan_table
-    from smore_sweep.training.device import LARGEST_STACK
 
     out, cores = make_console(), os.cpu_count() or 1
     if not as_json:  # before episodes that cannot be made are refused
         out.print(plan_table(plan))
     episodes = missing_episodes(plan)
-    packed = stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
+    stacks = group_into_stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
     seconds = estimate(plan, episodes, cores)
     if as_json:
         record = _plan_record(plan) | {
@@ -72,7 +72,7 @@ def _show(plan: Plan, as_json: bool) -> None:
                 {"task": task, "policy": policy, "episodes": count} for (task, policy), count in episodes.items()
             ],
             "cpu_cores": cores,
-            "stacks": len(packed),
+            "stacks": len(stacks),
             "estimated_seconds": {**vars(seconds), "total": seconds.total},
         }
         print(json.dumps(record, indent=2))
@@ -80,7 +80,7 @@ def _show(plan: Plan, as_json: bool) -> None:
     for (task, policy), count in episodes.items():
         out.print(f"to make: {count:,} {task} episodes of the {policy} policy")
     if plan.pending:
-        out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(packed)} on {cores} CPU cores")
+        out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(stacks)} on {cores} CPU cores")
         out.print(estimate_line(seconds))
     else:
         out.print("nothing to do: every run is done")

@@ -39,19 +39,22 @@ def run(
     notify: Notify = None,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
+    from smore_sweep.cli.results_table import print_results
     from smore_sweep.execution import runner
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
+    folder = storage_path(results)
     return runner.run(
         sweep,
         scale=scale,
         seeds=seeds,
         tasks=split_names(tasks),
         source=source,
-        results=storage_path(results),
+        results=folder,
         address=address,
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         notification=notify,
+        show=lambda out, plan: print_results(out, plan, folder),
     )

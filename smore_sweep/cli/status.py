@@ -28,8 +28,9 @@ def status(
 ) -> int:
     """Show how far a sweep, or every sweep that has runs, is."""
     from smore_sweep.console import make_console
+    from smore_sweep.discovery import all_sweeps, load_sweep
     from smore_sweep.monitoring import heartbeat, progress_reporter
-    from smore_sweep.planning.plan import all_sweeps, load_sweep, make_plan
+    from smore_sweep.planning.plan import make_plan
     from smore_sweep.planning.tables import STATES, plan_table
     from smore_sweep.results.record import MISSING
     from smore_sweep.storage.paths import storage_path

@@ -36,14 +36,13 @@ def train(
     results: Results = DEFAULT_RESULTS,
 ) -> int:
     """Train one run in this process, without Ray."""
-    from smore_sweep.discovery import configure, find_method
+    from smore_sweep.discovery import configure, find_method, find_scale
     from smore_sweep.execution.local import train_one
-    from smore_sweep.planning.plan import scale_of
     from smore_sweep.storage.paths import storage_path
 
     knobs = dict(_setting(text) for text in settings or ())
     changes = {"updates": updates, "episodes": episodes, "batch_size": batch_size}
-    size, declared = scale_of(task, scale), configure(find_method(method), knobs)
+    size, declared = find_scale(task, scale), configure(find_method(method), knobs)
     run = RunSpec(
         method=size.configure(declared, task, varied=knobs),
         declared=declared,

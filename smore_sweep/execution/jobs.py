@@ -1,8 +1,8 @@
-"""A sweep as a job on a Ray cluster, through its job server: submit, follow, cancel.
+"""Run a sweep as a job on a Ray cluster, through its job server: submit, follow, cancel.
 
-The job's driver runs on the cluster's head node, so it lives on when this machine goes away. What is sent is the code
-of this checkout and the sweep's file, nothing else; the cluster has the libraries. Apart from the trainable this is the
-only file that knows ray: here no more is needed than its small client, which loads neither torch nor Tune.
+The job's driver runs on the cluster's head node, so it lives on when this machine goes away. The code of this checkout
+and the sweep's file are sent, nothing else; the cluster has the libraries. Ray's small client is enough here; it loads
+neither torch nor Tune.
 """
 
 from __future__ import annotations
@@ -21,27 +21,38 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import ClusterError, first_line
-from smore_sweep.execution.runner import REVISION, git_revision
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.execution.ray_auth import TOKEN_HINT
+from smore_sweep.execution.revision import REVISION, git_revision
 
 JOBS_ADDRESS = "http://127.0.0.1:8265"
 CODE = ("smore_sweep", "baselines", "sweeps", "analysis")
 """Folders that are sent: an allowlist, so that no virtual environment, data or results can slip in."""
 STOP_SECONDS = 30
-"""What a cancelled sweep gets to write down where it stands, before it is killed."""
+"""Time for a cancelled sweep to keep its records before it is killed."""
 REACH_SECONDS, PAUSE_SECONDS = 5, 2
 AWAY_SECONDS = 60
-"""For how long a job server that one follows may be away."""
+"""Time for which a job server may be away while a job is followed."""
 FAILED, STOPPED = 1, 130
-TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with the cluster's token"
 
 
 def submit(sweep: str, options: Sequence[str], *, results: str, address: str = JOBS_ADDRESS, detach: bool) -> int:
-    """Run a sweep on the cluster behind a job server. ``options`` are those of ``smore-sweep run``; ``results`` is a
-    path on the cluster. Returns the job's exit code, or 0 at once if detached.
+    """Run a sweep on the cluster behind a job server.
 
-    Raises :class:`ClusterError` if the sweep or the path is wrong, or the job server cannot be used."""
+    Args:
+        sweep: A shipped sweep, or a ``.py`` file.
+        options: Options of ``smore-sweep run``.
+        results: A path on the cluster.
+        address: The job server's.
+        detach: Return at once.
+
+    Returns:
+        The job's exit code, or 0 if detached.
+
+    Raises:
+        ClusterError: If the path is wrong or the job server cannot be used.
+    """
     load_sweep(sweep)
     if not (results.startswith("/") or "://" in results):
         raise ClusterError(f"results = {results} is not valid for a job; give a full path on the cluster")
@@ -62,7 +73,7 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
 
 
 def stage(sweep: str, folder: Path) -> str:
-    """Copy the code, and the sweep's file if it is one, into an empty folder; returns the sweep's name there."""
+    """Copy the code, and the sweep's file if it is one, into an empty folder; return the sweep's name there."""
     root = Path(__file__).parents[2]
     for part in CODE:
         shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -73,7 +84,7 @@ def stage(sweep: str, folder: Path) -> str:
 
 
 def follow(job: str, address: str = JOBS_ADDRESS) -> int:
-    """Print a job's log from its beginning until it ends; returns its exit code. Ctrl-C leaves the job running."""
+    """Print a job's log from its beginning until it ends; return its exit code. Ctrl-C leaves the job running."""
     with _job_server(address) as server:
         try:
             ended = _print_log(server, job)
@@ -102,16 +113,19 @@ def cancel(job: str, address: str = JOBS_ADDRESS) -> int:
 
 
 def _print_log(server: Any, job: str) -> Any:
-    """Print the log as it grows; returns what is known about the ended job. The log is asked for again and again: of
-    Ray's own way, a socket that stays open, proxies and sleeping laptops would make an end of the log."""
-    printed, last_answer = 0, time.monotonic()
+    """Print the log as it grows; return what is known about the ended job.
+
+    The log is polled. Ray's own way is a socket that stays open, and proxies and sleeping laptops would look like the
+    end of the log. Once the server has answered, it may be away or busy for :data:`AWAY_SECONDS`.
+    """
+    printed = 0
+    last_answer: float | None = None
     while True:
         try:
-            known = server.get_job_info(job)  # before the log, which is then complete if the job has ended
+            info = server.get_job_info(job)  # before the log, which is then complete if the job has ended
             log = server.get_job_logs(job)
         except (OSError, RuntimeError) as error:
-            busy = "status code 5" in str(error)  # 5xx: it cannot answer just now, or its proxy cannot reach it
-            if isinstance(error, RuntimeError) and not busy:
+            if last_answer is None:
                 raise
             if time.monotonic() - last_answer > AWAY_SECONDS:
                 raise ConnectionError(
@@ -121,14 +135,14 @@ def _print_log(server: Any, job: str) -> Any:
             last_answer = time.monotonic()
             print(log[printed:], end="", flush=True)
             printed = len(log)
-            if known.status.is_terminal():
-                return known
+            if info.status.is_terminal():
+                return info
         time.sleep(PAUSE_SECONDS)
 
 
 @contextlib.contextmanager
 def _job_server(address: str) -> Iterator[Any]:
-    """A client of the job server at ``address``. Whatever it says against us becomes a :class:`ClusterError`."""
+    """Connect to the job server at ``address``. Its errors become a :class:`ClusterError`."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ClusterError(f"jobs address = {address} is not valid; give the cluster's http://host:8265")
@@ -148,10 +162,8 @@ def _job_server(address: str) -> Iterator[Any]:
     try:
         yield JobSubmissionClient(address)
     except AuthenticationError:
-        raise ClusterError(f"the Ray job server at {address} refuses us; {TOKEN}") from None
+        raise ClusterError(f"the Ray job server at {address} refuses us; {TOKEN_HINT}") from None
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, ClusterError):
-            raise
         raise ClusterError(f"the Ray job server at {address} says: {first_line(error)}") from None
 
 

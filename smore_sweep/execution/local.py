@@ -11,15 +11,8 @@ from rich.console import Console
 
 from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
-from smore_sweep.execution.runner import (
-    INCOMPLETE,
-    INTERRUPTED,
-    build_stores,
-    check_folder,
-    interruptible,
-    missing_episodes,
-    sweep_experiment,
-)
+from smore_sweep.execution.datasets import build_stores, missing_episodes
+from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
 from smore_sweep.results.record import Record

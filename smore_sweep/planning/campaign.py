@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from smore_sweep.planning.plan import Plan, all_sweeps, estimate, make_plan
-from smore_sweep.planning.stacks import stacks
+from smore_sweep.discovery import all_sweeps
+from smore_sweep.planning.estimate import estimate
+from smore_sweep.planning.plan import Plan, make_plan
+from smore_sweep.planning.stacks import LARGEST_STACK, group_into_stacks
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
-from smore_sweep.training.device import LARGEST_STACK
 
 ALL = "all"
 """The name that stands for every sweep."""
@@ -31,7 +32,7 @@ class CampaignEntry:
 
     def stacks(self, slots: int) -> int:
         """How many stacks the pending fresh runs make on so many workers."""
-        return len(stacks(self.fresh.pending, slots=slots, largest=LARGEST_STACK["cpu"]))
+        return len(group_into_stacks(self.fresh.pending, slots=slots, largest=LARGEST_STACK["cpu"]))
 
     def seconds(self, cores: int) -> float:
         """Estimate of their training and evaluation on this machine."""

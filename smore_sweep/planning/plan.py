@@ -1,36 +1,27 @@
-"""What a sweep still has to do. The state of every run is read off the results folder; nothing is remembered."""
+"""Which runs a sweep still needs. Every run's state is read from the results; no other state is kept."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from traceback import extract_tb
-from types import ModuleType
 
-from smore_sweep.deferred import deferred
-from smore_sweep.errors import DeclarationError, did_you_mean, unknown
-from smore_sweep.planning.stacks import Stack
+from smore_sweep.discovery import all_sweeps
+from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.results import record
-from smore_sweep.spec import GENERATED, RunSpec, Scale, Sweep
+from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
-
-PRODUCT_SHARE = 0.4
-"""Share of the machine's matrix-product rate that training typically reaches, for estimates only."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The expected runs of a sweep at a scale, on the data of one source, and where each stands. ``behind`` holds the
-    updates that partial runs have behind them, by run id."""
+    """The runs of a sweep at a scale, on the data of one source, and the state of each.
+
+    Attributes:
+        states: ``done``, ``partial`` or ``missing``, by run id.
+        behind: Updates that partial runs have behind them, by run id.
+    """
 
     sweep: Sweep
     scale: str
@@ -45,118 +36,19 @@ class Plan:
         return [(run, self.behind.get(run.run_id, 0)) for run in self.runs if self.states[run.run_id] != record.DONE]
 
     def count(self, state: str) -> int:
-        """How many runs are ``done``, ``partial`` or ``missing``."""
+        """Count the runs in a state."""
         return sum(1 for run in self.runs if self.states[run.run_id] == state)
 
     def rows(self) -> list[tuple[str, str, float, Counter[str], RunSpec]]:
-        """(task, method label, expert share, runs by state, one of the runs) for every cell, in declared order."""
+        """Return (task, method label, expert share, runs by state, an example run) per cell, in declared order."""
         cells: dict[tuple[str, str, float], list[RunSpec]] = defaultdict(list)
         for run in self.runs:
             cells[run.task, run.named.label, run.expert_share].append(run)
         return [(*key, Counter(self.states[run.run_id] for run in runs), runs[0]) for key, runs in cells.items()]
 
     def pools(self) -> dict[tuple[str, str], int]:
-        """Episodes that the pending runs need: (task, policy) to count."""
-        return pools(run for run, _ in self.pending)
-
-
-def pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
-    """Episodes that runs need: (task, policy) to count."""
-    needed: dict[tuple[str, str], int] = {}
-    for run in runs:
-        for policy, count in (
-            ("expert", run.expert_episodes),
-            (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
-        ):
-            needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
-    return needed
-
-
-def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
-    """Episodes of a task that the sweeps need at a scale (by default each at its own): (task, policy) to count. Sweeps
-    that have the task but leave it out at that scale count too."""
-    task(name)
-    having = [sweep for sweep in all_sweeps(None) if name in sweep.tasks]
-    at_scale = [sweep for sweep in having if scale is None or scale in sweep.scales]
-    if not at_scale:
-        known = dict.fromkeys(scale for sweep in having for scale in sweep.scales)
-        raise DeclarationError(
-            f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}{did_you_mean(scale, known)}"
-            if having and scale
-            else f"no sweep has {name}; say how many episodes with --episodes (EPISODES=...)"
-        )
-    return pools(run for sweep in at_scale for run in sweep.expand(scale, seeds=1, tasks=[name]))
-
-
-def scale_of(name: str, scale: str) -> Scale:
-    """A task's scale as the sweeps have it, so that a single run is one of theirs.
-
-    Raises :class:`DeclarationError` for an unknown task or scale."""
-    task(name)
-    scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(name)
-    if scale not in scales:
-        raise DeclarationError(unknown("scale", scale, scales))
-    return scales[scale]
-
-
-def sweep_names() -> list[str]:
-    """The sweeps that exist: one file each in ``sweeps/``."""
-    import sweeps
-
-    return sorted(module.name for module in pkgutil.iter_modules(sweeps.__path__) if not module.name.startswith("_"))
-
-
-def all_sweeps(scale: str | None) -> list[Sweep]:
-    """Every sweep or, if a scale is given, those that have it. Raises :class:`DeclarationError` if none has."""
-    sweeps = [load_sweep(name) for name in sweep_names()]
-    having = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
-    if not having:
-        known = dict.fromkeys(name for sweep in sweeps for name in sweep.scales)
-        hint = did_you_mean(scale or "", known)
-        raise DeclarationError(f"no sweep has a scale {scale!r}; the scales are: {', '.join(known)}{hint}")
-    return having
-
-
-def load_sweep(name: str) -> Sweep:
-    """The sweep of that name, or of that file if the name ends in ``.py``; a :class:`DeclarationError` otherwise, which
-    lists the valid names."""
-    file = name.endswith(".py")
-    if name == "all":
-        raise DeclarationError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
-    if not file and name not in sweep_names():
-        raise DeclarationError(unknown("sweep", name, sweep_names(), ", or give a .py file"))
-    with _reading(name):
-        module = _load_file(Path(name)) if file else importlib.import_module(f"sweeps.{name}")
-    sweep = getattr(module, "SWEEP", None)
-    if not isinstance(sweep, Sweep):
-        raise DeclarationError(f"sweep {name} declares no SWEEP = Sweep(...)")
-    return sweep
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise DeclarationError(f"there is no sweep file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _reading(sweep: str) -> Iterator[None]:
-    """Run a sweep's file. Whatever is wrong in it becomes a :class:`DeclarationError` that says where."""
-    try:
-        with deferred("torch"):
-            yield
-    except DeclarationError:
-        raise
-    except Exception as error:
-        file = Path(sweep).with_suffix(".py").name
-        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).name == file]
-        where = f" (line {lines[-1]})" if lines else ""
-        raise DeclarationError(f"sweep {sweep} cannot be read: {type(error).__name__}: {error}{where}") from None
+        """Return the number of episodes that the pending runs need, by (task, policy)."""
+        return required_pools(run for run, _ in self.pending)
 
 
 def make_plan(
@@ -168,66 +60,53 @@ def make_plan(
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
 ) -> Plan:
-    """Expand a sweep and look up what is there. Raises :class:`DeclarationError` for anything wrong in the
-    declaration."""
+    """Expand a sweep and read the states of its runs.
+
+    Raises:
+        DeclarationError: For anything wrong in the declaration.
+    """
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
     states = record.states(results, [run.run_id for run in runs])
     partial = [run_id for run_id, state in states.items() if state == record.PARTIAL]
-    behind = {run_id: found.update for run_id, found in record.peek_each(results, partial).items()}
+    behind = {run_id: summary.update for run_id, summary in record.peek_each(results, partial).items()}
     states |= dict.fromkeys(set(partial) - behind.keys(), record.MISSING)
     return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Rough seconds for data, training and evaluation on this machine's CPU cores."""
-
-    data: float
-    training: float
-    evaluation: float
-
-    @property
-    def total(self) -> float:
-        """Their sum."""
-        return self.data + self.training + self.evaluation
+def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
+    """Return the number of episodes that runs need, by (task, policy)."""
+    needed: dict[tuple[str, str], int] = {}
+    for run in runs:
+        for policy, count in (
+            ("expert", run.expert_episodes),
+            (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
+        ):
+            needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
+    return needed
 
 
-def estimate(plan: Plan, missing_episodes: dict[tuple[str, str], int], cores: int) -> Estimate:
-    """Time of what is pending, from the size of the networks and a short matrix-product calibration."""
-    data = sum(
-        count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
-    )
-    flops = sum(Stack((run,), behind).work for run, behind in plan.pending)
-    evaluation = 0.0
-    for run, behind in plan.pending:
-        row, budget = task(run.task), run.budget
-        rounds = (budget.updates - behind) // budget.evaluate_every
-        episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
-        evaluation += episodes * row.horizon * row.step_milliseconds
-    rate = _product_rate() * PRODUCT_SHARE if flops else 1.0
-    return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
+def task_pools(name: str, scale: str | None) -> dict[tuple[str, str], int]:
+    """Return the number of episodes of a task that the shipped sweeps need, by (task, policy).
 
+    Sweeps that have the task but leave it out at that scale count too.
 
-@cache
-def _product_rate() -> float:
-    """Floating-point operations per second of single-precision products on all cores: the best of some short windows,
-    because a busy moment says nothing about the hours to come."""
-    import numpy as np
+    Args:
+        name: The task.
+        scale: The scale, or None for each sweep's own.
 
-    left, right = np.ones((1024, 256), np.float32), np.ones((256, 256), np.float32)
-    operations = 2 * left.size * right.shape[1]
-    seconds = []
-    for _ in range(40):
-        started = time.perf_counter()
-        left @ right
-        seconds.append(time.perf_counter() - started)
-    return operations / min(seconds)
-
-
-def describe_stacks(stacks: Sequence[Stack]) -> str:
-    """``4 stacks of 5``, or ``3 stacks of 3 to 5``."""
-    sizes = sorted({len(stack.runs) for stack in stacks})
-    several = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{len(stacks)} stack{'s' * (len(stacks) > 1)} of {several}"
+    Raises:
+        DeclarationError: If no sweep has the task at that scale.
+    """
+    task(name)
+    sweeps = [sweep for sweep in all_sweeps(None) if name in sweep.tasks]
+    at_scale = [sweep for sweep in sweeps if scale is None or scale in sweep.scales]
+    if not at_scale:
+        known = dict.fromkeys(scale for sweep in sweeps for scale in sweep.scales)
+        raise DeclarationError(
+            f"no sweep has {name} at scale {scale!r}; its scales are: {', '.join(known)}{did_you_mean(scale, known)}"
+            if sweeps and scale
+            else f"no sweep has {name}; say how many episodes with --episodes (EPISODES=...)"
+        )
+    return required_pools(run for sweep in at_scale for run in sweep.expand(scale, seeds=1, tasks=[name]))

@@ -1,6 +1,6 @@
-"""Which runs train together, in what order: scheduling, of which no result knows.
+"""Group runs into stacks and order them. Scheduling never affects results.
 
-The runs of a :class:`Stack` agree on everything but the seed, the expert share and the method's stackable knobs, and
+The runs of a :class:`Stack` agree on everything but the seed, the expert share and the method's stackable knobs. They
 train side by side in one process.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,9 +17,10 @@ from smore_sweep.method import Method
 from smore_sweep.spec import RunSpec, digest
 from smore_sweep.tasks import task as task_row
 
+LARGEST_STACK = {"cpu": 10, "cuda": 100}
+"""Members of a stack at most. On a CPU more gain nothing and cost memory; a GPU saturates at some dozens."""
 IMBALANCE = 1.15
-"""Stacks are split until the slots are busy to the end, within this factor of an ideal schedule, or as well as single
-runs would keep them."""
+"""Stacks are split until the schedule is within this factor of an ideal one, or as good as that of single runs."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Stack:
         return self.member_updates * _flops(run.method, run.task, run.budget.batch_size)
 
 
-def stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
+def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
     """Group ``(run, updates behind it)`` into as few stacks as keep ``slots`` parallel workers busy, each of at most
     ``largest`` members, the one with the most work first."""
     groups: dict[tuple[str, int], list[RunSpec]] = defaultdict(list)
@@ -94,3 +95,10 @@ def _split(whole: Stack, parts: int) -> list[Stack]:
     base, extra = divmod(len(whole.runs), parts)
     ends = list(itertools.accumulate(base + (part < extra) for part in range(parts)))
     return [Stack(whole.runs[begin:end], whole.start) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def describe_stacks(stacks: Sequence[Stack]) -> str:
+    """Return ``4 stacks of 5``, or ``3 stacks of 3 to 5``."""
+    sizes = sorted({len(stack.runs) for stack in stacks})
+    members = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"{len(stacks)} stack{'s' * (len(stacks) > 1)} of {members}"

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from smore_sweep.console import format_duration
 from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, CampaignEntry
-from smore_sweep.planning.plan import Estimate, Plan
+from smore_sweep.planning.estimate import Estimate
+from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
 from smore_sweep.spec import GENERATED, percent
 

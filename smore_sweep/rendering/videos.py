@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import TrackingError, UserError
-from smore_sweep.execution.runner import sweep_experiment
-from smore_sweep.planning.plan import load_sweep, make_plan
+from smore_sweep.execution.session import sweep_experiment
+from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record
 from smore_sweep.results.tracking import Tracker
 from smore_sweep.spec import GENERATED, RunSpec

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 from tests.chaos.campaign import run_campaign, run_undisturbed
 from tests.chaos.disk import Disk, enter_namespace
 from tests.chaos.report import Finding, Story, write

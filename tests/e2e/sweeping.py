@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 from smore_sweep.results import record
 from smore_sweep.results.tracking import origin
 from smore_sweep.spec import RunSpec

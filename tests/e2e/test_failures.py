@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from smore_sweep.discovery import load_sweep
 from smore_sweep.monitoring import heartbeat
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.results import record
 from tests.e2e.sweeping import PATIENCE
 

@@ -13,7 +13,7 @@ from analysis.paper.published import Printed, beside, heading, published
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from analysis.rendering import markdown
 from analysis.rendering.layout import PUBLISHED, RATIO, layout
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 from tests.golden.made_up import TITLE, frame
 
 

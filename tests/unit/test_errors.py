@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smore_sweep.discovery import find_method
+from smore_sweep.discovery import all_sweeps, find_method, find_scale, load_sweep
 from smore_sweep.errors import DeclarationError, unknown
-from smore_sweep.planning.plan import all_sweeps, load_sweep, scale_of
 from smore_sweep.tasks import task
 
 FRUIT = ("apple", "Pear", "quince")
@@ -31,7 +30,7 @@ def test_every_kind_of_name_has_a_suggestion() -> None:
     ):
         load_sweep("quickstrat")
     with pytest.raises(DeclarationError, match=r"unknown scale 'papper'; .* did you mean paper\?"):
-        scale_of("Reacher", "papper")
+        find_scale("Reacher", "papper")
     with pytest.raises(DeclarationError, match=r"no sweep has a scale 'papper'; .* did you mean paper\?"):
         all_sweeps("papper")
     with pytest.raises(DeclarationError, match=r"sweep quickstart has no scale 'smok'; .* did you mean smoke\?"):

@@ -14,10 +14,9 @@ from baselines.am import AM
 from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
-from smore_sweep.discovery import methods
+from smore_sweep.discovery import load_sweep, methods, sweep_names
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method
-from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
 from sweeps._tuned import AS_METHOD, AS_TASK, tuned

@@ -11,7 +11,7 @@ from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import UserError
-from smore_sweep.execution import runner
+from smore_sweep.execution import session
 
 SWEEP = """
 from baselines.gofar import GoFAR
@@ -103,9 +103,9 @@ def test_a_datasets_folder_that_cannot_be_written(
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MEGABYTES_FREE", 10**12)
+    monkeypatch.setattr(session, "MEGABYTES_FREE", 10**12)
     with pytest.raises(UserError, match=r"has \d+ MB free, at least 1000000000000 MB are needed"):
-        runner.check_folder(tmp_path)
+        session.check_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

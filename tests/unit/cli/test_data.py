@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from smore_sweep import discovery
 from smore_sweep.bench import generation
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
+from smore_sweep.discovery import load_sweep
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, UserError
-from smore_sweep.execution import runner
-from smore_sweep.planning import plan
-from smore_sweep.planning.plan import load_sweep, make_plan, task_pools
+from smore_sweep.execution.datasets import build_stores, missing_episodes
+from smore_sweep.planning.plan import make_plan, task_pools
 from smore_sweep.training import loop
 
 SWEEP = """
@@ -51,7 +52,7 @@ def made_up(count: int, steps: int, seed: int) -> Episodes:
 
 
 def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "sweep_names", lambda: ["coverage_ablation"])
+    monkeypatch.setattr(discovery, "sweep_names", lambda: ["coverage_ablation"])
     # 5, 2.5 and 1% of 40,000 episodes; on the laptop, where the sweep leaves the task out, of 10,000
     assert task_pools("FetchPush", "paper") == {("FetchPush", "expert"): 2_000, ("FetchPush", "random"): 39_600}
     assert task_pools("FetchPush", None) == {("FetchPush", "expert"): 500, ("FetchPush", "random"): 9_900}
@@ -91,10 +92,10 @@ def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
     own = make_plan(load_sweep("mine.py"), None, tmp_path / "results")
     assert not {run.run_id for run in wanted.runs} & {run.run_id for run in own.runs}
     assert wanted.runs[0].title.endswith(" · s0 · wgcsl")
-    assert runner.missing_episodes(wanted) == {}
+    assert missing_episodes(wanted) == {}
     needed = wanted.pools()
     episodes = {pool: pools.load(*pool, count, "wgcsl") for pool, count in needed.items()}
-    store, prints = runner.build_stores(wanted, episodes)["Reacher"]
+    store, prints = build_stores(wanted, episodes)["Reacher"]
     assert (store.horizon, store.expert_episodes, store.episodes) == (49, 4, 24)
     assert len(set(prints.values())) == 2
     learner = loop.build_learner(wanted.runs, store, torch.device("cpu"))
@@ -104,7 +105,7 @@ def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
 
     episodes["Reacher", "expert"] = made_up(4, 50, 0)
     with pytest.raises(DatasetError, match=r"Reacher: its pools have episodes of \[49, 50\] steps"):
-        runner.build_stores(wanted, episodes)
+        build_stores(wanted, episodes)
 
 
 def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smore_sweep.cli.main import main
-from smore_sweep.planning.plan import all_sweeps, load_sweep
+from smore_sweep.discovery import all_sweeps, load_sweep
 from smore_sweep.results import record
 
 SWEEP = """

@@ -47,11 +47,11 @@ def test_a_script_refuses_its_own_mistakes(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from smore_sweep.planning import plan
+    from smore_sweep import discovery
 
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plan, "load_sweep", interrupt)
+    monkeypatch.setattr(discovery, "load_sweep", interrupt)
     assert main(["plan", "quickstart"]) == 130
     assert capsys.readouterr().err == "smore-sweep: interrupted\n"

@@ -158,6 +158,6 @@ def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 5_000_000
     planned = [sys.executable, "-m", "smore_sweep", "plan", "mine.py", "--scale", "smoke"]
     assert subprocess.run(planned, cwd=folder, capture_output=True, check=False).returncode == 0
-    asked = [sys.executable, "-c", "from smore_sweep.execution.runner import git_revision; print(git_revision())"]
+    asked = [sys.executable, "-c", "from smore_sweep.execution.revision import git_revision; print(git_revision())"]
     told = os.environ | {"SMORE_SWEEP_REVISION": "0123abc"}  # what was sent has no history
     assert subprocess.run(asked, cwd=folder, env=told, capture_output=True, text=True, check=True).stdout == "0123abc\n"

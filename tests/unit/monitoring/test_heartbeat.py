@@ -12,12 +12,13 @@ from rich.console import Console
 
 from baselines.gcsl import GCSL
 from smore_sweep.cli.main import main
+from smore_sweep.discovery import load_sweep
 from smore_sweep.monitoring import heartbeat, progress_reporter, usage
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import Gpu, Usage
-from smore_sweep.planning.plan import Plan, load_sweep, make_plan
-from smore_sweep.planning.stacks import Stack, stacks
+from smore_sweep.planning.plan import Plan, make_plan
+from smore_sweep.planning.stacks import Stack, group_into_stacks
 
 SWEEP = "quickstart"
 GPU = Gpu("GPU-1", 0.625, 20.5, 80.0)
@@ -25,7 +26,7 @@ GPU = Gpu("GPU-1", 0.625, 20.5, 80.0)
 
 def planned(results: Path) -> tuple[Plan, list[Stack]]:
     plan = make_plan(load_sweep(SWEEP), "laptop", results)
-    return plan, stacks(plan.pending, slots=60, largest=10)
+    return plan, group_into_stacks(plan.pending, slots=60, largest=10)
 
 
 def sign(stack: int, update: int, *, evaluated: int = 0, latest: float | None = None, ended: int = 0) -> Progress:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.cli.main import main
+from smore_sweep.discovery import load_sweep
 from smore_sweep.planning.campaign import campaign
-from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import GENERATED
 
 

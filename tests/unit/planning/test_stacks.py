@@ -9,7 +9,7 @@ import pytest
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from smore_sweep.method import Method
-from smore_sweep.planning.stacks import IMBALANCE, Stack, makespan, stacks
+from smore_sweep.planning.stacks import IMBALANCE, Stack, group_into_stacks, makespan
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
 
@@ -40,7 +40,7 @@ def random_pending(seed: int) -> list[tuple[RunSpec, int]]:
 @pytest.mark.parametrize(("slots", "largest"), [(1, 100), (2, 8), (4, 3), (7, 1), (100, 10)])
 def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest: int) -> None:
     pending = random_pending(seed)
-    made = stacks(pending, slots=slots, largest=largest)
+    made = group_into_stacks(pending, slots=slots, largest=largest)
     packed = [(item.run_id, stack.start) for stack in made for item in stack.runs]
     assert sorted(packed) == sorted((item.run_id, start) for item, start in pending)
     for stack in made:
@@ -54,7 +54,7 @@ def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest
 @pytest.mark.parametrize(("members", "slots"), [(8, 1), (8, 2), (8, 4), (8, 8), (9, 3), (100, 7)])
 def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
     pending = [(run(seed=seed), 0) for seed in range(members)]
-    made = stacks(pending, slots=slots, largest=1000)
+    made = group_into_stacks(pending, slots=slots, largest=1000)
     assert makespan(made, slots) <= IMBALANCE * sum(stack.work for stack in made) / slots
     if members % slots == 0:
         assert [len(stack.runs) for stack in made] == [members // slots] * slots
@@ -62,14 +62,14 @@ def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
 
 @pytest.mark.parametrize(("members", "slots", "sizes"), [(3, 2, [2, 1]), (9, 2, [5, 4]), (5, 4, [2, 1, 1, 1])])
 def test_runs_that_cannot_be_spread_evenly_still_train_in_stacks(members: int, slots: int, sizes: list[int]) -> None:
-    made = stacks([(run(seed=seed), 0) for seed in range(members)], slots=slots, largest=1000)
+    made = group_into_stacks([(run(seed=seed), 0) for seed in range(members)], slots=slots, largest=1000)
     assert [len(stack.runs) for stack in made] == sizes
 
 
 def test_groups_of_unequal_length_are_split_no_further_than_single_runs_need() -> None:
     # 3,000 of SMORe and 500 of GoFAR on two workers: single runs take 2,000 at best, and so do these three stacks.
     pending = [*((run(seed=seed), 0) for seed in range(3)), (run(method=GoFAR()), 500)]
-    made = stacks(pending, slots=2, largest=1000)
+    made = group_into_stacks(pending, slots=2, largest=1000)
     assert [stack.member_updates for stack in made] == [2_000, 1_000, 500]
 
 
@@ -80,16 +80,16 @@ def test_the_method_with_the_slower_updates_is_spread() -> None:
     assert slow.member_updates == fast.member_updates
     assert slow.work > 5 * fast.work
     sizes = {
-        name: [len(s.runs) for s in stacks(pending, slots=2, largest=1000) if s.runs[0].method.name == name]
+        name: [len(s.runs) for s in group_into_stacks(pending, slots=2, largest=1000) if s.runs[0].method.name == name]
         for name in ("SMORe", "GCSL")
     }
     assert sizes == {"SMORe": [5, 5], "GCSL": [10]}
 
 
 def test_few_runs_are_not_split_below_one() -> None:
-    made = stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
+    made = group_into_stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
     assert [len(stack.runs) for stack in made] == [1, 1, 1]
-    assert stacks([], slots=2, largest=8) == []
+    assert group_into_stacks([], slots=2, largest=8) == []
 
 
 def test_makespan_by_hand() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
-from smore_sweep.execution.runner import sweep_experiment
+from smore_sweep.execution.session import sweep_experiment
 from smore_sweep.rendering import animation, videos
 from smore_sweep.results import record
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.errors import UserError
-from smore_sweep.execution.runner import interruptible
+from smore_sweep.execution.session import interruptible
 from smore_sweep.storage import lease
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.cli.main import main
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.planning.plan import load_sweep, make_plan
+from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, storage_path

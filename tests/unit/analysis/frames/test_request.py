@@ -10,7 +10,7 @@ from analysis import claims, figures, report, selection, tables
 from analysis.frames import archive
 from analysis.frames.request import ResultsRequest
 from analysis.reports import results_page
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 
 COMMANDS = [
     tables.main,

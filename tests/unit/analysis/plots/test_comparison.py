@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 from tests.unit.analysis.plots.drawn import band, drawn_line, footer, frame, rng, runs
 
 Draw = Callable[[pd.DataFrame, str, np.random.Generator], Figure]

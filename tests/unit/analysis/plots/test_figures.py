@@ -8,7 +8,7 @@ import pytest
 
 from analysis import figures
 from analysis.frames.request import ResultsRequest
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 from tests.finished import finish
 
 

@@ -18,7 +18,7 @@ from analysis.stats import contrast
 from analysis.stats.contrast import Contrast, Effect, answer, corrected, effect, reach
 from analysis.verdicts import text
 from analysis.verdicts.judge import Claim, Verdict, by_print, drops, judge
-from smore_sweep.planning.plan import load_sweep
+from smore_sweep.discovery import load_sweep
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 Mean = Callable[[str, str, float], float]

@@ -1,0 +1,60 @@
+"""The episodes of a plan: the pools that have to be made, and the store that each task trains on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smore_sweep.data import pools
+from smore_sweep.episodes import Episodes, concatenate
+from smore_sweep.errors import DatasetError
+from smore_sweep.planning.plan import Plan
+from smore_sweep.spec import GENERATED
+from smore_sweep.tasks import task
+
+if TYPE_CHECKING:
+    from smore_sweep.stacked.replay import EpisodeStore
+
+Pool = tuple[str, str]
+"""(task, policy)"""
+
+
+def missing_episodes(plan: Plan) -> dict[Pool, int]:
+    """Return the number of episodes that have to be rolled out before the pending runs can train, by pool.
+
+    Raises:
+        DatasetError: If imported episodes are missing, for those cannot be made.
+    """
+    missing = {}
+    for pool, count in plan.pools().items():
+        available = pools.available(*pool, plan.source)
+        if available < count and plan.source != GENERATED:
+            raise pools.too_few(*pool, available, count, plan.source)
+        if available < count:
+            task(pool[0]).policy(pool[1])  # refuses a pool that cannot be made
+            missing[pool] = count - available
+    return missing
+
+
+def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[EpisodeStore, dict[float, str]]]:
+    """Return each pending task's episodes, and the fingerprint of the dataset at each expert share.
+
+    Raises:
+        DatasetError: If the pools of a task have episodes of unequal length.
+    """
+    from smore_sweep.stacked.replay import EpisodeStore
+
+    stores = {}
+    for name in dict.fromkeys(run.task for run, _ in plan.pending):
+        expert, suboptimal = (episodes[name, policy] for policy in task(name).pools)
+        lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
+        if len(lengths) > 1:  # imported from different releases, say
+            raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
+        by_share = {run.expert_share: run for run, _ in plan.pending if run.task == name}
+        fingerprints = {
+            share: concatenate(
+                [expert.first(run.expert_episodes), suboptimal.first(run.budget.episodes - run.expert_episodes)]
+            ).fingerprint()
+            for share, run in by_share.items()
+        }
+        stores[name] = (EpisodeStore.build(expert, suboptimal, task(name).threshold), fingerprints)
+    return stores

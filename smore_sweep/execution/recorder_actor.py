@@ -1,0 +1,57 @@
+"""The recorder as a Ray actor, the only writer of results and MLflow in a sweep."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from smore_sweep.errors import UserError
+from smore_sweep.results.recorder import Recorder, RecordingError
+from smore_sweep.results.tracking import Experiment
+
+
+@contextlib.contextmanager
+def recorder_actor(
+    experiment: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]
+) -> Iterator[Any]:
+    """Run the recorder as an actor on the driver's node.
+
+    It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused before
+    anything trains. On exit it makes sure that no MLflow entry is left running.
+
+    Args:
+        experiment: Where the runs are tracked.
+        ended: Ended runs (id, title); the actor shows those that MLflow lacks.
+        warn: Called with a sentence if MLflow could not be used on the way.
+
+    Raises:
+        UserError: If the results or the tracking store cannot be used.
+        RecordingError: If the recorder is lost later on.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment)
+    shown = recorder.publish.remote(list(ended))
+    try:
+        yield recorder
+    finally:
+        try:
+            ray.get(shown)
+            trouble = ray.get(recorder.close.remote())
+        except (ray.exceptions.ActorDiedError, ray.exceptions.RayTaskError) as error:
+            if isinstance(cause := getattr(error, "cause", None), UserError):
+                raise cause from None
+            raise RecordingError(failure_reason(error)) from None
+        if trouble:
+            warn(trouble)
+
+
+def failure_reason(error: Exception) -> str:
+    """Return in one line why the recorder cannot go on, from what Ray raised."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        cause = error.cause
+        return str(cause) if isinstance(cause, RecordingError) else f"{type(cause).__name__}: {cause}".splitlines()[0]
+    return "the process that keeps the results, on the driver's node, was lost"

@@ -1,0 +1,68 @@
+"""What a sweep and a single run set up alike: the results folder, signals, and the MLflow experiment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from smore_sweep.errors import StorageError
+from smore_sweep.execution.revision import git_revision
+from smore_sweep.results.tracking import Experiment, check_uri, default_uri
+from smore_sweep.spec import Sweep
+from smore_sweep.storage.paths import StoragePath, absolute
+
+MEGABYTES_FREE = 500
+INCOMPLETE, INTERRUPTED = 1, 130
+"""Exit codes of a sweep that has unfinished runs, and of one that was interrupted."""
+
+
+def check_folder(results: StoragePath) -> None:
+    """Check that the results folder can be written. (An object store is checked when its lock is taken.)
+
+    Raises:
+        StorageError: If the folder cannot be written, or its disk is full.
+    """
+    if not isinstance(results, Path):
+        return
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(results).free // 2**20
+        if free < MEGABYTES_FREE:
+            raise StorageError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
+        probe = results / f".probe.{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(f"results folder {results} cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end a sweep as cleanly as Ctrl-C, and keep away Ray's own handler for Ctrl-C, which hides it."""
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def sweep_experiment(sweep: Sweep, results: StoragePath) -> Experiment:
+    """Return where the runs of a sweep are tracked, with the tags that they share.
+
+    Raises:
+        TrackingError: If that place cannot be reached.
+    """
+    uri = default_uri(results)
+    check_uri(uri)
+    tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
+    return Experiment(absolute(results), uri, sweep.name, sweep.description, tags)

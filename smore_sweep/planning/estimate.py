@@ -1,0 +1,67 @@
+"""Estimate how long a plan takes on this machine's CPU cores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from smore_sweep.planning.plan import Plan
+from smore_sweep.planning.stacks import Stack
+from smore_sweep.tasks import task
+
+PRODUCT_SHARE = 0.4
+"""Share of the machine's matrix-product rate that training typically reaches."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds for data, training and evaluation."""
+
+    data: float
+    training: float
+    evaluation: float
+
+    @property
+    def total(self) -> float:
+        """Their sum."""
+        return self.data + self.training + self.evaluation
+
+
+def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores: int) -> Estimate:
+    """Estimate the time of pending runs from the networks' sizes and a short matrix-product calibration.
+
+    Args:
+        plan: The runs, with the updates behind the partial ones.
+        missing_episodes: Episodes to roll out first, by (task, policy).
+        cores: CPU cores that work in parallel.
+    """
+    data = sum(
+        count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
+    )
+    flops = sum(Stack((run,), behind).work for run, behind in plan.pending)
+    evaluation = 0.0
+    for run, behind in plan.pending:
+        row, budget = task(run.task), run.budget
+        rounds = (budget.updates - behind) // budget.evaluate_every
+        episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
+        evaluation += episodes * row.horizon * row.step_milliseconds
+    rate = _product_rate() * PRODUCT_SHARE if flops else 1.0
+    return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
+
+
+@cache
+def _product_rate() -> float:
+    """Measure single-precision operations a second on all cores, as the best of some short windows: a busy moment says
+    nothing about the hours to come."""
+    import numpy as np
+
+    left, right = np.ones((1024, 256), np.float32), np.ones((256, 256), np.float32)
+    operations = 2 * left.size * right.shape[1]
+    seconds = []
+    for _ in range(40):
+        started = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - started)
+    return operations / min(seconds)
