@@ -142,7 +142,7 @@ def _train_stack(
     """
     index = config["stack"]
     stack = stacks[index]
-    store, fingerprints = shared[stack.runs[0].task]
+    store_ref, fingerprints = shared[stack.runs[0].task]
     candidates = [
         Candidate(
             run.run_id,
@@ -160,7 +160,7 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store, recorder, gpu)
+                _train_assignment(index, stack, assignment, store_ref, recorder, gpu)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -171,7 +171,9 @@ def _train_stack(
         tune.report({"stop": failure_reason(error)})
 
 
-def _train_assignment(index: int, stack: Stack, assignment: Assignment, store: Any, recorder: Any, gpu: bool) -> None:
+def _train_assignment(
+    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool
+) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
@@ -202,7 +204,7 @@ def _train_assignment(index: int, stack: Stack, assignment: Assignment, store: A
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    learner = build_learner(runs, ray.get(store), device)
+    learner = build_learner(runs, ray.get(store_ref), device)
     load_records(learner, records)
     try:
         train(runs, learner, records, keep=keep, tick=tick)

@@ -61,11 +61,11 @@ def campaign(
     """
     for name in tasks or ():
         task(name)
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for sweep in all_sweeps(scale):
         own = [name for name in tasks or () if name in sweep.tasks]
         if tasks and not own:
             continue
         plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)
-        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
-        seen |= {run.run_id for run in plan.runs}
+        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in earlier]))
+        earlier |= {run.run_id for run in plan.runs}

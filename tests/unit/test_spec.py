@@ -71,9 +71,8 @@ def changes() -> list[dict[str, Any]]:
 
 
 def test_changes_cover_every_field() -> None:
-    fields = {field.name for field in dataclasses.fields(RunSpec)} - {
-        "declared"
-    }  # names the run; no part of its content
+    # declared names the run and is no part of its content.
+    fields = {field.name for field in dataclasses.fields(RunSpec)} - {"declared"}
     assert {name for change in changes() for name in change} == fields
 
 
