@@ -1,4 +1,4 @@
-"""Find methods, sweeps and scales by name. There is no registry: the files of ``baselines/`` and ``sweeps/`` count."""
+"""Find methods, sweeps and scales by name. The files in ``baselines/`` and ``sweeps/`` are the registry."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def find_method(name: str) -> type[Method]:
         DeclarationError: If there is none; the message lists the valid names.
     """
     known = methods()
-    wanted = _letters(name)
+    letters = _letters(name)
     for file, kind in known.items():
-        if wanted in (_letters(file), _letters(kind.name)):
+        if letters in (_letters(file), _letters(kind.name)):
             return kind
     raise DeclarationError(unknown("method", name, known))
 
@@ -149,7 +149,7 @@ def _load_file(path: Path) -> ModuleType:
 
 @contextmanager
 def _declaration_errors(sweep: str) -> Iterator[None]:
-    """Turn whatever a sweep's file raises into a :class:`DeclarationError` that names the line."""
+    """Turn any exception from a sweep's file into a :class:`DeclarationError` that names the line."""
     try:
         with deferred("torch"):
             yield
@@ -165,7 +165,7 @@ def _declaration_errors(sweep: str) -> Iterator[None]:
 class _Deferred(ModuleType):
     """Stand-in for a module that becomes the module when one of its attributes is read.
 
-    (``importlib.util.LazyLoader`` does not serve: an import statement reads the module's spec, which loads it.)
+    (``importlib.util.LazyLoader`` does not work here: an import statement reads the module's spec, which loads it.)
     """
 
     def __getattr__(self, attribute: str) -> object:

@@ -1,4 +1,4 @@
-"""The task table: one row a task, named as in the paper. Importing it costs nothing; environments load when made."""
+"""The task table: one row per task, with the paper's names. Environments are imported when one is made."""
 
 from __future__ import annotations
 
@@ -20,12 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One goal-conditioned task. The sparse reward is ``-1[|achieved - desired| > threshold]``, success is
-    ``|achieved - desired| < success_threshold`` (Euclidean norm, in the goal's units). Episodes last ``horizon``
-    environment steps; one that ends earlier stays in its last state for the rest.
+    """A goal-conditioned task.
 
-    ``expert`` and ``medium`` name policies, functions of one observation, as ``module:function``. The data mix the
-    expert's episodes with those of the ``suboptimal`` policy."""
+    The sparse reward is ``-1[|achieved - desired| > threshold]``, success is ``|achieved - desired| <
+    success_tolerance`` (Euclidean norm, in the goal's units). Policies are functions of one observation.
+
+    Attributes:
+        name: The paper's name.
+        env_id: Gymnasium id.
+        sizes: Sizes of observations, goals and actions.
+        threshold: Distance up to which the goal counts as reached.
+        expert: Expert policy, as ``module:function``.
+        step_milliseconds: Rough time of an environment step on one core, for estimates only.
+        horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
+        success_threshold: Distance below which an episode succeeds; None for ``threshold``.
+        suboptimal: Policy whose episodes the data mix with the expert's.
+        medium: Medium policy, as ``module:function``; empty if there is none.
+        expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
+            WGCSL data are noisy too).
+    """
 
     name: str
     env_id: str
@@ -33,28 +46,24 @@ class Task:
     threshold: float
     expert: str
     step_milliseconds: float
-    """Roughly what an environment step takes on a core, for estimates only."""
     horizon: int = 50
     success_threshold: float | None = None
     suboptimal: str = "random"
-    """The pool that the expert's episodes are mixed with."""
     medium: str = ""
     expert_noise: float = 0.2
-    """Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the WGCSL data are
-    noisy too)."""
 
     @property
     def success_tolerance(self) -> float:
-        """The threshold of success, which is the reward's unless the task says otherwise."""
+        """Distance below which an episode succeeds."""
         return self.threshold if self.success_threshold is None else self.success_threshold
 
     @property
     def pools(self) -> tuple[str, str]:
-        """The policies whose episodes make up the task's data."""
+        """Policies whose episodes make up the task's data."""
         return ("expert", self.suboptimal)
 
     def make(self, **options: Any) -> gymnasium.Env[Any, Any]:
-        """The Gymnasium goal environment (needs MuJoCo). ``options`` are the environment's, such as ``render_mode``."""
+        """Build the Gymnasium goal environment (needs MuJoCo) with its own options, such as ``render_mode``."""
         import gymnasium
 
         import smore_sweep.envs  # noqa: F401  registers the ids
@@ -62,16 +71,19 @@ class Task:
         return gymnasium.make(self.env_id, max_episode_steps=self.horizon, **options)
 
     def policy(self, name: str) -> Policy | None:
-        """The policy of that name: a function from one observation to one action, without memory. ``None`` is the
-        uniform-random one. Raises :class:`DeclarationError` for any other name."""
+        """Return a policy by name: a function from one observation to one action, or None for the uniform-random one.
+
+        Raises:
+            DeclarationError: For an unknown name.
+        """
         paths = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
         if name not in paths:
             raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(paths)}")
         if name == "random":
             return None
         module, function = paths[name].split(":")
-        found: Policy = getattr(importlib.import_module(module), function)
-        return found
+        policy: Policy = getattr(importlib.import_module(module), function)
+        return policy
 
 
 TASKS: dict[str, Task] = {
@@ -88,10 +100,10 @@ TASKS: dict[str, Task] = {
             0.05,
             "smore_sweep.experts.fetch_slide:slide",
             2.5,
-            expert_noise=0.05,  # success .97 without, .82 with this, .5 with 0.1: a strike cannot be corrected
+            expert_noise=0.05,  # success .97 at 0, .82 at 0.05, .5 at 0.1: a strike cannot be corrected
         ),
         *(
-            # The environment's own noise is diversity enough: the expert's actions are stored as they are.
+            # The environment's own noise is diverse enough.
             Task(
                 f"FetchReachNoise{sigma}",
                 f"smore/FetchReachNoise{sigma}-v0",
@@ -110,7 +122,7 @@ TASKS: dict[str, Task] = {
             0.01,
             "smore_sweep.experts.hand:reach",
             1.5,
-            expert_noise=0.05,  # all fingertips together may be 1 cm off: see the expert
+            expert_noise=0.05,  # the fingertips together may be off by 1 cm only: see the expert
         ),
         Task("SawyerReach", "smore/SawyerReach-v0", Sizes(3, 3, 3), 0.06, "smore_sweep.experts.sawyer:reach", 0.2),
         Task(
@@ -125,7 +137,7 @@ TASKS: dict[str, Task] = {
         Task("PointReach", "smore/PointReach-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:reach", 0.03),
         Task("PointRooms", "smore/PointRooms-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:rooms", 0.03),
         *(
-            # The policies' actions are stored as they are: noise makes runners stumble.
+            # Noise makes runners stumble.
             Task(
                 f"{body}TgtVel-{kind}",
                 f"smore/{body}TargetVelocity-v0",
@@ -149,7 +161,11 @@ TASKS: dict[str, Task] = {
 
 
 def task(name: str) -> Task:
-    """The row of that name, or a :class:`DeclarationError` that lists the valid names."""
+    """Return a task by name.
+
+    Raises:
+        DeclarationError: For an unknown name; the message lists the valid ones.
+    """
     if name not in TASKS:
         raise DeclarationError(unknown("task", name, TASKS))
     return TASKS[name]

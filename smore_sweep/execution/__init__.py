@@ -1,1 +1,1 @@
-"""Running sweeps: Ray sessions, trials, jobs and single runs. The only package that imports ray."""
+"""Execution of sweeps: Ray sessions, trials, jobs and single runs. The only package that imports ray."""

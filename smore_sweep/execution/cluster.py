@@ -1,4 +1,4 @@
-"""The Ray cluster that a sweep runs on: a local one that is started, or one that is joined."""
+"""Start a local Ray, or connect to a running cluster."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.training.device import ENVIRONMENT
 
 QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages a sweep, even if asked to be silent
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial ends with an error only if its worker was lost: the runner says so
-    # Three logs of every result that nobody reads, and where Tune stands, written more than once a sweep.
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages per sweep, even with verbose=0
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial fails only if its worker is lost, which the reporter prints
+    # Tune's logs of each result and repeated snapshots of its own state, which nothing reads.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
@@ -65,28 +65,28 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     if address:
         options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
     else:
-        os.environ.update(ENVIRONMENT)  # inherited by the workers, which Ray can then start ahead of their use
+        os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises plain ones, too
-        said = first_line(error)  # which is the same if the cluster refuses us
+    except Exception as error:  # Ray also raises plain exceptions
+        reason = first_line(error)  # the same for a cluster that is away and one that refuses access
         if address is None:
-            raise ClusterError(f"Ray cannot be started: {said}") from None
-        raise ClusterError(f"no Ray cluster at {address!r}: {said} (if it wants a token: {TOKEN_HINT})") from None
-    signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put handlers of its own in its place, which end the process
+            raise ClusterError(f"Ray cannot be started: {reason}") from None
+        raise ClusterError(f"no Ray cluster at {address!r}: {reason} (if it requires a token: {TOKEN_HINT})") from None
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process
     try:
         resources = ray.cluster_resources()
         cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
-        wanted = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
-        if not (0 <= wanted <= 1 or (float(wanted).is_integer() and wanted > 0)):
-            raise ClusterError(f"gpus per stack = {wanted:g} is not valid; it must be in [0, 1] or a whole number")
-        if wanted > gpus:
+        share = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
+        if not (0 <= share <= 1 or (float(share).is_integer() and share > 0)):
+            raise ClusterError(f"gpus per stack = {share:g} is not valid; it must be in [0, 1] or a whole number")
+        if share > gpus:
             raise ClusterError(
-                f"gpus per stack = {wanted:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs"
+                f"gpus per stack = {share:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs"
             )
         if cpus < 1:
             raise ClusterError("the Ray cluster has no CPU to train on")
-        yield Cluster(cpus, gpus, wanted)
+        yield Cluster(cpus, gpus, share)
     finally:
         ray.shutdown()

@@ -1,4 +1,4 @@
-"""The episodes of a plan: the pools that have to be made, and the store that each task trains on."""
+"""Episodes of a plan: the pools still to roll out, and the episode store of each task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
     """Return the number of episodes that have to be rolled out before the pending runs can train, by pool.
 
     Raises:
-        DatasetError: If imported episodes are missing, for those cannot be made.
+        DatasetError: If imported episodes are missing; those cannot be rolled out.
     """
     missing = {}
     for pool, count in plan.pools().items():
@@ -30,7 +30,7 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
         if available < count and plan.source != GENERATED:
             raise pools.too_few(*pool, available, count, plan.source)
         if available < count:
-            task(pool[0]).policy(pool[1])  # refuses a pool that cannot be made
+            task(pool[0]).policy(pool[1])  # raises for a policy that the task lacks
             missing[pool] = count - available
     return missing
 
@@ -47,7 +47,7 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
         expert, suboptimal = (episodes[name, policy] for policy in task(name).pools)
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
-        if len(lengths) > 1:  # imported from different releases, say
+        if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
         by_share = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         fingerprints = {

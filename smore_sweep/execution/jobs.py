@@ -1,8 +1,7 @@
 """Run a sweep as a job on a Ray cluster, through its job server: submit, follow, cancel.
 
-The job's driver runs on the cluster's head node, so it lives on when this machine goes away. The code of this checkout
-and the sweep's file are sent, nothing else; the cluster has the libraries. Ray's small client is enough here; it loads
-neither torch nor Tune.
+The job's driver runs on the cluster's head node and outlives this machine's connection. Only the code of this checkout
+and the sweep's file are sent; the cluster has the libraries. Ray's job client loads neither torch nor Tune.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from smore_sweep.execution.revision import REVISION, git_revision
 
 JOBS_ADDRESS = "http://127.0.0.1:8265"
 CODE = ("smore_sweep", "baselines", "sweeps", "analysis")
-"""Folders that are sent: an allowlist, so that no virtual environment, data or results can slip in."""
+"""Folders that are sent: an allowlist, so that no virtual environment, data or results slip in."""
 STOP_SECONDS = 30
-"""Time for a cancelled sweep to keep its records before it is killed."""
+"""Time for a cancelled sweep to write its records before it is killed."""
 REACH_SECONDS, PAUSE_SECONDS = 5, 2
 AWAY_SECONDS = 60
-"""Time for which a job server may be away while a job is followed."""
+"""Longest absence of the job server while a job is followed."""
 FAILED, STOPPED = 1, 130
 
 
@@ -44,7 +43,7 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
         sweep: A shipped sweep, or a ``.py`` file.
         options: Options of ``smore-sweep run``.
         results: A path on the cluster.
-        address: The job server's.
+        address: The job server's address.
         detach: Return at once.
 
     Returns:
@@ -66,7 +65,7 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
             runtime_env={"working_dir": folder, "env_vars": variables},
         )
     if detach:
-        print(f"job {job} is submitted\n{_ways_on(job, address)}")
+        print(f"job {job} is submitted\n{_next_commands(job, address)}")
         return 0
     print(f"job {job}", flush=True)
     return follow(job, address)
@@ -75,8 +74,8 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
 def stage(sweep: str, folder: Path) -> str:
     """Copy the code, and the sweep's file if it is one, into an empty folder; return the sweep's name there."""
     root = Path(__file__).parents[2]
-    for part in CODE:
-        shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in CODE:
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     if not sweep.endswith(".py"):
         return sweep
     shutil.copy(sweep, folder)
@@ -87,23 +86,23 @@ def follow(job: str, address: str = JOBS_ADDRESS) -> int:
     """Print a job's log from its beginning until it ends; return its exit code. Ctrl-C leaves the job running."""
     with _job_server(address) as server:
         try:
-            ended = _print_log(server, job)
+            info = _print_log(server, job)
         except KeyboardInterrupt:
-            print(f"\njob {job} goes on without you\n{_ways_on(job, address)}")
+            print(f"\njob {job} keeps running\n{_next_commands(job, address)}")
             return STOPPED
-    if ended.status == "SUCCEEDED":
+    if info.status == "SUCCEEDED":
         return 0
-    if ended.status == "STOPPED":
+    if info.status == "STOPPED":
         print(f"job {job} was cancelled")
         return STOPPED
-    if (ended.driver_exit_code or 0) > 0:
-        return int(ended.driver_exit_code)
-    print(f"job {job} failed: {(ended.message or 'no reason is known').strip()}")  # it never started, or was killed
+    if (info.driver_exit_code or 0) > 0:
+        return int(info.driver_exit_code)
+    print(f"job {job} failed: {(info.message or 'no reason is known').strip()}")  # did not start, or was killed
     return FAILED
 
 
 def cancel(job: str, address: str = JOBS_ADDRESS) -> int:
-    """Stop a job as Ctrl-C stops a sweep, and wait until it is over; finished runs are kept."""
+    """Stop a job as Ctrl-C stops a sweep, and wait for its end. Finished runs are kept."""
     with _job_server(address) as server:
         server.stop_job(job)
         while not server.get_job_info(job).status.is_terminal():
@@ -113,28 +112,28 @@ def cancel(job: str, address: str = JOBS_ADDRESS) -> int:
 
 
 def _print_log(server: Any, job: str) -> Any:
-    """Print the log as it grows; return what is known about the ended job.
+    """Print the log as it grows; return the ended job's info.
 
-    The log is polled. Ray's own way is a socket that stays open, and proxies and sleeping laptops would look like the
-    end of the log. Once the server has answered, it may be away or busy for :data:`AWAY_SECONDS`.
+    The log is polled. Ray's own client keeps a socket open; when a proxy or a sleeping laptop cuts it, that looks like
+    the end of the log. After its first answer the server may be away or busy for :data:`AWAY_SECONDS`.
     """
-    printed = 0
+    length = 0
     last_answer: float | None = None
     while True:
         try:
-            info = server.get_job_info(job)  # before the log, which is then complete if the job has ended
+            info = server.get_job_info(job)  # first: once it has ended, the log is complete
             log = server.get_job_logs(job)
         except (OSError, RuntimeError) as error:
             if last_answer is None:
                 raise
             if time.monotonic() - last_answer > AWAY_SECONDS:
                 raise ConnectionError(
-                    f"{first_line(error)}; the job may go on: smore-sweep submit --follow {job}"
+                    f"{first_line(error)}; the job may still run: smore-sweep submit --follow {job}"
                 ) from None
         else:
             last_answer = time.monotonic()
-            print(log[printed:], end="", flush=True)
-            printed = len(log)
+            print(log[length:], end="", flush=True)
+            length = len(log)
             if info.status.is_terminal():
                 return info
         time.sleep(PAUSE_SECONDS)
@@ -153,20 +152,20 @@ def _job_server(address: str) -> Iterator[Any]:
         raise ClusterError(f"no Ray job server at {address}: {error}") from None
     if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray lets it, or else RAY_ADDRESS, overrule the one it is given
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # in Ray this, or else RAY_ADDRESS, overrules the argument
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    for chatty in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    for logger in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     try:
         yield JobSubmissionClient(address)
     except AuthenticationError:
-        raise ClusterError(f"the Ray job server at {address} refuses us; {TOKEN_HINT}") from None
+        raise ClusterError(f"the Ray job server at {address} refuses access; {TOKEN_HINT}") from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"the Ray job server at {address} says: {first_line(error)}") from None
+        raise ClusterError(f"the Ray job server at {address} answers: {first_line(error)}") from None
 
 
-def _ways_on(job: str, address: str) -> str:
-    place = "" if address == JOBS_ADDRESS else f" --jobs-address {address}"
-    return f"  smore-sweep submit --follow {job}{place}\n  smore-sweep submit --cancel {job}{place}"
+def _next_commands(job: str, address: str) -> str:
+    option = "" if address == JOBS_ADDRESS else f" --jobs-address {address}"
+    return f"  smore-sweep submit --follow {job}{option}\n  smore-sweep submit --cancel {job}{option}"

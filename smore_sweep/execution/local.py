@@ -1,4 +1,4 @@
-"""One run, trained in this process: no Ray, the same records, the same MLflow page."""
+"""Train one run in this process, without Ray, with the same records and MLflow entries as a sweep."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 
 def train_one(run: RunSpec, results: StoragePath) -> int:
-    """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
+    """Train a run from its record to its end and print how well it does.
+
+    Returns:
+        The exit code.
+    """
     out = make_console()
     check_folder(results)
     job = sweep_experiment(SWEEP, results)
@@ -41,14 +45,14 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
                 else:
                     _train(out, plan, recorder, job.tags["git"])
         except KeyboardInterrupt:
-            out.print("\nInterrupted. The same command goes on from the last evaluation.")
+            out.print("\nInterrupted. The same command resumes from the last evaluation.")
             return INTERRUPTED
         except RecordingError as error:
-            out.print(f"\n{error}. Once that is mended, the same command goes on.", markup=False)
+            out.print(f"\n{error}. Fix this and give the same command again.", markup=False)
             return INCOMPLETE
-        found = record.load(results, run.run_id)
-    assert found is not None
-    _report(out, found, record.run_folder(results, run.run_id))
+        final = record.load(results, run.run_id)
+    assert final is not None
+    _report(out, final, record.run_folder(results, run.run_id))
     return 0
 
 
@@ -62,36 +66,37 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     for pool in missing_episodes(plan):
         generate.ensure(out, *pool, plan.pools()[pool])
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in plan.pools().items()}
-    store, prints = build_stores(plan, episodes)[run.task]
+    store, fingerprints = build_stores(plan, episodes)[run.task]
     device = choose_device(torch.cuda.is_available())
     prepare(device)
-    fresh = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
-    part = recorder.begin([Candidate(run.run_id, run.title, fresh)], f"process {os.getpid()} on {socket.gethostname()}")
-    ((_, current),) = part.members
+    fresh = Record(run.content(), facts={"dataset": fingerprints[run.expert_share], "stack": "single", "git": git})
+    where = f"process {os.getpid()} on {socket.gethostname()}"
+    assignment = recorder.begin([Candidate(run.run_id, run.title, fresh)], where)
+    ((_, current),) = assignment.members
     learner = build_learner([run], store, device)
     load_records(learner, [current])
     done = current.update
 
     with progress_bar(out, "updates", run.budget.updates - done) as advance:
 
-        def keep(kept: Sequence[tuple[str, Record]]) -> None:
-            recorder.keep(kept)
-            for _, now in kept:
-                if now.evaluations:
-                    out.print(f"  update {now.update:,}: return {now.summary()['return99']:.2f}")
+        def keep(records: Sequence[tuple[str, Record]]) -> None:
+            recorder.keep(records)
+            for _, latest in records:
+                if latest.evaluations:
+                    out.print(f"  update {latest.update:,}: return {latest.summary()['return99']:.2f}")
 
-        def tick(now: StepTimes) -> None:
+        def tick(times: StepTimes) -> None:
             nonlocal done
-            advance(now.update - done)
-            done = now.update
+            advance(times.update - done)
+            done = times.update
 
         train([run], learner, [current], keep=keep, tick=tick)
 
 
-def _report(out: Console, found: Record, folder: StoragePath) -> None:
-    out.print(f"{found.status} after {found.update:,} updates, {format_duration(found.seconds)}")
-    if found.evaluations:
-        episodes = len(found.evaluations[max(found.evaluations)].reached)
-        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.summary().items())
+def _report(out: Console, final: Record, folder: StoragePath) -> None:
+    out.print(f"{final.status} after {final.update:,} updates, {format_duration(final.seconds)}")
+    if final.evaluations:
+        episodes = len(final.evaluations[max(final.evaluations)].reached)
+        numbers = "   ".join(f"{name} {value:.3f}" for name, value in final.summary().items())
         out.print(f"last evaluation, {episodes} episodes: {numbers}")
     out.print(f"raw outcomes: {folder / 'done.npz'}")

@@ -1,4 +1,4 @@
-"""A command of the user's own that is run when a sweep has ended, however it ended."""
+"""Run a command of the user's when a sweep ends, however it ends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-SECONDS = 60.0
-"""What the command gets."""
+TIMEOUT_SECONDS = 60.0
+"""Time that the command may take."""
 
 
 @dataclass
 class Ending:
-    """How a sweep ended: ``done``, ``incomplete``, ``interrupted`` or ``failed``; and that in a sentence."""
+    """End of a sweep.
+
+    Attributes:
+        status: ``done``, ``incomplete``, ``interrupted`` or ``failed``.
+        message: The same in a sentence.
+    """
 
     status: str
     message: str
@@ -23,9 +28,16 @@ class Ending:
 
 @contextlib.contextmanager
 def notifying(command: str | None, sweep: str, warn: Callable[[str], None]) -> Iterator[Ending]:
-    """Run a shell command, if there is one, at the end of the block, which says how it ended in what this yields; an
-    exception says it for itself. The command has the environment variables ``SMORE_SWEEP_SWEEP``,
-    ``SMORE_SWEEP_STATUS`` and ``SMORE_SWEEP_MESSAGE``. That it fails is a warning, no more."""
+    """Run a shell command at the end of the block.
+
+    The block fills in the :class:`Ending` that it receives; an exception sets it by itself. The command gets the
+    environment variables ``SMORE_SWEEP_SWEEP``, ``SMORE_SWEEP_STATUS`` and ``SMORE_SWEEP_MESSAGE``.
+
+    Args:
+        command: The command; None or empty for none.
+        sweep: The sweep's name.
+        warn: Called with a sentence if the command fails or hangs.
+    """
     ending = Ending("failed", f"{sweep}: failed")
     try:
         yield ending
@@ -42,16 +54,16 @@ def notifying(command: str | None, sweep: str, warn: Callable[[str], None]) -> I
 
 
 def _run(command: str, variables: dict[str, str], warn: Callable[[str], None]) -> None:
-    # A session of its own: a second Ctrl-C does not reach it, and it can be ended with all that it has started.
+    # In a session of its own, a second Ctrl-C does not reach it, and it can be killed with its children.
     process = subprocess.Popen(
         command, shell=True, env=os.environ | variables, stdin=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        code = process.wait(SECONDS)
+        code = process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        warn(f"the notification command did not end within {SECONDS:g} s and was stopped")
+        warn(f"the notification command did not end within {TIMEOUT_SECONDS:g} s and was stopped")
     else:
         if code:
             warn(f"the notification command ended with exit code {code}")

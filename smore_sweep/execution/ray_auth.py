@@ -12,7 +12,7 @@ TOKEN_HINT = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with 
 def require_private_token() -> None:
     """Make the local Ray of this process answer its own processes only.
 
-    Ray listens on all addresses of a machine, and whoever reaches it may run code. It reads these variables when it is
+    Ray listens on all addresses of a machine, and anyone who reaches it may run code. It reads these variables when
     imported, so this does nothing afterwards.
     """
     if "ray" not in sys.modules:

@@ -20,12 +20,12 @@ def recorder_actor(
 ) -> Iterator[Any]:
     """Run the recorder as an actor on the driver's node.
 
-    It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused before
-    anything trains. On exit it makes sure that no MLflow entry is left running.
+    It connects to MLflow while the workers start. They wait for it, so a tracking store that cannot be used is refused
+    before anything trains. On exit no MLflow entry is left running.
 
     Args:
         experiment: Where the runs are tracked.
-        ended: Ended runs (id, title); the actor shows those that MLflow lacks.
+        ended: Ended runs (id, title); those that MLflow lacks are published.
         warn: Called with a sentence if MLflow could not be used on the way.
 
     Raises:
@@ -34,12 +34,12 @@ def recorder_actor(
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment)
-    shown = recorder.publish.remote(list(ended))
+    publication = recorder.publish.remote(list(ended))
     try:
         yield recorder
     finally:
         try:
-            ray.get(shown)
+            ray.get(publication)
             trouble = ray.get(recorder.close.remote())
         except (ray.exceptions.ActorDiedError, ray.exceptions.RayTaskError) as error:
             if isinstance(cause := getattr(error, "cause", None), UserError):
@@ -50,7 +50,7 @@ def recorder_actor(
 
 
 def failure_reason(error: Exception) -> str:
-    """Return in one line why the recorder cannot go on, from what Ray raised."""
+    """Return one line on why the recorder failed, from the exception that Ray raised."""
     if isinstance(error, ray.exceptions.RayTaskError):
         cause = error.cause
         return str(cause) if isinstance(cause, RecordingError) else f"{type(cause).__name__}: {cause}".splitlines()[0]

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 REVISION = "SMORE_SWEEP_REVISION"
-"""Environment variable with the git revision, for code that a job received without its history."""
+"""Environment variable with the git revision, for jobs, whose code comes without its history."""
 
 
 def git_revision() -> str:

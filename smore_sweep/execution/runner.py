@@ -1,4 +1,4 @@
-"""Run a sweep: plan, refuse bad input, make the data, train what is missing, print the table."""
+"""Run a sweep: plan, check the input, roll out data, train the pending runs, print the table."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(
         show: Prints the results of the plan's runs when training has ended.
 
     Returns:
-        The exit code: 0 if every planned run is there.
+        The exit code: 0 if every planned run is done.
 
     Raises:
         UserError: If anything about the request is wrong.
@@ -85,17 +85,15 @@ def run(
                         recorder.publish(_done_runs(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
-                out.print("\nInterrupted. Finished runs are kept; the same command goes on from the last evaluation.")
+                out.print("\nInterrupted. Finished runs are kept; the same command resumes from the last evaluation.")
                 return INTERRUPTED
             except RecordingError as error:
                 ending.message = f"{name}: {error}"
-                out.print(
-                    f"\n{error}. Finished runs are kept; once that is mended, the same command goes on.", markup=False
-                )
+                out.print(f"\n{error}. Finished runs are kept; fix this and give the same command again.", markup=False)
                 return INCOMPLETE
             if show:
                 show(out, plan)
-            plan = read_plan()  # after the outcomes were read, which may have put a broken one aside
+            plan = read_plan()  # reading the outcomes may have put a broken record aside
             _report(out, plan, results, failures)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
@@ -118,7 +116,7 @@ def _train(
     gpus_per_stack: float | None,
     stack_size: int | None,
 ) -> list[str]:
-    """Train the pending runs; return one sentence for each error for which runs were given up."""
+    """Train the pending runs; return one sentence per error for which runs were given up."""
     if address is None:
         require_private_token()
     from smore_sweep.execution.cluster import connected
@@ -126,7 +124,7 @@ def _train(
     from smore_sweep.execution.trainable import train_stacks
 
     needed, missing = plan.pools(), missing_episodes(plan)
-    # Existing pools are checked first: a damaged dataset is refused before a cluster is asked for.
+    # Existing pools are loaded first: a damaged dataset is refused before a cluster is requested.
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in needed.items() if pool not in missing}
     if address is None:
         out.print(estimate_line(estimate(plan, missing, os.cpu_count() or 1)))
@@ -164,7 +162,7 @@ def _print_next_steps(out: Console, plan: Plan, results: StoragePath) -> None:
     next_steps = {
         f"make ui{elsewhere}": "every run in the MLflow page",
         f"python analysis/tables.py{where}{source}": "LaTeX tables (--format markdown|csv|terminal)",
-        f"{results}/runs/": "raw outcomes, one folder a run",
+        f"{results}/runs/": "raw outcomes, one folder per run",
     }
     width = max(map(len, next_steps))
     out.print(f"All {len(plan.runs)} runs are done. Where to look next:")

@@ -1,4 +1,4 @@
-"""What a sweep and a single run set up alike: the results folder, signals, and the MLflow experiment."""
+"""Set up a sweep or a single run: the results folder, signals, and the MLflow experiment."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def check_folder(results: StoragePath) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a sweep as cleanly as Ctrl-C, and keep away Ray's own handler for Ctrl-C, which hides it."""
+    """Let SIGTERM end a sweep as cleanly as Ctrl-C, and disable Ray's handler that swallows Ctrl-C."""
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def sweep_experiment(sweep: Sweep, results: StoragePath) -> Experiment:
-    """Return where the runs of a sweep are tracked, with the tags that they share.
+    """Return the MLflow experiment of a sweep, with the tags that its runs share.
 
     Raises:
-        TrackingError: If that place cannot be reached.
+        TrackingError: If the tracking store cannot be reached.
     """
     uri = default_uri(results)
     check_uri(uri)

@@ -1,8 +1,8 @@
 """Train stacks as Ray Tune trials.
 
-Tune places the trials, gives them their resources and restarts a lost one. It does not keep the books: everything that
-lasts goes through one actor on the driver's node (:mod:`smore_sweep.execution.recorder_actor`), so workers need neither
-a shared disk nor a tracking server. Episodes reach the workers through Ray's object store, once per node.
+Tune places the trials, gives them resources and restarts lost ones. All results go through one actor on the driver's
+node (:mod:`smore_sweep.execution.recorder_actor`), so workers need neither a shared disk nor a tracking server.
+Episodes reach the workers through Ray's object store, once per node.
 """
 
 from __future__ import annotations
@@ -39,11 +39,23 @@ def train_stacks(
     cluster: Cluster,
     callback: ProgressCallback,
 ) -> list[str]:
-    """Train all stacks on the connected cluster; blocks. ``stores`` gives each task's episodes and, by expert share,
-    the fingerprint of that dataset. Returns a sentence for each error for which runs were given up.
+    """Train all stacks on the connected cluster; blocks.
 
-    Raises :class:`RecordingError` if the results cannot be kept."""
-    shared = {name: (ray.put(store), prints) for name, (store, prints) in stores.items()}
+    Args:
+        stacks: The stacks, in the order in which to start them.
+        stores: Episodes of each task, and the fingerprint of the dataset at each expert share.
+        recorder: The recorder actor.
+        git: Git revision for the records.
+        cluster: The connected cluster.
+        callback: Receives the stacks' progress.
+
+    Returns:
+        One sentence per error for which runs were given up.
+
+    Raises:
+        RecordingError: If the results cannot be written.
+    """
+    shared = {name: (ray.put(store), fingerprints) for name, (store, fingerprints) in stores.items()}
 
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
     trainable = tune.with_resources(
@@ -60,11 +72,11 @@ def train_stacks(
             tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
             run_config=RunConfig(
                 name="tune",
-                storage_path=scratch,  # Tune's own state, which nobody reads
+                storage_path=scratch,  # Tune's own state, which nothing reads
                 verbose=0,
                 stop=stop,
-                # A trial fails only if its worker is lost, and starts again from the last records. What fails by itself
-                # the recorder counts.
+                # A trial fails only if its worker is lost, and restarts from the last records. The recorder counts the
+                # failures of training.
                 failure_config=FailureConfig(max_failures=-1),
                 callbacks=[_TuneCallback(callback)],
             ),
@@ -77,13 +89,13 @@ def train_stacks(
 
 
 class _TuneCallback(Callback):  # type: ignore[misc]
-    """Hands the stacks' progress to a callback."""
+    """Pass the stacks' progress to a callback."""
 
     def __init__(self, callback: ProgressCallback) -> None:
         self._callback = callback
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks for a restore that is never made; a terminal cannot be pickled
+        return {}  # Tune pickles callbacks for a restore, which is not used; a terminal cannot be pickled
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
         if "progress" in result:
@@ -102,7 +114,7 @@ class _TuneCallback(Callback):  # type: ignore[misc]
 
 
 class _Stop(Stopper):  # type: ignore[misc]
-    """Ends all trials as soon as one has said why there is no use in training."""
+    """Stop all trials once one reports that the results cannot be written."""
 
     reason = ""
 
@@ -111,7 +123,7 @@ class _Stop(Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Asked after every step."""
+        """Return whether to stop; Tune calls it after every step."""
         return bool(self.reason)
 
 
@@ -123,75 +135,78 @@ def _train_stack(
     git: str,
     gpu: bool,
 ) -> None:
-    """One trial: train a stack from where its runs' records stand, which is further on after a restart.
+    """Run one trial: train a stack from the records of its runs.
 
-    What fails in training is told to the recorder, which says what to try next. So this ends without an error; it is
-    started again only if its worker was lost."""
-    number = config["stack"]
-    stack = stacks[number]
-    reference, prints = shared[stack.runs[0].task]
+    Training errors go to the recorder, which assigns the runs to try next, so a trial ends without an error. Tune
+    restarts it only if its worker is lost.
+    """
+    index = config["stack"]
+    stack = stacks[index]
+    store_ref, fingerprints = shared[stack.runs[0].task]
     candidates = [
         Candidate(
             run.run_id,
             run.title,
-            Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": stack.name, "git": git}),
+            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], "stack": stack.name, "git": git}),
         )
         for run in stack.runs
     ]
     where = f"stack {stack.name}, process {os.getpid()} on {socket.gethostname()}"
     try:
         while True:
-            part: Assignment = ray.get(recorder.begin.remote(candidates, where))
-            if part.news:
-                tune.report({"news": part.news})
-            if not part.members:
+            assignment: Assignment = ray.get(recorder.begin.remote(candidates, where))
+            if assignment.news:
+                tune.report({"news": assignment.news})
+            if not assignment.members:
                 return
             try:
-                _train_part(number, stack, part, reference, recorder, gpu)
+                _train_assignment(index, stack, assignment, store_ref, recorder, gpu)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
-                said = "".join(traceback.format_exception_only(error)).splitlines()[0]
-                run_ids = [run_id for run_id, _ in part.members]
-                ray.get(recorder.fail.remote(run_ids, said, traceback.format_exc()))
-    except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # the recorder's, or its end
+                reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+                run_ids = [run_id for run_id, _ in assignment.members]
+                ray.get(recorder.fail.remote(run_ids, reason, traceback.format_exc()))
+    except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # from the recorder
         tune.report({"stop": failure_reason(error)})
 
 
-def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, recorder: Any, gpu: bool) -> None:
-    """Train those runs of a stack that the recorder has chosen."""
+def _train_assignment(
+    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool
+) -> None:
+    """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
 
     device = choose_device(gpu)
     prepare(device)
     meter = UsageMeter(device)
-    known = {run.run_id: run for run in stack.runs}
-    runs = [known[run_id] for run_id, _ in part.members]
-    standing = [record for _, record in part.members]
-    writing: list[Any] = []
-    evaluated, latest, ended = 0, None, part.ended
+    by_id = {run.run_id: run for run in stack.runs}
+    runs = [by_id[run_id] for run_id, _ in assignment.members]
+    records = [record for _, record in assignment.members]
+    writes: list[Any] = []
+    evaluated, latest, ended = 0, None, assignment.ended
 
-    def keep(kept: Sequence[tuple[str, Record]]) -> None:
+    def keep(batch: Sequence[tuple[str, Record]]) -> None:
         nonlocal evaluated, latest, ended
-        # The next stretch trains while these are written; at most one batch of records is under way.
-        if writing:
-            ray.get(writing.pop())
-        returns = [record.summary()["return99"] for _, record in kept if record.status != DIVERGED]
-        evaluated, latest = kept[0][1].update, sum(returns) / len(returns) if returns else None
-        ended += sum(record.status != PARTIAL for _, record in kept)
-        writing.append(recorder.keep.remote(list(kept)))
+        # Training goes on while a batch of records is written; one write is under way at most.
+        if writes:
+            ray.get(writes.pop())
+        returns = [record.summary()["return99"] for _, record in batch if record.status != DIVERGED]
+        evaluated, latest = batch[0][1].update, sum(returns) / len(returns) if returns else None
+        ended += sum(record.status != PARTIAL for _, record in batch)
+        writes.append(recorder.keep.remote(list(batch)))
 
-    def tick(now: StepTimes) -> None:
+    def tick(times: StepTimes) -> None:
         progress = Progress(
-            number, len(runs), now.update, part.behind + len(runs) * now.update, ended, evaluated, latest,
-            now.training_seconds, now.evaluation_seconds, meter.look(),
+            index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated, latest,
+            times.training_seconds, times.evaluation_seconds, meter.look(),
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    learner = build_learner(runs, ray.get(reference), device)
-    load_records(learner, standing)
+    learner = build_learner(runs, ray.get(store_ref), device)
+    load_records(learner, records)
     try:
-        train(runs, learner, standing, keep=keep, tick=tick)
+        train(runs, learner, records, keep=keep, tick=tick)
     finally:
-        ray.get(writing)
+        ray.get(writes)

@@ -1,1 +1,1 @@
-"""Which runs a sweep still needs, in which stacks, and for how long."""
+"""Plans of sweeps: pending runs, their stacks and an estimate of their time."""

@@ -1,4 +1,4 @@
-"""Every sweep at one scale as one campaign: what each adds to those before it, for runs are shared by content."""
+"""Plan all sweeps at one scale as one campaign. Sweeps share runs of equal content; each run counts once."""
 
 from __future__ import annotations
 
@@ -13,44 +13,59 @@ from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 
 ALL = "all"
-"""The name that stands for every sweep."""
+"""Name that stands for all sweeps."""
 GPU_MEMBER_UPDATES = 10_000
-"""Member-updates a second of a GPU worker: what we aim at (networks of 2 x 256, batch 512), for estimates only."""
+"""Member-updates per second of a GPU worker, for estimates: an aim for networks of 2 x 256 and batch 512."""
 
 
 @dataclass(frozen=True)
 class CampaignEntry:
-    """One sweep of a campaign. ``fresh`` holds those of its runs that no sweep before it has."""
+    """One sweep of a campaign.
+
+    Attributes:
+        plan: All runs of the sweep.
+        fresh: The runs that no sweep before it has.
+    """
 
     plan: Plan
     fresh: Plan
 
     @property
     def member_updates(self) -> int:
-        """Updates of the pending fresh runs, summed."""
+        """Updates left to do, summed over the fresh runs."""
         return sum(run.budget.updates - behind for run, behind in self.fresh.pending)
 
     def stacks(self, slots: int) -> int:
-        """How many stacks the pending fresh runs make on so many workers."""
+        """Count the stacks of the pending fresh runs on ``slots`` workers."""
         return len(group_into_stacks(self.fresh.pending, slots=slots, largest=LARGEST_STACK["cpu"]))
 
     def seconds(self, cores: int) -> float:
-        """Estimate of their training and evaluation on this machine."""
+        """Estimate the time of the pending fresh runs on this machine, without data."""
         return estimate(self.fresh, {}, cores).total
 
 
 def campaign(
     scale: str, results: StoragePath, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
 ) -> Iterator[CampaignEntry]:
-    """The sweeps that have this scale and one of these tasks, if any are given. Raises :class:`DeclarationError` if no
-    sweep has the scale, and for an unknown task."""
+    """Plan the sweeps that have a scale, one after the other.
+
+    Args:
+        scale: The scale.
+        results: Results folder.
+        source: Source of the episodes.
+        seeds: Seeds per cell; None for each scale's own.
+        tasks: Tasks to plan; sweeps without any of them are left out. None for each scale's own.
+
+    Raises:
+        DeclarationError: If no sweep has the scale, and for an unknown task.
+    """
     for name in tasks or ():
         task(name)
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for sweep in all_sweeps(scale):
         own = [name for name in tasks or () if name in sweep.tasks]
         if tasks and not own:
             continue
         plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)
-        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in seen]))
-        seen |= {run.run_id for run in plan.runs}
+        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in earlier]))
+        earlier |= {run.run_id for run in plan.runs}

@@ -12,7 +12,7 @@ from smore_sweep.planning.stacks import Stack
 from smore_sweep.tasks import task
 
 PRODUCT_SHARE = 0.4
-"""Share of the machine's matrix-product rate that training typically reaches."""
+"""Share of the matrix-product rate that training typically reaches."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,10 @@ def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores:
 
 @cache
 def _product_rate() -> float:
-    """Measure single-precision operations a second on all cores, as the best of some short windows: a busy moment says
-    nothing about the hours to come."""
+    """Measure single-precision operations per second on all cores.
+
+    The best of many short windows counts: a busy moment says nothing about the hours to come.
+    """
     import numpy as np
 
     left, right = np.ones((1024, 256), np.float32), np.ones((256, 256), np.float32)

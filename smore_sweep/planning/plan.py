@@ -1,4 +1,4 @@
-"""Which runs a sweep still needs. Every run's state is read from the results; no other state is kept."""
+"""Find the runs that a sweep still needs. The results are the only state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Plan:
 
     Attributes:
         states: ``done``, ``partial`` or ``missing``, by run id.
-        behind: Updates that partial runs have behind them, by run id.
+        behind: Updates behind the partial runs, by run id.
     """
 
     sweep: Sweep

@@ -18,21 +18,26 @@ from smore_sweep.spec import RunSpec, digest
 from smore_sweep.tasks import task as task_row
 
 LARGEST_STACK = {"cpu": 10, "cuda": 100}
-"""Members of a stack at most. On a CPU more gain nothing and cost memory; a GPU saturates at some dozens."""
+"""Most members per stack, by device. More cost memory and gain nothing on a CPU; a GPU saturates at some dozens."""
 IMBALANCE = 1.15
-"""Stacks are split until the schedule is within this factor of an ideal one, or as good as that of single runs."""
+"""Factor of the ideal makespan at which stacks are split no further."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Runs that train in one process, and the number of updates they have behind them."""
+    """Runs that train in one process.
+
+    Attributes:
+        runs: The members.
+        start: Updates behind each of them.
+    """
 
     runs: tuple[RunSpec, ...]
     start: int = 0
 
     @property
     def name(self) -> str:
-        """Stable and readable, for logs and trial names."""
+        """Stable, readable name for logs and trials."""
         first = self.runs[0]
         return f"{first.method.name}-{first.task}-{digest([run.run_id for run in self.runs])[:8]}"
 
@@ -43,44 +48,57 @@ class Stack:
 
     @property
     def work(self) -> int:
-        """Floating-point operations of the matrix products of the updates left to do. An update of one method takes
-        several times as long as one of another."""
+        """Floating-point operations in the matrix products of the updates left to do.
+
+        Methods differ in the work of an update by a factor of several.
+        """
         run = self.runs[0]
         return self.member_updates * _flops(run.method, run.task, run.budget.batch_size)
 
 
 def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
-    """Group ``(run, updates behind it)`` into as few stacks as keep ``slots`` parallel workers busy, each of at most
-    ``largest`` members, the one with the most work first."""
+    """Group runs into as few stacks as keep all workers busy.
+
+    Stacks are split until the makespan is within :data:`IMBALANCE` of the ideal one, or no longer than that of single
+    runs.
+
+    Args:
+        pending: (run, updates behind it) pairs.
+        slots: Workers that train at the same time.
+        largest: Most members per stack.
+
+    Returns:
+        Stacks in the order in which to start them, the one with the most work first.
+    """
     groups: dict[tuple[str, int], list[RunSpec]] = defaultdict(list)
     for run, start in pending:
         groups[run.stack_key, start].append(run)
-    wholes = [Stack(tuple(runs), start) for (_, start), runs in groups.items()]
-    total = sum(whole.work for whole in wholes)
-    singles = sorted((single for whole in wholes for single in _split(whole, len(whole.runs))), key=_most_first)
+    unsplit = [Stack(tuple(runs), start) for (_, start), runs in groups.items()]
+    total = sum(stack.work for stack in unsplit)
+    singles = sorted((single for stack in unsplit for single in _split(stack, len(stack.runs))), key=_most_work_first)
     limit = max(IMBALANCE * total / slots, makespan(singles, slots))
-    parts = [
-        min(len(whole.runs), max(whole.work * slots // max(total, 1), math.ceil(len(whole.runs) / largest)))
-        for whole in wholes
+    counts = [
+        min(len(stack.runs), max(stack.work * slots // max(total, 1), math.ceil(len(stack.runs) / largest)))
+        for stack in unsplit
     ]
     while True:
-        made = [_split(whole, count) for whole, count in zip(wholes, parts, strict=True)]
-        packed = sorted(itertools.chain(*made), key=_most_first)
-        divisible = [number for number, own in enumerate(made) if len(own[0].runs) > 1]
-        if not divisible or makespan(packed, slots) <= limit:
-            return packed
-        largest_stack = max(divisible, key=lambda number: made[number][0].work)  # it keeps the other workers waiting
-        parts[largest_stack] += 1
+        splits = [_split(stack, count) for stack, count in zip(unsplit, counts, strict=True)]
+        stacks = sorted(itertools.chain(*splits), key=_most_work_first)
+        divisible = [index for index, pieces in enumerate(splits) if len(pieces[0].runs) > 1]
+        if not divisible or makespan(stacks, slots) <= limit:
+            return stacks
+        bottleneck = max(divisible, key=lambda index: splits[index][0].work)
+        counts[bottleneck] += 1
 
 
-def _most_first(stack: Stack) -> int:
+def _most_work_first(stack: Stack) -> int:
     return -stack.work
 
 
-def makespan(made: Iterable[Stack], slots: int) -> int:
-    """Operations of the busiest of ``slots`` workers, if each takes the next stack as soon as it is free."""
+def makespan(stacks: Iterable[Stack], slots: int) -> int:
+    """Return the operations of the busiest of ``slots`` workers, if each takes the next stack as soon as it is free."""
     busy = [0] * slots
-    for stack in made:
+    for stack in stacks:
         busy[busy.index(min(busy))] += stack.work
     return max(busy)
 
@@ -90,11 +108,11 @@ def _flops(method: Method, task: str, batch_size: int) -> int:
     return method.flops(task_row(task).sizes, batch_size)
 
 
-def _split(whole: Stack, parts: int) -> list[Stack]:
-    """The stack in ``parts`` that differ by at most one member."""
-    base, extra = divmod(len(whole.runs), parts)
-    ends = list(itertools.accumulate(base + (part < extra) for part in range(parts)))
-    return [Stack(whole.runs[begin:end], whole.start) for begin, end in zip([0, *ends], ends, strict=False)]
+def _split(stack: Stack, count: int) -> list[Stack]:
+    """Split a stack into ``count`` stacks that differ by at most one member, the larger ones first."""
+    base, extra = divmod(len(stack.runs), count)
+    ends = list(itertools.accumulate(base + (index < extra) for index in range(count)))
+    return [Stack(stack.runs[begin:end], stack.start) for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def describe_stacks(stacks: Sequence[Stack]) -> str:

@@ -1,4 +1,4 @@
-"""A short animation of the final policy for one run of each cell of a sweep, attached to the run in MLflow."""
+"""Attach an animation of the final policy to one run of each cell of a sweep, in MLflow."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from smore_sweep.results import record
 from smore_sweep.results.tracking import Tracker
 from smore_sweep.spec import GENERATED, RunSpec
 from smore_sweep.storage.paths import StoragePath, local_folder
-from smore_sweep.tasks import task
+from smore_sweep.tasks import task as find_task
 
 TAG = "video"
-"""Of the entries that have an animation: its file's name."""
+"""Tag of entries with an animation; its value is the file's name."""
 
 
 def videos(name: str, scale: str | None, *, source: str = GENERATED, results: StoragePath) -> int:
-    """Animate the first evaluation episode of the first done seed of every task, method and expert share, and attach it
-    to the run's entry, unless it has it. Returns 1 if a run has no entry to attach it to.
+    """Animate the first evaluation episode of each cell's first done seed, and attach it to the run's MLflow entry.
 
-    Raises :class:`UserError` if no run is done, if pictures cannot be drawn here, and if MLflow cannot be used."""
+    A cell is a task, method and expert share. Entries that have their animation are left alone.
+
+    Returns:
+        The exit code: 1 if a run has no entry.
+
+    Raises:
+        UserError: If no run is done, if this machine cannot draw, or if MLflow cannot be used.
+    """
     plan = make_plan(load_sweep(name), scale, results, source=source)
-    chosen = first_done(plan.runs, results)
-    if not chosen:
-        own = "" if source == GENERATED else f" SOURCE={source}"
-        raise UserError(f"no finished run in {results}; run: make sweep SWEEP={name} SCALE={plan.scale}{own}")
+    runs = first_done(plan.runs, results)
+    if not runs:
+        option = "" if source == GENERATED else f" SOURCE={source}"
+        raise UserError(f"no finished run in {results}; run: make sweep SWEEP={name} SCALE={plan.scale}{option}")
     try:
-        return _attach(Tracker(sweep_experiment(plan.sweep, results)), chosen, results)
+        return _attach(Tracker(sweep_experiment(plan.sweep, results)), runs, results)
     except TrackingError as error:
         raise UserError(
             f"MLflow could not be used: {error}; the animations so far are in {local_folder(results) / 'play'}"
@@ -35,38 +41,39 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: St
 
 
 def first_done(runs: list[RunSpec], results: StoragePath) -> list[RunSpec]:
-    """The first run that is done (and has not diverged) of each configuration, task and expert share."""
-    chosen: dict[tuple[object, ...], RunSpec] = {}
-    found = record.peek_each(results, [run.run_id for run in runs])
+    """Return the first done run of each configuration, task and expert share. Diverged runs do not count."""
+    cells: dict[tuple[object, ...], RunSpec] = {}
+    summaries = record.peek_each(results, [run.run_id for run in runs])
     for run in runs:
         cell = run.method, run.task, run.expert_share
-        if cell not in chosen and run.run_id in found and found[run.run_id].status == record.DONE:
-            chosen[cell] = run
-    return list(chosen.values())
+        if cell not in cells and run.run_id in summaries and summaries[run.run_id].status == record.DONE:
+            cells[cell] = run
+    return list(cells.values())
 
 
-def _attach(tracker: Tracker, chosen: list[RunSpec], results: StoragePath) -> int:
-    from smore_sweep.rendering.animation import environment, film, trained
+def _attach(tracker: Tracker, runs: list[RunSpec], results: StoragePath) -> int:
+    from smore_sweep.rendering.animation import environment, film
+    from smore_sweep.rendering.policies import trained_policy
 
-    environments = {}  # alive to the end, as what MuJoCo frees of one goes missing in the next one's pictures
-    hidden = 0
-    for run in chosen:
+    environments = {}  # kept alive: when MuJoCo frees one, the next one's pictures miss parts
+    without_entry = 0
+    for run in runs:
         path = local_folder(results) / "play" / f"{run.task}-{run.run_id}.gif"
         tags = tracker.tags(run.run_id)
         if tags is None:
-            hidden += 1
+            without_entry += 1
             continue
         if tags.get(TAG) == path.name:
             print(f"{run.title}: has its animation")
             continue
-        row = task(run.task)
-        choose = trained(row, run.run_id, results)
+        task = find_task(run.task)
+        episode_policy = trained_policy(task, run.run_id, results)
         if run.task not in environments:
-            environments[run.task] = environment(row)
+            environments[run.task] = environment(task)
         path.parent.mkdir(parents=True, exist_ok=True)
-        success = film(environments[run.task], row, choose, [0], path).summary()["success"]
+        success = film(environments[run.task], task, episode_policy, [0], path).summary()["success"]
         tracker.attach(run.run_id, path, TAG)
         print(f"{run.title}: {'reaches' if success else 'misses'} the goal, {path}", flush=True)
-    if hidden:
-        print(f"{hidden} runs are not in MLflow yet; `make sweep` shows them there")
-    return 1 if hidden else 0
+    if without_entry:
+        print(f"{without_entry} runs are not in MLflow yet; `make sweep` shows them there")
+    return 1 if without_entry else 0

@@ -70,7 +70,7 @@ def test_a_job_can_be_left_followed_and_cancelled_and_its_result_is_ours(place: 
     follower.send_signal(signal.SIGINT)
     rest = follower.communicate(timeout=PATIENCE)[0]
     assert follower.returncode == 130
-    assert f"job {name} goes on without you" in rest
+    assert f"job {name} keeps running" in rest
     code, output = finish(wrong)
     assert code == 2, output
     assert "has no scale 'nope'" in output

@@ -1,4 +1,4 @@
-"""The files of docker/, read without Docker, cloud or Kubernetes: do they fit together, and fit the lock?"""
+"""The files in docker/ agree with one another and with the lock, checked without Docker, cloud or Kubernetes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGE = f"smore-sweep:{VERSION.group(1)}"
 
 
 def instructions(name: str) -> list[str]:
-    """The instructions of a Dockerfile, each on one line, without comments."""
+    """Return the instructions of a Dockerfile, each on one line, without comments."""
     text = re.sub(r"^#.*\n", "", (DOCKER / name).read_text(), flags=re.MULTILINE)
     return [re.sub(r"\s+", " ", line).strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
@@ -36,7 +36,7 @@ def load(name: str) -> Any:
 
 
 def images(node: Any) -> set[str]:
-    """Every image of ours that a file names."""
+    """Return the project's images that a file names."""
     if isinstance(node, dict):
         return set().union(*map(images, node.values()))
     if isinstance(node, list):
@@ -46,35 +46,37 @@ def images(node: Any) -> set[str]:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = load("compose.yaml")["services"]
-    return found
+    mapping: dict[str, dict[str, Any]] = load("compose.yaml")["services"]
+    return mapping
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_dockerfiles_keep_the_usual_rules(name: str) -> None:
-    found = instructions(name)
-    assert found[0].startswith("FROM python:3.11.")
-    assert re.fullmatch(r"FROM python:\d+\.\d+\.\d+-slim-bookworm", found[0])  # pinned to the patch: Ray wants it equal
-    assert not [line for line in found if line.startswith(("ADD ", "MAINTAINER ")) or "sudo" in line]
-    for line in found:
+    lines = instructions(name)
+    assert lines[0].startswith("FROM python:3.11.")
+    assert re.fullmatch(
+        r"FROM python:\d+\.\d+\.\d+-slim-bookworm", lines[0]
+    )  # pinned to the patch: Ray requires equal versions
+    assert not [line for line in lines if line.startswith(("ADD ", "MAINTAINER ")) or "sudo" in line]
+    for line in lines:
         if "apt-get install" in line:
             assert "apt-get update &&" in line
             assert "--yes --no-install-recommends" in line
             assert line.endswith("rm -rf /var/lib/apt/lists/*")
         if "pip install" in line:
             assert "--constraint constraints.txt" in line or "--no-deps --editable ." in line
-    assert any("PIP_NO_CACHE_DIR=1" in line for line in found)
-    users = [line for line in found if line.startswith("USER ")]
-    assert users == ["USER 1000"]  # a number: Kubernetes cannot tell otherwise that it is not root
-    assert not [line for line in found[found.index("USER 1000") :] if line.startswith(("RUN ", "COPY "))]
-    assert found[-1].startswith('CMD ["')
-    assert not re.search(r"(?i)token=\S*[0-9a-f]{8}|password|secret", " ".join(found))
+    assert any("PIP_NO_CACHE_DIR=1" in line for line in lines)
+    users = [line for line in lines if line.startswith("USER ")]
+    assert users == ["USER 1000"]  # a number, so that Kubernetes knows that it is not root
+    assert not [line for line in lines[lines.index("USER 1000") :] if line.startswith(("RUN ", "COPY "))]
+    assert lines[-1].startswith('CMD ["')
+    assert not re.search(r"(?i)token=\S*[0-9a-f]{8}|password|secret", " ".join(lines))
 
 
 def test_the_images_differ_in_their_torch_only() -> None:
     cpu, gpu = (instructions(name) for name in DOCKERFILES)
     assert [line for line in cpu if line not in gpu and "torch" not in line] == [cpu[-2]]
-    assert gpu[-2].startswith(cpu[-2])  # and the GPU's environment has two variables more
+    assert gpu[-2].startswith(cpu[-2])  # the GPU image sets two more variables
     assert [line for line in gpu if line not in cpu] == [gpu[-2]]
     assert "torch" in LOCK
 
@@ -88,8 +90,8 @@ def test_the_images_hold_the_code_and_nothing_else() -> None:
 
 
 def test_the_lock_has_all_that_the_images_install() -> None:
-    wanted = {"ray", "mlflow", "torch", "minari", "mujoco", "aiohttp-cors", "grpcio", "virtualenv", "s3fs", "boto3"}
-    assert wanted <= LOCK.keys()
+    required = {"ray", "mlflow", "torch", "minari", "mujoco", "aiohttp-cors", "grpcio", "virtualenv", "s3fs", "boto3"}
+    assert required <= LOCK.keys()
     assert 'cluster = ["ray[default]' in PROJECT
     assert 's3 = ["s3fs' in PROJECT
     assert '".[cluster,s3]"' in (DOCKER / "Dockerfile").read_text()
@@ -98,8 +100,8 @@ def test_the_lock_has_all_that_the_images_install() -> None:
 
 
 def test_all_files_name_the_same_images() -> None:
-    named = images(load("compose.yaml")) | images(load("ray-cluster.yaml")) | images(load("kuberay/rayjob.yaml"))
-    assert {name.rsplit("/", 1)[-1] for name in named} == {IMAGE, f"{IMAGE}-gpu"}
+    names = images(load("compose.yaml")) | images(load("ray-cluster.yaml")) | images(load("kuberay/rayjob.yaml"))
+    assert {name.rsplit("/", 1)[-1] for name in names} == {IMAGE, f"{IMAGE}-gpu"}
 
 
 def test_compose_binds_to_loopback_and_keeps_its_token_secret(services: dict[str, dict[str, Any]]) -> None:
@@ -120,7 +122,7 @@ def test_compose_has_one_shared_volume_at_one_path(services: dict[str, dict[str,
         assert [mount for mount in service["volumes"] if mount.startswith("shared:")] == ["shared:/shared"], name
     text = (DOCKER / "Dockerfile").read_text()
     assert "MINARI_DATASETS_PATH=/shared/" in text
-    assert "--group sweep /shared /database" in text  # which makes the volumes the user's
+    assert "--group sweep /shared /database" in text  # so the user owns the volumes
     assert services["mlflow"]["volumes"] == ["shared:/shared", "database:/database"]
     assert "--backend-store-uri=sqlite:////database/mlflow.db" in services["mlflow"]["command"]
     assert "--results=/shared/results" in services["sweep"]["entrypoint"]
@@ -129,10 +131,10 @@ def test_compose_has_one_shared_volume_at_one_path(services: dict[str, dict[str,
 def test_compose_starts_things_in_order_and_checks_their_health(services: dict[str, dict[str, Any]]) -> None:
     assert "--workers=1" in services["mlflow"]["command"]
     for name, service in services.items():
-        for other, wanted in service.get("depends_on", {}).items():
-            assert wanted == {"condition": "service_healthy"}, name
+        for other, condition in service.get("depends_on", {}).items():
+            assert condition == {"condition": "service_healthy"}, name
             assert "healthcheck" in services[other]
-    assert services["worker"].keys() & {"container_name", "ports", "hostname"} == set()  # or it could not be scaled
+    assert services["worker"].keys() & {"container_name", "ports", "hostname"} == set()  # these prevent scaling
     assert services["ray-head"]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
     assert services["ray-head"]["environment"]["RAY_AUTH_MODE"] == "token"
     assert f"127.0.0.1:{JOBS_ADDRESS.rsplit(':')[-1]}:8265" in services["ray-head"]["ports"]
@@ -141,21 +143,21 @@ def test_compose_starts_things_in_order_and_checks_their_health(services: dict[s
 def test_the_commands_of_compose_have_the_options_they_give(
     services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # In a process of its own: these two warn while they are imported.
+    # In a process of its own: both warn when imported.
     listing = (
         "from mlflow.cli import server; from ray.scripts.scripts import healthcheck, start\n"
-        "for command in (server, start, healthcheck): print(*(flag for part in command.params for flag in part.opts))"
+        "for command in (server, start, healthcheck): print(*(flag for param in command.params for flag in param.opts))"
     )
-    listed = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout
-    mlflow, start, health = (set(line.split()) for line in listed.splitlines()[-3:])
+    output = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout
+    mlflow, start, health = (set(line.split()) for line in output.splitlines()[-3:])
 
-    def given(words: list[str]) -> set[str]:
+    def flags(words: list[str]) -> set[str]:
         return {word.split("=")[0] for word in words if word.startswith("--")}
 
-    assert given(services["mlflow"]["command"]) <= mlflow
+    assert flags(services["mlflow"]["command"]) <= mlflow
     for name in ("ray-head", "worker", "gpu-worker"):
-        assert given(services[name]["command"]) <= start
-    assert given(services["ray-head"]["healthcheck"]["test"]) <= health
+        assert flags(services[name]["command"]) <= start
+    assert flags(services["ray-head"]["healthcheck"]["test"]) <= health
     sweep = services["sweep"]
     calls: list[tuple[str, str, str]] = []
 
@@ -174,16 +176,16 @@ def test_the_cloud_cluster_passes_rays_own_check() -> None:
         "validate_config(prepare_config(yaml.safe_load(open(sys.argv[1]))))"
     )
     file = str(DOCKER / "ray-cluster.yaml")
-    done = subprocess.run([sys.executable, "-c", check, file], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", check, file], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
     cluster = load("ray-cluster.yaml")
     types = cluster["available_node_types"]
     assert types[cluster["head_node_type"]]["resources"] == {"CPU": 0}
     workers = {name: kind for name, kind in types.items() if name != cluster["head_node_type"]}
     assert all(kind["min_workers"] == kind["max_workers"] for kind in workers.values())
     assert sum(kind["max_workers"] for kind in workers.values()) <= cluster["max_workers"]
-    (place,) = cluster["file_mounts"]
-    assert f"--env RAY_AUTH_TOKEN_PATH={place}" in cluster["docker"]["run_options"]
+    (path,) = cluster["file_mounts"]
+    assert f"--env RAY_AUTH_TOKEN_PATH={path}" in cluster["docker"]["run_options"]
     assert "--dashboard-host=127.0.0.1" in cluster["head_start_ray_commands"][-1]
 
 
@@ -223,8 +225,8 @@ def test_the_kubernetes_job_retries_into_the_same_results(monkeypatch: pytest.Mo
 
 
 def test_the_kubernetes_services_are_those_of_compose(services: dict[str, dict[str, Any]]) -> None:
-    (deployment,) = (part for part in _services() if part["kind"] == "Deployment")
-    (service,) = (part for part in _services() if part["kind"] == "Service")
+    (deployment,) = (manifest for manifest in _services() if manifest["kind"] == "Deployment")
+    (service,) = (manifest for manifest in _services() if manifest["kind"] == "Service")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["command"] == services["mlflow"]["command"]
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]

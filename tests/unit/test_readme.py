@@ -1,4 +1,4 @@
-"""What the README shows is what the repository holds."""
+"""The README shows files, folders and make targets that exist."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_sweep_shown_is_the_real_file() -> None:
     readme = (ROOT / "README.md").read_text()
-    shown = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert (ROOT / "sweeps" / "coverage_ablation.py").read_text() in shown
+    listings = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert (ROOT / "sweeps" / "coverage_ablation.py").read_text() in listings
 
 
 def test_every_file_and_make_target_named_exists() -> None:

@@ -1,4 +1,4 @@
-"""Declare, expand and hash."""
+"""Declaration, expansion and hashes of runs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def run(**changed: Any) -> RunSpec:
 
 
 def other_values(method: type[Method]) -> list[Method]:
-    """For each knob, the method with that knob (alone) at another valid value."""
-    made = []
+    """Return a configuration per knob, with that knob alone at another valid value."""
+    configurations = []
     for name, field in knobs(method).items():
         knob, default = field.metadata["knob"], getattr(method(), name)
         if knob.choices:
@@ -49,13 +49,13 @@ def other_values(method: type[Method]) -> list[Method]:
             value = not default
         else:
             value = default + 1 if isinstance(default, int) else default * 0.5 or 0.5
-        needed = {"extraction": "gradient_bc"} if name == "bc_weight" else {}
-        made.append(method(**{name: value}, **needed))
-    return made
+        required = {"extraction": "gradient_bc"} if name == "bc_weight" else {}
+        configurations.append(method(**{name: value}, **required))
+    return configurations
 
 
 def changes() -> list[dict[str, Any]]:
-    """Every way to change one field of a run."""
+    """Return every way to change one field of a run."""
     budgets: list[dict[str, Any]] = [
         {"budget": Budget(**{**BUDGET, name: value + 10})} for name, value in BUDGET.items()
     ]
@@ -71,8 +71,9 @@ def changes() -> list[dict[str, Any]]:
 
 
 def test_changes_cover_every_field() -> None:
-    told = {field.name for field in dataclasses.fields(RunSpec)} - {"declared"}  # how a run is named, not what it is
-    assert {name for change in changes() for name in change} == told
+    # declared names the run and is no part of its content.
+    fields = {field.name for field in dataclasses.fields(RunSpec)} - {"declared"}
+    assert {name for change in changes() for name in change} == fields
 
 
 def test_any_field_changes_the_id() -> None:
@@ -122,8 +123,8 @@ def test_a_whole_number_means_the_same_as_its_fraction(whole: RunSpec, fraction:
 
 
 def test_the_id_of_a_known_run_never_changes() -> None:
-    """The hashed text, written out. Whoever changes it orphans all results: then PROTOCOL has to be raised."""
-    text = (  # the default her_ratio is not 1, so it is of the second revision
+    """A change of this text orphans all results, and requires a higher PROTOCOL."""
+    text = (  # second revision, as the default her_ratio is not 1
         '{"budget":{"batch_size":64,"episodes":200,"evaluate_every":250,"evaluation_episodes":5,"final_episodes":20,'
         '"updates":1000},"expert_share":0.1,"knobs":{"beta":0.5,"discount":0.99,"divergence":"pearson","expectile":0.8,'
         '"her_ratio":0.8,"hidden":256,"hidden_layers":2,"initial_action":"dataset","learning_rate":0.0003,'
@@ -264,7 +265,7 @@ def test_seeds_and_tasks_replace_the_scales_own() -> None:
     assert {item.task for item in sweep().expand("paper", tasks=["FetchReach"])} == {"FetchReach"}
 
 
-def test_more_seeds_keep_the_runs_there_are() -> None:
+def test_more_seeds_keep_the_earlier_runs() -> None:
     few, many = (sweep().expand(seeds=count) for count in (2, 5))
     assert {item.run_id for item in few} < {item.run_id for item in many}
     assert len(many) == 2.5 * len(few)
@@ -318,19 +319,19 @@ def test_a_bad_budget_of_one_task_is_refused(changed: dict[str, int], message: s
 
 
 def test_grid_makes_every_combination() -> None:
-    made = grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8, variant=("paper", "printed"))
-    assert made == [SMORe(beta=b, variant=v) for b in (0.5, 0.7) for v in ("paper", "printed")]
+    configurations = grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8, variant=("paper", "printed"))
+    assert configurations == [SMORe(beta=b, variant=v) for b in (0.5, 0.7) for v in ("paper", "printed")]
     assert grid(GoFAR) == [GoFAR()]
 
 
-def test_grid_refuses_what_the_method_refuses() -> None:
+def test_grid_refuses_invalid_knobs() -> None:
     with pytest.raises(UserError, match="GoFAR has no field 'beta'; it has: "):
         grid(GoFAR, beta=[0.5])
     with pytest.raises(UserError, match="SMORe: beta = 2 is not valid"):
         grid(SMORe, beta=[0.5, 2])
 
 
-def test_labels_name_what_is_not_the_default() -> None:
+def test_labels_name_changed_knobs() -> None:
     methods = [SMORe(), SMORe(beta=0.7), SMORe(variant="printed", beta=0.7), GoFAR(hidden=16)]
     assert [method.label for method in methods] == [
         "SMORe",
@@ -344,7 +345,7 @@ def test_labels_name_what_is_not_the_default() -> None:
 
 
 def at_scale(methods: Sequence[Method], *, first_seed: int = 0, **scale: Any) -> list[RunSpec]:
-    """The runs of a sweep over two tasks at one scale with these fields."""
+    """Return the runs of a sweep over two tasks at a scale with these fields."""
     tasks = ["FetchReach", "HandReach"]
     size = Scale(tasks=tasks, seeds=1, budget=Budget(**BUDGET), **scale)
     grids = [Grid(methods=methods, tasks=tasks, expert_share=[0.1])]
@@ -352,11 +353,11 @@ def at_scale(methods: Sequence[Method], *, first_seed: int = 0, **scale: Any) ->
     return sweep.expand()
 
 
-def test_a_papers_knobs_by_task_fill_what_a_sweep_leaves_alone() -> None:
+def test_a_papers_knobs_by_task_fill_those_that_a_sweep_leaves_at_their_defaults() -> None:
     assert [r.method for r in at_scale([SMORe()])] == [SMORe(expectile=0.8), SMORe(expectile=0.7)]
     assert {r.method for r in at_scale([SMORe(expectile=0.9)])} == {SMORe(expectile=0.9)}
     varied = [r.method for r in at_scale(grid(SMORe, expectile=[0.8, 0.85]))]
-    assert varied == [SMORe(expectile=0.8), SMORe(expectile=0.85)] * 2  # 0.8 is the default, and still a choice here
+    assert varied == [SMORe(expectile=0.8), SMORe(expectile=0.85)] * 2  # 0.8 is the default, but listed in the grid
 
 
 def test_a_scales_knobs_reach_the_methods_that_have_them() -> None:
@@ -366,13 +367,13 @@ def test_a_scales_knobs_reach_the_methods_that_have_them() -> None:
         at_scale([SMORe()], knobs={"width": 32})
 
 
-def test_chosen_knobs_are_for_one_method_on_one_task_and_above_the_others() -> None:
-    chosen = {("SMORe", "FetchReach"): {"her_ratio": 0.2, "hidden": 16}, ("GCSL", "FetchReach"): {"her_ratio": 0.5}}
-    runs = at_scale([SMORe(), SMORe(beta=0.7)], tuned=chosen, knobs={"hidden": 32})
+def test_tuned_knobs_are_for_one_method_on_one_task_and_precede_the_others() -> None:
+    tuned = {("SMORe", "FetchReach"): {"her_ratio": 0.2, "hidden": 16}, ("GCSL", "FetchReach"): {"her_ratio": 0.5}}
+    runs = at_scale([SMORe(), SMORe(beta=0.7)], tuned=tuned, knobs={"hidden": 32})
     assert [(r.method.fields()["her_ratio"], r.method.hidden) for r in runs] == [(0.2, 16)] * 2 + [(0.8, 32)] * 2
 
 
-def test_what_depends_on_task_and_scale_is_content_but_names_nothing() -> None:
+def test_knobs_from_task_and_scale_are_content_but_not_in_the_name() -> None:
     runs = at_scale([SMORe(), SMORe(beta=0.7)], knobs={"hidden": 32})
     assert {r.title for r in runs if r.task == "HandReach"} == {
         "SMORe · HandReach · 10% · s0",

@@ -1,4 +1,4 @@
-"""Jobs: what is sent, what is refused, and how one is followed; the real thing is in tests/e2e/test_topology.py."""
+"""Jobs with a fake job server: submission, refusals, following. A real one runs in tests/e2e/test_topology.py."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from smore_sweep.execution import jobs
 
 
 class Status(str):
-    """Behaves as Ray's does."""
+    """Stand-in for Ray's job status."""
 
     def is_terminal(self) -> bool:
         return self in ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 @dataclass
-class Job:
+class JobInfo:
     status: Status
     driver_exit_code: int | None = None
     message: str | None = None
 
 
 class Server:
-    """A job server that gives prepared answers, one each time; an exception among them is raised."""
+    """A job server with prepared answers, one per poll. It raises the exceptions among them."""
 
-    def __init__(self, answers: Sequence[tuple[Job, str] | BaseException]) -> None:
+    def __init__(self, answers: Sequence[tuple[JobInfo, str] | BaseException]) -> None:
         self.answers = list(answers)
 
-    def get_job_info(self, name: str) -> Job:
+    def get_job_info(self, name: str) -> JobInfo:
         answer = self.answers[0]
         if isinstance(answer, BaseException):
             del self.answers[0]
@@ -49,7 +49,7 @@ class Server:
         return answer[1]
 
 
-def follow(monkeypatch: pytest.MonkeyPatch, *answers: tuple[Job, str] | BaseException) -> int:
+def follow(monkeypatch: pytest.MonkeyPatch, *answers: tuple[JobInfo, str] | BaseException) -> int:
     @contextlib.contextmanager
     def server(address: str) -> Iterator[Server]:
         yield Server(answers)
@@ -59,15 +59,15 @@ def follow(monkeypatch: pytest.MonkeyPatch, *answers: tuple[Job, str] | BaseExce
     return jobs.follow("some")
 
 
-RUNNING = Job(Status("RUNNING"))
+RUNNING = JobInfo(Status("RUNNING"))
 BUSY = RuntimeError("Request failed with status code 500: the agent does not answer.")
 UNKNOWN = RuntimeError("Request failed with status code 404: no such job.")
 
 
-def test_the_log_is_printed_once_also_when_the_server_was_away(
+def test_an_absent_server_does_not_repeat_the_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = Job(Status("SUCCEEDED"), 0)
+    done = JobInfo(Status("SUCCEEDED"), 0)
     assert (
         follow(monkeypatch, (RUNNING, "one\n"), ConnectionError(), BUSY, (RUNNING, "one\ntw"), (done, "one\ntwo\n"))
         == 0
@@ -75,47 +75,47 @@ def test_the_log_is_printed_once_also_when_the_server_was_away(
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
-def test_a_server_that_stays_away_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "AWAY_SECONDS", -1)
     with pytest.raises(
-        ConnectionError, match=r"status code 500.*; the job may go on: smore-sweep submit --follow some"
+        ConnectionError, match=r"status code 500.*; the job may still run: smore-sweep submit --follow some"
     ):
         follow(monkeypatch, (RUNNING, ""), BUSY)
 
 
-def test_what_will_not_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_job_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="404"):
         follow(monkeypatch, UNKNOWN)
 
 
 @pytest.mark.parametrize(
-    ("job", "code", "said"),
+    ("info", "code", "message"),
     [
-        (Job(Status("FAILED"), 2, "driver exited"), 2, ""),
-        (Job(Status("FAILED"), None, "no such working_dir"), 1, "failed: no such working_dir"),
-        (Job(Status("FAILED"), -9, "killed"), 1, "failed: killed"),
-        (Job(Status("STOPPED")), 130, "was cancelled"),
+        (JobInfo(Status("FAILED"), 2, "driver exited"), 2, ""),
+        (JobInfo(Status("FAILED"), None, "no such working_dir"), 1, "failed: no such working_dir"),
+        (JobInfo(Status("FAILED"), -9, "killed"), 1, "failed: killed"),
+        (JobInfo(Status("STOPPED")), 130, "was cancelled"),
     ],
 )
-def test_the_job_s_result_is_ours(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], job: Job, code: int, said: str
+def test_follow_returns_the_exit_code_of_the_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], info: JobInfo, code: int, message: str
 ) -> None:
-    assert follow(monkeypatch, (job, "")) == code
+    assert follow(monkeypatch, (info, "")) == code
     out = capsys.readouterr().out
-    assert said in out
-    assert bool(said) == bool(out)
+    assert message in out
+    assert bool(message) == bool(out)
 
 
 def test_ctrl_c_leaves_the_job_running(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert follow(monkeypatch, (RUNNING, "one\n"), KeyboardInterrupt()) == 130
     out = capsys.readouterr().out
-    assert "job some goes on without you" in out
+    assert "job some keeps running" in out
     assert "smore-sweep submit --follow some\n" in out
     assert "smore-sweep submit --cancel some\n" in out
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("quickstart", "name a sweep and a results folder on the cluster"),
         ("quickstart --results output", "results = output is not valid for a job; give a full path on the cluster"),
@@ -128,23 +128,23 @@ def test_ctrl_c_leaves_the_job_running(monkeypatch: pytest.MonkeyPatch, capsys: 
         ),
     ],
 )
-def test_what_is_wrong_is_one_line(options: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", *options.split()]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert len(error.splitlines()) == 1
 
 
-def test_the_notification_is_the_job_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
+def test_the_job_sends_the_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    submissions: list[list[str]] = []
 
     def remember(sweep: str, options: list[str], **_: object) -> int:
-        asked.append(options)
+        submissions.append(options)
         return 0
 
     monkeypatch.setattr(jobs, "submit", remember)
     assert main(["submit", "quickstart", "--results", "/r", "--notify", "echo 'it ended'"]) == 0
-    assert asked == [["--source", "generated", "--notify", "echo 'it ended'"]]
+    assert submissions == [["--source", "generated", "--notify", "echo 'it ended'"]]
 
 
 def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:
@@ -156,8 +156,9 @@ def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {*jobs.CODE, "mine.py"}
     assert not list(folder.rglob("__pycache__"))
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 5_000_000
-    planned = [sys.executable, "-m", "smore_sweep", "plan", "mine.py", "--scale", "smoke"]
-    assert subprocess.run(planned, cwd=folder, capture_output=True, check=False).returncode == 0
-    asked = [sys.executable, "-c", "from smore_sweep.execution.revision import git_revision; print(git_revision())"]
-    told = os.environ | {"SMORE_SWEEP_REVISION": "0123abc"}  # what was sent has no history
-    assert subprocess.run(asked, cwd=folder, env=told, capture_output=True, text=True, check=True).stdout == "0123abc\n"
+    plan = [sys.executable, "-m", "smore_sweep", "plan", "mine.py", "--scale", "smoke"]
+    assert subprocess.run(plan, cwd=folder, capture_output=True, check=False).returncode == 0
+    revision = [sys.executable, "-c", "from smore_sweep.execution.revision import git_revision; print(git_revision())"]
+    environment = os.environ | {"SMORE_SWEEP_REVISION": "0123abc"}  # the copy has no history
+    output = subprocess.run(revision, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    assert output == "0123abc\n"

@@ -1,4 +1,4 @@
-"""The command that is run when a sweep has ended."""
+"""The command that runs when a sweep ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smore_sweep.execution.notify import notifying
 TELL = 'echo "$SMORE_SWEEP_SWEEP $SMORE_SWEEP_STATUS $SMORE_SWEEP_MESSAGE" > '
 
 
-def test_it_is_told_how_it_ended(tmp_path: Path) -> None:
+def test_the_command_learns_how_the_sweep_ended(tmp_path: Path) -> None:
     warnings: list[str] = []
     with notifying(f"{TELL} {tmp_path}/a", "main", warnings.append) as ending:
         ending.status, ending.message = "done", 'main: all 3 runs are done; "quoted" $HOME'
@@ -24,8 +24,8 @@ def test_it_is_told_how_it_ended(tmp_path: Path) -> None:
     assert warnings == []
 
 
-def test_that_it_fails_or_hangs_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "SECONDS", 0.2)
+def test_a_command_that_fails_or_hangs_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "TIMEOUT_SECONDS", 0.2)
     warnings: list[str] = []
     for command in ("exit 3", "sleep 60 & wait"):
         with notifying(command, "main", warnings.append):
@@ -36,7 +36,7 @@ def test_that_it_fails_or_hangs_is_a_warning(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_a_sweep_that_is_refused_is_told_too(tmp_path: Path) -> None:
+def test_a_refused_sweep_notifies_too(tmp_path: Path) -> None:
     command = ["run", "nope", "--results", str(tmp_path), "--notify", f"{TELL} {tmp_path}/note"]
     assert main(command) == 2
     assert (tmp_path / "note").read_text().startswith("nope failed nope: unknown sweep 'nope'; the sweeps are: ")

@@ -1,4 +1,4 @@
-"""All sweeps as one campaign: shared runs are counted once."""
+"""Campaigns of all sweeps: shared runs are counted once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from smore_sweep.spec import GENERATED
 
 
 def test_a_shared_run_is_new_once(tmp_path: Path) -> None:
-    parts = list(campaign("paper", tmp_path, GENERATED))
-    fresh = [run.run_id for part in parts for run in part.fresh.runs]
+    entries = list(campaign("paper", tmp_path, GENERATED))
+    fresh = [run.run_id for entry in entries for run in entry.fresh.runs]
     assert len(fresh) == len(set(fresh))
-    assert set(fresh) == {run.run_id for part in parts for run in part.plan.runs}
-    by_name = {part.plan.sweep.name: part for part in parts}
-    # Table 2's runs are Tables 6 to 8's: seven methods, three shares, seven tasks, ten seeds, less two methods' worth.
+    assert set(fresh) == {run.run_id for entry in entries for run in entry.plan.runs}
+    by_name = {entry.plan.sweep.name: entry for entry in entries}
+    # Tables 6 to 8 share two of their seven methods with Table 2; three shares, seven tasks and ten seeds each.
     assert len(by_name["coverage_methods"].fresh.runs) == 5 * 3 * 7 * 10
     updates = 10 * sum(run.budget.updates for run in load_sweep("coverage_ablation").expand("paper", seeds=1))
     assert by_name["coverage_ablation"].member_updates == updates

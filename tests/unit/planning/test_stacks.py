@@ -1,4 +1,4 @@
-"""Runs are grouped into few stacks that keep the workers busy, by the work that is left."""
+"""Grouping of runs into few stacks that keep the workers busy."""
 
 from __future__ import annotations
 
@@ -40,41 +40,41 @@ def random_pending(seed: int) -> list[tuple[RunSpec, int]]:
 @pytest.mark.parametrize(("slots", "largest"), [(1, 100), (2, 8), (4, 3), (7, 1), (100, 10)])
 def test_stacks_hold_every_run_once_and_never_mix(seed: int, slots: int, largest: int) -> None:
     pending = random_pending(seed)
-    made = group_into_stacks(pending, slots=slots, largest=largest)
-    packed = [(item.run_id, stack.start) for stack in made for item in stack.runs]
-    assert sorted(packed) == sorted((item.run_id, start) for item, start in pending)
-    for stack in made:
+    stacks = group_into_stacks(pending, slots=slots, largest=largest)
+    members = [(item.run_id, stack.start) for stack in stacks for item in stack.runs]
+    assert sorted(members) == sorted((item.run_id, start) for item, start in pending)
+    for stack in stacks:
         assert 1 <= len(stack.runs) <= largest
         assert len({item.stack_key for item in stack.runs}) == 1
-    work = [stack.work for stack in made]
+    work = [stack.work for stack in stacks]
     assert work == sorted(work, reverse=True)
-    assert len({stack.name for stack in made}) == len(made)
+    assert len({stack.name for stack in stacks}) == len(stacks)
 
 
 @pytest.mark.parametrize(("members", "slots"), [(8, 1), (8, 2), (8, 4), (8, 8), (9, 3), (100, 7)])
 def test_a_group_is_spread_over_the_slots(members: int, slots: int) -> None:
     pending = [(run(seed=seed), 0) for seed in range(members)]
-    made = group_into_stacks(pending, slots=slots, largest=1000)
-    assert makespan(made, slots) <= IMBALANCE * sum(stack.work for stack in made) / slots
+    stacks = group_into_stacks(pending, slots=slots, largest=1000)
+    assert makespan(stacks, slots) <= IMBALANCE * sum(stack.work for stack in stacks) / slots
     if members % slots == 0:
-        assert [len(stack.runs) for stack in made] == [members // slots] * slots
+        assert [len(stack.runs) for stack in stacks] == [members // slots] * slots
 
 
 @pytest.mark.parametrize(("members", "slots", "sizes"), [(3, 2, [2, 1]), (9, 2, [5, 4]), (5, 4, [2, 1, 1, 1])])
 def test_runs_that_cannot_be_spread_evenly_still_train_in_stacks(members: int, slots: int, sizes: list[int]) -> None:
-    made = group_into_stacks([(run(seed=seed), 0) for seed in range(members)], slots=slots, largest=1000)
-    assert [len(stack.runs) for stack in made] == sizes
+    stacks = group_into_stacks([(run(seed=seed), 0) for seed in range(members)], slots=slots, largest=1000)
+    assert [len(stack.runs) for stack in stacks] == sizes
 
 
 def test_groups_of_unequal_length_are_split_no_further_than_single_runs_need() -> None:
-    # 3,000 of SMORe and 500 of GoFAR on two workers: single runs take 2,000 at best, and so do these three stacks.
+    # 3,000 updates of SMORe and 500 of GoFAR on two workers take 2,000 at best, as single runs and as three stacks.
     pending = [*((run(seed=seed), 0) for seed in range(3)), (run(method=GoFAR()), 500)]
-    made = group_into_stacks(pending, slots=2, largest=1000)
-    assert [stack.member_updates for stack in made] == [2_000, 1_000, 500]
+    stacks = group_into_stacks(pending, slots=2, largest=1000)
+    assert [stack.member_updates for stack in stacks] == [2_000, 1_000, 500]
 
 
 def test_the_method_with_the_slower_updates_is_spread() -> None:
-    # An update of SMORe takes five of cloning's: ten runs of it are five times the work of ten others.
+    # An update of SMORe takes as long as five of GCSL.
     pending = [(run(method=kind(), seed=seed), 0) for kind in (GCSL, SMORe) for seed in range(10)]
     slow, fast = Stack((pending[-1][0],)), Stack((pending[0][0],))
     assert slow.member_updates == fast.member_updates
@@ -87,14 +87,14 @@ def test_the_method_with_the_slower_updates_is_spread() -> None:
 
 
 def test_few_runs_are_not_split_below_one() -> None:
-    made = group_into_stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
-    assert [len(stack.runs) for stack in made] == [1, 1, 1]
+    stacks = group_into_stacks([(run(seed=seed), 0) for seed in range(3)], slots=16, largest=8)
+    assert [len(stack.runs) for stack in stacks] == [1, 1, 1]
     assert group_into_stacks([], slots=2, largest=8) == []
 
 
 def test_makespan_by_hand() -> None:
-    # Two workers, stacks of 3, 2 and 2 members: 3 | 2, then the second is free first: 2 + 2.
-    made = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]
-    assert makespan(made, 2) == made[1].work + made[2].work
-    assert 2 * made[0].work == 3 * made[1].work
-    assert Stack(made[0].runs, start=400).member_updates == 3 * 600
+    # Stacks of 3, 2 and 2 members on two workers: 3 | 2 + 2.
+    stacks = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]
+    assert makespan(stacks, 2) == stacks[1].work + stacks[2].work
+    assert 2 * stacks[0].work == 3 * stacks[1].work
+    assert Stack(stacks[0].runs, start=400).member_updates == 3 * 600

@@ -1,4 +1,4 @@
-"""Playing policies: files that show the episodes, numbers that are those of the evaluation, mistakes in one line."""
+"""Animations of policies: the files, the numbers of the evaluation, mistakes in one line."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pools = [rollout("PointReach", policy, 0, 10) for policy in ("expert", "random")]
     store = EpisodeStore.build(pools[0], pools[1], TASKS["PointReach"].threshold)
 
-    def keep(kept: Sequence[tuple[str, Record]]) -> None:
-        for run_id, made in kept:
-            record.save(folder, run_id, made)
+    def keep(records: Sequence[tuple[str, Record]]) -> None:
+        for run_id, latest in records:
+            record.save(folder, run_id, latest)
 
     learner = build_learner(RUNS, store, torch.device("cpu"))
     train(RUNS, learner, [Record(run.content()) for run in RUNS], keep=keep, tick=lambda _: None)
@@ -56,10 +56,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def numbers(text: str) -> tuple[float, float, float]:
-    """Return, success and final distance, as printed."""
-    found = re.search(r"return at 0.99 ([\d.]+), success ([\d.]+), final distance ([\d.]+)\n", text)
-    assert found is not None
-    return float(found[1]), float(found[2]), float(found[3])
+    """Parse the printed return, success and final distance."""
+    match = re.search(r"return at 0.99 ([\d.]+), success ([\d.]+), final distance ([\d.]+)\n", text)
+    assert match is not None
+    return float(match[1]), float(match[2]), float(match[3])
 
 
 def test_an_expert_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,8 +70,8 @@ def test_an_expert_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert f"wrote {path} and {path.with_suffix('.png')}" in out
     _, success, distance = numbers(out)
     assert (success, distance) == (1.0, 0.0)
-    with Image.open(path) as drawn:
-        frames = [np.asarray(frame.convert("RGB"), int) for frame in ImageSequence.Iterator(drawn)]
+    with Image.open(path) as animated:
+        frames = [np.asarray(frame.convert("RGB"), int) for frame in ImageSequence.Iterator(animated)]
     assert len(frames) == 1 + animation.MOST_STEPS
     with Image.open(path.with_suffix(".png")) as picture:
         stills = np.split(np.asarray(picture.convert("RGB"), int), animation.STILLS, axis=1)
@@ -81,37 +81,36 @@ def test_an_expert_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_run_plays_the_episodes_of_its_evaluation(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = []
+    printed = []
     for run in RUNS:
-        made = record.load(results, run.run_id)
-        assert made is not None
-        assert not made.learner
+        done = record.load(results, run.run_id)
+        assert done is not None
+        assert not done.learner
         options = ["--results", str(results), "--seed", "3", "--episodes", "2"]
         assert main(["play", "PointReach", "--policy", run.run_id[:12], *options]) == 0
-        evaluated = made.evaluations[BUDGET.updates]
-        summary = Outcomes(*(array[3:5] for array in vars(evaluated).values())).summary()
-        played = numbers(capsys.readouterr().out)
-        assert played == (
+        outcomes = done.evaluations[BUDGET.updates]
+        summary = Outcomes(*(array[3:5] for array in vars(outcomes).values())).summary()
+        printed.append(numbers(capsys.readouterr().out))
+        assert printed[-1] == (
             round(summary["return99"], 2),
             round(summary["success"], 2),
             round(summary["final_distance"], 4),
         )
-        said.append(played)
         assert (results / "play" / f"PointReach-{run.run_id}.gif").exists()
-    assert said[0] != said[1]
+    assert printed[0] != printed[1]
 
 
-def test_random_episodes_are_as_their_numbers_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    played = []
+def test_random_episodes_depend_on_their_number_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distances = []
     for seed in (0, 0, 1):
         options = ["--policy", "random", "--output", str(tmp_path / "x.gif"), "--seed", str(seed)]
         assert main(["play", "PointRooms", *options]) == 0
-        played.append(numbers(capsys.readouterr().out)[2])
-    assert played[0] == played[1] != played[2]
+        distances.append(numbers(capsys.readouterr().out)[2])
+    assert distances[0] == distances[1] != distances[2]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ([], "name a task to play, such as FetchPush, or give --sheet FILE.png"),
         (["PointPush"], "unknown task 'PointPush'; the tasks are: Reacher, "),
@@ -123,50 +122,48 @@ def test_random_episodes_are_as_their_numbers_say(tmp_path: Path, capsys: pytest
             ["PointReach", "--policy", "0g"],
             "PointReach has no policy '0g'; it has: expert, random, or give the id of a",
         ),
-        (["PointReach", "--policy", ""], "2 runs in "),
+        (["PointReach", "--policy", ""], "policy '' is ambiguous; 2 runs in "),
         (
             ["PointRooms", "--policy", RUNS[0].run_id],
             f"run {RUNS[0].run_id} was trained on PointReach, not on PointRooms",
         ),
         (["PointReach", "--episodes", "0"], "episodes = 0 is not valid; it must be a whole number of at least 1"),
         (["PointReach", "--seed", "-1"], "seed = -1 is not valid; it must be a whole number of at least 0"),
-        (["PointReach", "--output", "a.mp4"], "a.mp4 is not a name for this picture; it must end in .gif"),
-        (["--sheet", "a.gif"], "a.gif is not a name for this picture; it must end in .png"),
+        (["PointReach", "--output", "a.mp4"], "output file a.mp4 is not valid; its name must end in .gif"),
+        (["--sheet", "a.gif"], "output file a.gif is not valid; its name must end in .png"),
     ],
 )
-def test_mistakes_are_said_in_one_line(
-    options: list[str], said: str, results: Path, capsys: pytest.CaptureFixture[str]
+def test_mistakes_are_one_line(
+    options: list[str], message: str, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["play", *options, "--results", str(results)]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_records_that_hold_no_policy_of_today(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_records_without_a_usable_policy(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_id = RUNS[0].run_id
 
     def error(status: str = "done", *, policy: bool = True, **content: object) -> str:
-        made = record.load(results, run_id)
-        assert made is not None
-        made.status = status
-        made.content |= content
-        made.policy = made.policy if policy else {}
-        record.save(tmp_path, run_id, made)
+        changed = record.load(results, run_id)
+        assert changed is not None
+        changed.status = status
+        changed.content |= content
+        changed.policy = changed.policy if policy else {}
+        record.save(tmp_path, run_id, changed)
         assert main(["play", "PointReach", "--policy", run_id, "--results", str(tmp_path)]) == 2
         (tmp_path / "runs" / run_id / "done.npz").unlink(missing_ok=True)
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        return said
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        return message
 
-    assert "was made before policies were kept; remove its folder" in error(policy=False)
-    assert "is diverged; a policy is kept of done runs only" in error(DIVERGED)
+    assert "has an old record without a policy; remove its folder" in error(policy=False)
+    assert "is diverged; only done runs have a policy" in error(DIVERGED)
     assert "unknown method 'os:system'; the methods are: smore, " in error(method="os:system")
     assert "SMORe has no field 'bata'" in error(knobs={"bata": 0.5})
     assert "the policy is not one of SMORe as it is now" in error(knobs={"hidden": 17})
-    assert "is partial; a policy is kept of done runs only" in error(PARTIAL)
+    assert "is partial; only done runs have a policy" in error(PARTIAL)
 
 
 def test_a_machine_that_cannot_draw(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +177,7 @@ def test_a_machine_that_cannot_draw(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert error.count("\n") == 1
 
 
-def test_a_sheet_has_a_row_for_every_kind_of_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sheet_has_a_row_per_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {name: TASKS[name] for name in ("PointReach", "PointRooms")}
     monkeypatch.setattr(animation, "TASKS", tasks)
     path = tmp_path / "sheet.png"

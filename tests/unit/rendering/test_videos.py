@@ -1,4 +1,4 @@
-"""Animations of a sweep's runs: which runs get one, and where people find it."""
+"""Animations in MLflow: one run per cell, attached once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIRST = [RUNS[0], RUNS[2]]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A results folder with the sweep's runs, trained without Ray and shown in MLflow, in the folder's sqlite file."""
+    """A results folder with the sweep's runs, trained without Ray, and their MLflow entries in its sqlite file."""
     folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -59,18 +59,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def experiment(results: Path) -> Experiment:
-    """The sweep's page in MLflow."""
-    found = MlflowClient(f"sqlite:///{results}/mlflow.db").get_experiment_by_name("small")
-    assert found is not None
-    return found
+    """Return the sweep's MLflow experiment."""
+    page = MlflowClient(f"sqlite:///{results}/mlflow.db").get_experiment_by_name("small")
+    assert page is not None
+    return page
 
 
 def entry(results: Path, run: RunSpec) -> tuple[dict[str, str], Path, list[str]]:
-    """Tags, folder and files of a run in MLflow."""
+    """Return tags, folder and files of a run's MLflow entry."""
     client = MlflowClient(f"sqlite:///{results}/mlflow.db")
-    (found,) = client.search_runs([experiment(results).experiment_id], f"tags.run_id = '{run.run_id}'")
-    folder = Path(found.info.artifact_uri.removeprefix("file://"))
-    return found.data.tags, folder, sorted(path.name for path in folder.iterdir())
+    (mlflow_run,) = client.search_runs([experiment(results).experiment_id], f"tags.run_id = '{run.run_id}'")
+    folder = Path(mlflow_run.info.artifact_uri.removeprefix("file://"))
+    return mlflow_run.data.tags, folder, sorted(path.name for path in folder.iterdir())
 
 
 def test_one_seed_of_each_cell_gets_an_animation_once(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +84,8 @@ def test_one_seed_of_each_cell_gets_an_animation_once(results: Path, capsys: pyt
         assert files == [*([name] if run in FIRST else []), "done.npz", "log.txt"]
         assert tags.get("video") == (name if run in FIRST else None)
         if run in FIRST:
-            with Image.open(folder / name) as drawn:
-                assert getattr(drawn, "n_frames", 1) == 1 + animation.MOST_STEPS
+            with Image.open(folder / name) as animated:
+                assert getattr(animated, "n_frames", 1) == 1 + animation.MOST_STEPS
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.gif")}
     assert main(command) == 0
     assert capsys.readouterr().out.count("has its animation") == 2
@@ -95,18 +95,18 @@ def test_one_seed_of_each_cell_gets_an_animation_once(results: Path, capsys: pyt
 def test_a_seed_that_is_not_done_is_passed_over(results: Path, tmp_path: Path) -> None:
     shutil.copytree(results / "runs", tmp_path / "runs")
     for run, status in ((RUNS[0], DIVERGED), (RUNS[2], PARTIAL)):
-        made = record.load(tmp_path, run.run_id)
-        assert made is not None
+        changed = record.load(tmp_path, run.run_id)
+        assert changed is not None
         (tmp_path / "runs" / run.run_id / "done.npz").unlink()
-        record.save(tmp_path, run.run_id, replace(made, status=status))
+        record.save(tmp_path, run.run_id, replace(changed, status=status))
     assert videos.first_done(RUNS, tmp_path) == [RUNS[1], RUNS[3]]
 
 
-def test_runs_that_mlflow_does_not_know_are_counted(
+def test_runs_without_an_entry_are_counted(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(results / "runs", tmp_path / "runs")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{results}/mlflow.db")  # which knows another folder's runs
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{results}/mlflow.db")  # with the runs of another folder
     assert main(["videos", "small", "--results", str(tmp_path)]) == 1
     assert "2 runs are not in MLflow yet; `make sweep` shows them there" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.gif"))
@@ -114,12 +114,12 @@ def test_runs_that_mlflow_does_not_know_are_counted(
 
 def test_nothing_to_animate_is_one_line(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["videos", "small", "--results", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert "run: make sweep SWEEP=small SCALE=laptop" in said
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "run: make sweep SWEEP=small SCALE=laptop" in error
+    assert error.count("\n") == 1
 
 
-def test_an_experiment_has_a_view_of_what_people_look_for(results: Path) -> None:
+def test_an_experiment_has_a_view_of_its_results(results: Path) -> None:
     view = json.loads(experiment(results).tags["mlflow.sharedViewState.results"])
     assert view["name"] == "results"
     state = json.loads(view["state"])

@@ -1,0 +1,90 @@
+"""Find the policy to draw: a task's own, a uniform-random one, or that of a done run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.errors import UserError
+from smore_sweep.results.record import DONE, load, run_ids
+from smore_sweep.seeding import episode_seed
+from smore_sweep.storage.paths import StoragePath
+from smore_sweep.tasks import Task
+from smore_sweep.training.evaluation import ROWS
+
+if TYPE_CHECKING:
+    from smore_sweep.tasks import Observation, Policy
+
+    EpisodePolicy = Callable[[int], Policy]
+    """The policy of each evaluation episode, by number."""
+
+
+def find_policy(task: Task, name: str, results: StoragePath) -> tuple[str, EpisodePolicy]:
+    """Find a policy of a task.
+
+    Args:
+        task: The task.
+        name: One of the task's policies, or the id of a done run, or the beginning of one.
+        results: Results folder of the run.
+
+    Returns:
+        The full name, and the policy.
+
+    Raises:
+        UserError: If there is no such policy, or more than one.
+    """
+    if name in (*task.pools, "random"):
+        function = task.policy(name)
+        return name, (lambda _: function) if function else (lambda number: _random_policy(task, number))
+    matches = [run_id for run_id in run_ids(results) if run_id.startswith(name)]
+    if not matches:
+        valid = ", ".join(dict.fromkeys((*task.pools, "random")))
+        raise UserError(f"{task.name} has no policy {name!r}; it has: {valid}, or give the id of a run in {results}")
+    if len(matches) > 1:
+        examples = f"{matches[0]} and {matches[1]}"
+        raise UserError(f"policy {name!r} is ambiguous; {len(matches)} runs in {results} begin so, such as {examples}")
+    return matches[0], trained_policy(task, matches[0], results)
+
+
+def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePolicy:
+    """Return a done run's policy. Its actions equal those of the run's evaluation to the bit.
+
+    Raises:
+        UserError: If the run is not done, is of another task, or has no policy.
+    """
+    from smore_sweep.discovery import find_method
+    from smore_sweep.training.policy import restore
+
+    record = load(results, run_id)
+    if record is None or record.status != DONE:
+        raise UserError(f"run {run_id} is {record.status if record else 'missing'}; only done runs have a policy")
+    content = record.content
+    if content["task"] != task.name:
+        raise UserError(f"run {run_id} was trained on {content['task']}, not on {task.name}")
+    if not record.policy:
+        raise UserError(f"run {run_id} has an old record without a policy; remove its folder and run its sweep again")
+    # A record selects one of the shipped methods; it cannot name code to import.
+    actor = restore(find_method(content["method"])(**content["knobs"]), task.sizes, record.policy)
+    # As in evaluation, products have ROWS rows: others may round differently.
+    observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
+    goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+
+    def episode_policy(number: int) -> Policy:
+        index = 0, number % ROWS
+
+        def policy(observation: Observation) -> NDArray[np.float32]:
+            observations[index], goals[index] = observation["observation"], observation["desired_goal"]
+            action: NDArray[np.float32] = actor.act(observations, goals)[index]
+            return action
+
+        return policy
+
+    return episode_policy
+
+
+def _random_policy(task: Task, number: int) -> Policy:
+    generator = np.random.default_rng(episode_seed("play", task.name, number))
+    return lambda _: generator.uniform(-1.0, 1.0, task.sizes.action).astype(np.float32)
