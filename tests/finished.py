@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import Record
 from smore_sweep.spec import RunSpec
@@ -21,4 +21,4 @@ def finish(results: Path, runs: Sequence[RunSpec]) -> None:
         outcomes = Outcomes(reached, reached, np.where(reached, 0.01, 0.2).astype(np.float32))
         done = Record(run.content(), record.DONE, run.budget.updates, facts={"git": "abc"})
         done.evaluations = {run.budget.updates // 2: outcomes, run.budget.updates: outcomes}
-        record.save(results, run.run_id, done)
+        run_files.save(results, run.run_id, done)

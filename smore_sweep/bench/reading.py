@@ -19,7 +19,7 @@ from analysis.frames import archive
 from analysis.frames.runs import load
 from smore_sweep import console
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
 from smore_sweep.smore import SMORe
@@ -44,7 +44,7 @@ def main(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
-        record.save(path, runs[0].run_id, _example(runs[0].content()))
+        run_files.save(path, runs[0].run_id, _example(runs[0].content()))
         first = path / "runs" / runs[0].run_id / "done.npz"
         for run in runs[1:]:
             link = path / "runs" / run.run_id / "done.npz"

@@ -21,7 +21,7 @@ from smore_sweep.execution.runner import (
     sweep_experiment,
 )
 from smore_sweep.planning.plan import Plan
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
@@ -37,8 +37,8 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     check_folder(results)
     job = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
-        record.load(results, run.run_id)  # puts a broken file aside
-        state = record.state(results, run.run_id)
+        run_files.load(results, run.run_id)  # puts a broken file aside
+        state = run_files.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
@@ -53,9 +53,9 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
         except RecordingError as error:
             out.print(f"\n{error}. Once that is mended, the same command goes on.", markup=False)
             return INCOMPLETE
-        found = record.load(results, run.run_id)
+        found = run_files.load(results, run.run_id)
     assert found is not None
-    _report(out, found, record.run_folder(results, run.run_id))
+    _report(out, found, run_files.run_folder(results, run.run_id))
     return 0
 
 

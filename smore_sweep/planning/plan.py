@@ -18,7 +18,7 @@ from types import ModuleType
 from smore_sweep.deferred import deferred
 from smore_sweep.errors import DeclarationError
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.spec import GENERATED, RunSpec, Scale, Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
@@ -174,9 +174,9 @@ def make_plan(
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
-    states = record.states(results, [run.run_id for run in runs])
+    states = run_files.states(results, [run.run_id for run in runs])
     partial = [run_id for run_id, state in states.items() if state == record.PARTIAL]
-    behind = {run_id: found.update for run_id, found in record.peek_each(results, partial).items()}
+    behind = {run_id: found.update for run_id, found in run_files.peek_each(results, partial).items()}
     states |= dict.fromkeys(set(partial) - behind.keys(), record.MISSING)
     return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 

@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smore_sweep.errors import UserError, first_line
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.results.record import DONE, load, run_ids
+from smore_sweep.results.record import DONE
+from smore_sweep.results.run_files import load, run_ids
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath, local_folder
 from smore_sweep.tasks import TASKS, Task, task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from smore_sweep.errors import TrackingError, UserError
 from smore_sweep.execution.runner import sweep_experiment
 from smore_sweep.planning.plan import load_sweep, make_plan
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import Tracker
 from smore_sweep.spec import GENERATED, RunSpec
 from smore_sweep.storage.paths import StoragePath, local_folder
@@ -36,7 +36,7 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: St
 def first_done(runs: list[RunSpec], results: StoragePath) -> list[RunSpec]:
     """The first run that is done (and has not diverged) of each configuration, task and expert share."""
     chosen: dict[tuple[object, ...], RunSpec] = {}
-    found = record.peek_each(results, [run.run_id for run in runs])
+    found = run_files.peek_each(results, [run.run_id for run in runs])
     for run in runs:
         cell = run.method, run.task, run.expert_share
         if cell not in chosen and run.run_id in found and found[run.run_id].status == record.DONE:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from smore_sweep.errors import StorageError, TrackingError, UserError
-from smore_sweep.results import record as records
+from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.results.tracking import Experiment, Tracker
@@ -86,7 +86,7 @@ class Recorder:
         self.check()
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
-        found = records.peek_each(self._job.results, [candidate.run_id for candidate in candidates])
+        found = run_files.peek_each(self._job.results, [candidate.run_id for candidate in candidates])
         behind = {
             candidate.run_id: found[candidate.run_id].update if candidate.run_id in found else 0
             for candidate in candidates
@@ -152,13 +152,13 @@ class Recorder:
         """Show those ended runs (id, title) in MLflow that are not there, because it was away when they ended, or lost
         what it had."""
         self.check()
-        shown = records.published(self._job.results, [run_id for run_id, _ in ended], self._tracker.store)
+        shown = run_files.published(self._job.results, [run_id for run_id, _ in ended], self._tracker.store)
         for run_id, title in ended:
             if run_id in shown:
                 continue
-            record = records.load(self._job.results, run_id)
+            record = run_files.load(self._job.results, run_id)
             if record is not None:
-                self._show(run_id, record, title, records.run_folder(self._job.results, run_id) / "done.npz")
+                self._show(run_id, record, title, run_files.run_folder(self._job.results, run_id) / "done.npz")
 
     def close(self) -> str:
         """Nothing trains any more: no entry may say that it does, and none is opened from now on. Returns a sentence
@@ -186,7 +186,7 @@ class Recorder:
 
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """The runs' records as they are on disk or, if there are none yet, fresh ones."""
-        found = records.load_each(self._job.results, run_ids)
+        found = run_files.load_each(self._job.results, run_ids)
         standing = {run_id: found.get(run_id, self._candidates[run_id].fresh) for run_id in run_ids}
         return {
             run_id: replace(record, log=[*record.log, *self._unsaved.get(run_id, [])])
@@ -195,7 +195,7 @@ class Recorder:
 
     def _save(self, run_id: str, record: Record) -> StoragePath:
         with self._writing():
-            path = records.save(self._job.results, run_id, record)
+            path = run_files.save(self._job.results, run_id, record)
         self._unsaved.pop(run_id, None)
         return path
 
@@ -233,7 +233,7 @@ class Recorder:
             return
         if ended:
             with self._writing():
-                records.note_published(self._job.results, run_id, self._tracker.store)
+                run_files.note_published(self._job.results, run_id, self._tracker.store)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.spec import RunSpec
 from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
 from tests.e2e.topology import Driver, Place
@@ -177,7 +177,7 @@ class DisturbedSweep:
 
     def _behind(self, run: RunSpec) -> int:
         """Updates behind a run; like the platform's own reading, but a broken file stays where it is."""
-        state = record.state(self.results, run.run_id)
+        state = run_files.state(self.results, run.run_id)
         if state != record.PARTIAL:
             return run.budget.updates if state == record.DONE else 0
         try:

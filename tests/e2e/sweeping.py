@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.planning.plan import load_sweep
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import origin
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath, absolute
@@ -72,7 +72,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 def partial_runs(results: StoragePath) -> dict[str, int]:
     """Updates behind each run that is under way."""
-    found = record.peek_each(results, RUN_IDS)
+    found = run_files.peek_each(results, RUN_IDS)
     return {run_id: summary.update for run_id, summary in found.items() if summary.status == record.PARTIAL}
 
 
@@ -80,7 +80,7 @@ def outcomes(results: StoragePath, runs: Sequence[RunSpec] = RUNS) -> dict[str, 
     """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
     arrays = {}
     for planned in runs:
-        found = record.load(results, planned.run_id)
+        found = run_files.load(results, planned.run_id)
         assert found is not None, f"{planned.title} is missing"
         assert found.status == record.DONE
         for update, evaluation in found.evaluations.items():

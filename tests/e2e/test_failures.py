@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from smore_sweep.monitoring import heartbeat
 from smore_sweep.planning.plan import load_sweep
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from tests.e2e.sweeping import PATIENCE
 
 SWEEP_FILE = Path(__file__).with_name("faulty_sweep.py")
@@ -36,9 +36,9 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
 
     runs = load_sweep(str(SWEEP_FILE)).expand()
     raises = runs[1]
-    states = [record.state(results, run.run_id) for run in runs]
+    states = [run_files.state(results, run.run_id) for run in runs]
     assert states == [record.DONE, record.PARTIAL, record.DONE]
-    kept = record.load(results, raises.run_id)
+    kept = run_files.load(results, raises.run_id)
     assert kept is not None
     assert kept.update == 100  # it was tried again from there
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smore_sweep.bench.processes import workers
 from smore_sweep.monitoring import heartbeat
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from tests.e2e.sweeping import (
     RUNS,
     assert_each_once_in_mlflow,
@@ -62,7 +62,7 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
         wait_for(lambda: bool(partial_runs(tmp_path)) and partial_runs(tmp_path) != before, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    done_before = {planned.run_id for planned in RUNS if record.state(tmp_path, planned.run_id) == record.DONE}
+    done_before = {planned.run_id for planned in RUNS if run_files.state(tmp_path, planned.run_id) == record.DONE}
     assert len(done_before) < len(RUNS)
     times = {run_id: (tmp_path / "runs" / run_id / "done.npz").stat().st_mtime_ns for run_id in done_before}
 

@@ -17,7 +17,7 @@ from smore_sweep.cli.main import main
 from smore_sweep.discovery import configure, find_method, methods
 from smore_sweep.errors import UserError
 from smore_sweep.execution import local
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import RunSpec
 from sweeps.coverage_ablation import SWEEP
@@ -121,7 +121,7 @@ def test_one_run_is_trained_kept_and_shown(
     command = [*TRAIN, "--episodes", "20", "--results", str(tmp_path)]
     assert main(command) == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    found = record.load(tmp_path, folder.name)
+    found = run_files.load(tmp_path, folder.name)
     assert found is not None
     assert (found.status, found.update, sorted(found.evaluations)) == (record.DONE, 40, [20, 40])
     (entry,) = entries(tmp_path)
@@ -134,7 +134,7 @@ def test_one_run_is_trained_kept_and_shown(
     with zipfile.ZipFile(folder / "done.npz", "w") as archive:  # an archive, but none of ours: trained again
         archive.writestr("nothing", "")
     assert main(command) == 0
-    again = record.load(tmp_path, folder.name)
+    again = run_files.load(tmp_path, folder.name)
     assert again is not None
     assert again.summary() == found.summary()
     before = (folder / "done.npz").stat().st_mtime_ns

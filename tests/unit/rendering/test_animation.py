@@ -17,7 +17,7 @@ pytest.importorskip("gymnasium_robotics")
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
 from smore_sweep.rendering import animation
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.smore import SMORe
@@ -48,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def keep(kept: Sequence[tuple[str, Record]]) -> None:
         for run_id, made in kept:
-            record.save(folder, run_id, made)
+            run_files.save(folder, run_id, made)
 
     learner = build_learner(RUNS, store, torch.device("cpu"))
     train(RUNS, learner, [Record(run.content()) for run in RUNS], keep=keep, tick=lambda _: None)
@@ -83,7 +83,7 @@ def test_an_expert_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_run_plays_the_episodes_of_its_evaluation(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = []
     for run in RUNS:
-        made = record.load(results, run.run_id)
+        made = run_files.load(results, run.run_id)
         assert made is not None
         assert not made.learner
         options = ["--results", str(results), "--seed", "3", "--episodes", "2"]
@@ -149,12 +149,12 @@ def test_records_that_hold_no_policy_of_today(
     run_id = RUNS[0].run_id
 
     def error(status: str = "done", *, policy: bool = True, **content: object) -> str:
-        made = record.load(results, run_id)
+        made = run_files.load(results, run_id)
         assert made is not None
         made.status = status
         made.content |= content
         made.policy = made.policy if policy else {}
-        record.save(tmp_path, run_id, made)
+        run_files.save(tmp_path, run_id, made)
         assert main(["play", "PointReach", "--policy", run_id, "--results", str(tmp_path)]) == 2
         (tmp_path / "runs" / run_id / "done.npz").unlink(missing_ok=True)
         said = capsys.readouterr().err

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
 from smore_sweep.errors import TrackingError
-from smore_sweep.results import record as records
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
@@ -61,7 +61,7 @@ def test_a_run_is_shown_step_by_step(job: Experiment) -> None:
     assert steps == [10, 20]
     assert (found.info.status, found.data.tags["state"]) == ("RUNNING", PARTIAL)
     assert found.data.params["beta"] == "0.5"
-    path = records.save(job.results, run.run_id, stand(run, UPDATES))
+    path = run_files.save(job.results, run.run_id, stand(run, UPDATES))
     tracker.publish(run.run_id, stand(run, UPDATES), {"title": run.title}, path)
     found, steps = entry(job, run)
     assert steps == [10, 20, 30]
@@ -106,11 +106,11 @@ def test_keeping_does_not_wait_for_mlflow(job: Experiment, monkeypatch: pytest.M
     assert busy.wait(60)
     for update in (10, 20, UPDATES):
         recorder.keep([(second.run_id, stand(second, update))])
-    assert records.state(job.results, second.run_id) == DONE
+    assert run_files.state(job.results, second.run_id) == DONE
     free.set()
     assert recorder.close() == ""
     assert seen == [(first.run_id, 10), (second.run_id, UPDATES)]
     assert entry(job, second)[1] == [10, 20, 30]
     assert entry(job, first)[0].info.status == "KILLED"
-    ended = records.published(job.results, [first.run_id, second.run_id], Tracker(job).store)
+    ended = run_files.published(job.results, [first.run_id, second.run_id], Tracker(job).store)
     assert ended == {second.run_id}

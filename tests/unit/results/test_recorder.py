@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
@@ -99,7 +99,7 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
     assert failed.data.tags["error"] == "ValueError: boom"
     assert "failed: ValueError: boom\nTraceback of it\n" in log(job, RUNS[0], tmp_path / "failed")
     assert entry(job, RUNS[1]).info.status == "FINISHED"
-    assert record.state(tmp_path, RUNS[0]) == PARTIAL
+    assert run_files.state(tmp_path, RUNS[0]) == PARTIAL
 
     # The same command, later: the entry is opened again, and is no failure any more.
     again = Recorder(job)
@@ -132,7 +132,7 @@ def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(
         recorder.fail(RUNS[:1], "RuntimeError: too early")
         part = recorder.begin(candidates()[:1], "here")
     assert part.members == []
-    assert record.state(job.results, RUNS[0]) == PARTIAL
+    assert run_files.state(job.results, RUNS[0]) == PARTIAL
     recorder.close()
     assert entry(job, RUNS[0]).info.status == "FAILED"
     fresh = Recorder(job)
@@ -175,7 +175,7 @@ def test_what_cannot_be_noted_leaves_no_entry_running(job: Experiment, monkeypat
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(record, "note_published", fail)
+    monkeypatch.setattr(run_files, "note_published", fail)
     recorder = Recorder(job)
     (first, found), (second, other) = recorder.begin(candidates(), "here").members
     recorder.keep([(first, trained(found, 200, DONE)), (second, trained(other, 100))])
@@ -197,5 +197,5 @@ def test_a_full_disk_is_said_and_costs_no_record(
         patch.setattr(os, "fsync", full)
         with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
             recorder.keep([(run_id, trained(found, 200, DONE)) for run_id, found in members])
-    assert [record.state(job.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
+    assert [run_files.state(job.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
     assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]

@@ -13,10 +13,10 @@ import pytest
 from smore_sweep.cli.main import main
 from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep, make_plan
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, storage_path
-from tests.unit.results.test_record import example
+from tests.unit.results.test_run_files import example
 
 ROOT = Path(__file__).parents[3]
 
@@ -129,7 +129,7 @@ def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
     sweep = load_sweep("quickstart")
     runs = sweep.expand()
     for run, status in zip(runs[:6], ["done", "partial"] * 3, strict=True):
-        record.save(bucket, run.run_id, example(status))
+        run_files.save(bucket, run.run_id, example(status))
     requests = counted(bucket, monkeypatch)
     plan = make_plan(sweep, None, bucket)
     assert (plan.count("done"), plan.count("partial")) == (3, 3)
