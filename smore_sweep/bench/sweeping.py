@@ -83,9 +83,9 @@ def session(results: Path, slots: int | None = None) -> Iterator[Session]:
     from smore_sweep.results.tracking import Experiment
 
     started = time.perf_counter()
-    job = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
+    experiment = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
     cpus = None if slots is None else max(slots, os.cpu_count() or 1)
-    with trainable.connected(None, None, cpus) as whole, trainable.recording(job, [], print) as recorder:
+    with trainable.connected(None, None, cpus) as whole, trainable.recording(experiment, [], print) as recorder:
         yield Session(part(whole, slots or whole.slots), recorder, started)
 
 

@@ -35,18 +35,18 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     """Train a run from where it stands to its end, and say how well it does. Returns the exit code."""
     out = console.console()
     check_folder(results)
-    job = sweep_experiment(SWEEP, results)
+    experiment = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
         state = run_files.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
-            with recording(job, partial(out.print, markup=False)) as recorder:
+            with recording(experiment, partial(out.print, markup=False)) as recorder:
                 if state == record.DONE:
                     recorder.publish([(run.run_id, run.title)])
                 else:
-                    _train(out, plan, recorder, job.tags["git"])
+                    _train(out, plan, recorder, experiment.tags["git"])
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command goes on from the last evaluation.")
             return INTERRUPTED
@@ -73,8 +73,10 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     device = choose_device(torch.cuda.is_available())
     prepare(device)
     fresh = Record(run.content(), facts={"dataset": prints[run.expert_share], "stack": "single", "git": git})
-    part = recorder.begin([Candidate(run.run_id, run.title, fresh)], f"process {os.getpid()} on {socket.gethostname()}")
-    ((_, current),) = part.members
+    assignment = recorder.begin(
+        [Candidate(run.run_id, run.title, fresh)], f"process {os.getpid()} on {socket.gethostname()}"
+    )
+    ((_, current),) = assignment.members
     learner = build_learner([run], store, device)
     load_records(learner, [current])
     done = current.update

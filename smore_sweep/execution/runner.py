@@ -82,16 +82,16 @@ def run(
 
         plan = look()
         check_folder(results)
-        job = sweep_experiment(sweep, results)
+        experiment = sweep_experiment(sweep, results)
         with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
             plan = look()
             out.print(console.plan_table(plan))
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, job, address, gpus_per_stack, stack_size)
+                    failures = _train(out, plan, experiment, address, gpus_per_stack, stack_size)
                 else:
-                    with recording(job, partial(out.print, markup=False)) as recorder:
+                    with recording(experiment, partial(out.print, markup=False)) as recorder:
                         recorder.publish(_ended(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
@@ -159,7 +159,12 @@ def _ended(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _train(
-    out: Console, plan: Plan, job: Experiment, address: str | None, gpus_per_stack: float | None, stack_size: int | None
+    out: Console,
+    plan: Plan,
+    experiment: Experiment,
+    address: str | None,
+    gpus_per_stack: float | None,
+    stack_size: int | None,
 ) -> list[str]:
     if address is None:
         require_private_token()
@@ -172,7 +177,7 @@ def _train(
         out.print(console.estimate_line(estimate(plan, lacking, os.cpu_count() or 1)))
     with (
         trainable.connected(address, gpus_per_stack) as cluster,
-        trainable.recording(job, _ended(plan), partial(out.print, markup=False)) as recorder,
+        trainable.recording(experiment, _ended(plan), partial(out.print, markup=False)) as recorder,
     ):
         for pool in lacking:
             generate.ensure(out, *pool, needed[pool])
@@ -181,9 +186,9 @@ def _train(
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(made)} on {where}")
         stores = build_stores(plan, episodes)
-        with ProgressReporter(out, plan, made, cluster.cpus, job.results) as reporter:
+        with ProgressReporter(out, plan, made, cluster.cpus, experiment.results) as reporter:
             return trainable.train_stacks(
-                made, stores, recorder, git=job.tags["git"], cluster=cluster, callback=reporter
+                made, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter
             )
 
 

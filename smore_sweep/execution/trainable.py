@@ -107,14 +107,14 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
 
 
 @contextlib.contextmanager
-def recording(job: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
+def recording(experiment: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]) -> Iterator[Any]:
     """The recorder, as an actor on the driver's node. Of ``ended`` runs (id, title) it shows those that MLflow lacks,
     and on the way out it sees to it that no entry says that it still runs.
 
     It connects to MLflow while the workers start. They wait for it, so a store that cannot be used is refused, with a
     :class:`ClusterError`, before anything trains. Raises :class:`RecordingError` if the recorder is lost later on."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(job)
+    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment)
     shown = recorder.publish.remote(list(ended))
     try:
         yield recorder
@@ -241,24 +241,26 @@ def _train_stack(
     where = f"stack {stack.name}, process {os.getpid()} on {socket.gethostname()}"
     try:
         while True:
-            part: Assignment = ray.get(recorder.begin.remote(candidates, where))
-            if part.news:
-                tune.report({"news": part.news})
-            if not part.members:
+            assignment: Assignment = ray.get(recorder.begin.remote(candidates, where))
+            if assignment.news:
+                tune.report({"news": assignment.news})
+            if not assignment.members:
                 return
             try:
-                _train_part(number, stack, part, reference, recorder, gpu)
+                _train_assignment(number, stack, assignment, reference, recorder, gpu)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
                 said = "".join(traceback.format_exception_only(error)).splitlines()[0]
-                run_ids = [run_id for run_id, _ in part.members]
+                run_ids = [run_id for run_id, _ in assignment.members]
                 ray.get(recorder.fail.remote(run_ids, said, traceback.format_exc()))
     except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # the recorder's, or its end
         tune.report({"stop": _reason(error)})
 
 
-def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, recorder: Any, gpu: bool) -> None:
+def _train_assignment(
+    number: int, stack: Stack, assignment: Assignment, reference: Any, recorder: Any, gpu: bool
+) -> None:
     """Train those runs of a stack that the recorder has chosen."""
     from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
@@ -267,10 +269,10 @@ def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, rec
     prepare(device)
     meter = UsageMeter(device)
     known = {run.run_id: run for run in stack.runs}
-    runs = [known[run_id] for run_id, _ in part.members]
-    standing = [record for _, record in part.members]
+    runs = [known[run_id] for run_id, _ in assignment.members]
+    standing = [record for _, record in assignment.members]
     writing: list[Any] = []
-    evaluated, latest, ended = 0, None, part.ended
+    evaluated, latest, ended = 0, None, assignment.ended
 
     def keep(kept: Sequence[tuple[str, Record]]) -> None:
         nonlocal evaluated, latest, ended
@@ -284,7 +286,7 @@ def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, rec
 
     def tick(now: StepTimes) -> None:
         progress = Progress(
-            number, len(runs), now.update, part.behind + len(runs) * now.update, ended, evaluated, latest,
+            number, len(runs), now.update, assignment.behind + len(runs) * now.update, ended, evaluated, latest,
             now.training_seconds, now.evaluation_seconds, meter.look(),
         )  # fmt: skip
         tune.report({"progress": progress})
