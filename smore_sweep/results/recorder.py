@@ -1,7 +1,7 @@
 """The only writer of the results folder and of MLflow.
 
-It runs as an actor beside the driver (:mod:`smore_sweep.execution.trainable`). It imports neither ray nor torch, so that
-it is ready before the first worker.
+It runs as an actor beside the driver (:mod:`smore_sweep.execution.trainable`). It imports neither ray nor torch, to be
+ready before the first worker.
 """
 
 from __future__ import annotations

@@ -162,4 +162,4 @@ def test_a_gpu_is_asked(said: str, found: Gpu | None, tmp_path: Path, monkeypatc
     tool.write_text(f"#!/bin/sh\nprintf '{said}'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert usage._ask("GPU-1") == found
+    assert usage._query("GPU-1") == found
