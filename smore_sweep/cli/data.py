@@ -57,21 +57,21 @@ def _make(options: argparse.Namespace) -> int:
 def _import_wgcsl(options: argparse.Namespace) -> int:
     from smore_sweep.data.importers import wgcsl
 
-    wgcsl.bring_in(options.place, options.source, print)
+    wgcsl.import_dataset(options.place, options.source, print)
     return 0
 
 
 def _import_d4rl(options: argparse.Namespace) -> int:
     from smore_sweep.data.importers import d4rl
 
-    d4rl.bring_in(options.place, options.source, print, released=options.released)
+    d4rl.import_dataset(options.place, options.source, print, released=options.released)
     return 0
 
 
 def _import_minari(options: argparse.Namespace) -> int:
     from smore_sweep.data.importers import minari_hub
 
-    minari_hub.bring_in(options.ids or minari_hub.DEFAULT, options.source, print)
+    minari_hub.import_dataset(options.ids or minari_hub.DEFAULT, options.source, print)
     return 0
 
 

@@ -74,7 +74,7 @@ def test_jobs_meet_at_multiples(first: int, end: int, size: int) -> None:
 def test_minari_reads_what_we_write(root: Path) -> None:
     import minari
 
-    pools.store("Reacher", "expert", made_up(2), generate._facts("Reacher", "expert"))
+    pools.save("Reacher", "expert", made_up(2), generate._facts("Reacher", "expert"))
     dataset = minari.load_dataset("smore/Reacher/expert-v1")
     pool = pools.load("Reacher", "expert", 2)
     (first, second) = dataset.iterate_episodes()
@@ -156,7 +156,7 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
 
 
 def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
-    pools.store("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
+    pools.save("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
     path = pools.folder("Reacher", "random") / "data" / "metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mujoco_version": "2.1"}))
     generate.ensure(OUT, "Reacher", "random", 2)
@@ -166,7 +166,7 @@ def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
 
 def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = made_up(3), made_up(4)
-    pools.store("Reacher", "random", old, {})
+    pools.save("Reacher", "random", old, {})
     place = pools.folder("Reacher", "random")
     rename = Path.rename
 
@@ -178,20 +178,20 @@ def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", die)
         with pytest.raises(KeyboardInterrupt), pools.writing("Reacher", "random", print):
-            pools.store("Reacher", "random", new, {})
+            pools.save("Reacher", "random", new, {})
     assert not place.exists()
     assert pools.available("Reacher", "random") == 3
     assert_same(pools.load("Reacher", "random", 3), old)
     with pools.writing("Reacher", "random", print) as making:
         assert place.exists()
         assert [path.name for path in making.iterdir()] == ["lock"]
-        pools.store("Reacher", "random", new, {})
+        pools.save("Reacher", "random", new, {})
     assert_same(pools.load("Reacher", "random", 4), new)
 
 
 def test_packed_arrays_are_made_again(root: Path) -> None:
     pool = made_up(5)
-    pools.store("Reacher", "random", pool, {})
+    pools.save("Reacher", "random", pool, {})
     packed = pools.folder("Reacher", "random") / "packed" / "actions.npy"
     mapped = pools.load("Reacher", "random", 4).actions
     assert type(mapped) is np.ndarray
