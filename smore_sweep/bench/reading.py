@@ -1,7 +1,7 @@
-"""How fast results are read when there are many: ``python -m smore_sweep.bench.reading [RUNS]``.
+"""Measure the reading of many results: ``python -m smore_sweep.bench.reading [RUNS]``.
 
-One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs (as hard links, so it takes no
-space); what is read of it is what is read of any other.
+One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs, as hard links that take no
+space.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def _example(content: dict[str, object]) -> Record:
     )
 
 
-def _time(what: str, action: Callable[[], object]) -> None:
+def _time(name: str, action: Callable[[], object]) -> None:
     started = time.perf_counter()
     action()
-    console.console().print(f"{what}: {time.perf_counter() - started:.2f} s")
+    console.console().print(f"{name}: {time.perf_counter() - started:.2f} s")
 
 
 if __name__ == "__main__":
