@@ -198,7 +198,7 @@ def test_memory_of_a_process_is_told_apart() -> None:
         print(now.own - before.own, now.own, now.proportional, now.resident)
     """
     grown, own, proportional, resident = map(int, subprocess.check_output([sys.executable, "-c", look]).split())
-    assert 72e6 < grown < 120e6
+    assert 50e6 < grown < 120e6  # 80 MB, or none if the array were not counted
     assert own <= proportional <= resident
 
 

@@ -109,18 +109,22 @@ def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(40)}
+    jobs = 20 * (os.cpu_count() or 1)
+    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(jobs)}
     before = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
         generate._roll_out("Reacher", "random", todo, interrupt)
     assert multiprocessing.active_children() == before  # nobody goes on in the background, and
-    assert 1 <= len(list(root.glob("*.npz"))) < 20  # those under way were finished, the others not begun
+    # Jobs under way are finished (a running and a queued one per core), the others are not begun.
+    assert 1 <= len(list(root.glob("*.npz"))) < jobs // 2
 
 
 def test_a_kill_loses_no_finished_job(root: Path) -> None:
+    jobs = 15 * (os.cpu_count() or 1)  # of 20 episodes
+    episodes = 20 * jobs
     code = (
         "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
-        "if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', 600)\n"
+        f"if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', {episodes})\n"
     )
     script = root / "make.py"
     script.write_text(code)
@@ -136,7 +140,7 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
         time.sleep(0.01)
     assert not any(map(alive, workers))  # they end with the driver, and make nothing for nobody
     kept = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.npz")}
-    assert 4 <= len(kept) < 30
+    assert 4 <= len(kept) < jobs
     assert not (root / "smore/Reacher/random-v1").exists()
 
     broken = min(kept)  # as a machine that goes down may leave it
@@ -145,9 +149,9 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: made.extend(todo))
         patch.setattr(generate, "rollout", lambda *_: made_up(20))  # of the broken part, and of those left out here
-        generate.ensure(OUT, "Reacher", "random", 600)
+        generate.ensure(OUT, "Reacher", "random", episodes)
     assert not set(made) & set(kept)
-    pool = pools.load("Reacher", "random", 600)
+    pool = pools.load("Reacher", "random", episodes)
     for path in kept:
         first, count = map(int, path.stem.split("+"))
         wanted = made_up(20) if path == broken else rollout("Reacher", "random", first, count)
