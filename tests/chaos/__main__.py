@@ -27,7 +27,7 @@ SWEEP = Path(__file__).with_name("sweep.py")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the harness; returns 0 if nothing was found, 1 otherwise."""
+    """Run the harness. Returns 0 without findings, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disturbances", type=int, default=100)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _nothing_left(place: Place, story: Story) -> None:
-    """No process outlives its cluster."""
+    """Check that no process outlives its cluster."""
     if processes := place.processes():
         story.findings.append(Finding(story.campaigns, 0, f"processes outlive their cluster: {processes}"))
         for pid in processes:

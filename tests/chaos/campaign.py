@@ -1,4 +1,4 @@
-"""A campaign: one sweep, disturbed as the schedule says until all its runs are done."""
+"""A campaign: one sweep, disturbed by the schedule until all its runs are done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.topology import Place
 
 
 def run_undisturbed(story: Story, place: Place) -> None:
-    """The sweep that nobody disturbs."""
+    """Run the undisturbed sweep."""
     started = time.monotonic()
     sweep = DisturbedSweep(place, story.sweep, story.runs, story.undisturbed, story.output / "logs-undisturbed")
     try:
@@ -28,8 +28,10 @@ def run_undisturbed(story: Story, place: Place) -> None:
 
 
 def run_campaign(story: Story, place: Place, disk: Disk, todo: Sequence[Disturbance]) -> list[Disturbance]:
-    """Disturb one sweep until it is done; returns the disturbances that are left. What must not be is added to the
-    story's findings."""
+    """Disturb one sweep until it is done, and add violations to the story's findings.
+
+    Returns the remaining disturbances.
+    """
     started, left = time.monotonic(), list(todo)
     story.campaigns += 1
     results = disk.folder / f"results-{story.campaigns}"

@@ -21,11 +21,11 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
     results, note = tmp_path / "results", tmp_path / "note"
     command = [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results)]
     command += ["--notify", f"{NOTE} {note}"]
-    made = subprocess.run(
+    process = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False
     )
-    output = made.stdout
-    assert made.returncode == 1, output
+    output = process.stdout
+    assert process.returncode == 1, output
     assert "Traceback" not in output
     failure = "failed: Faulty hidden=16 fault=1.0 · PointReach · 10% · s0: ValueError: [boom]"
     assert failure in output.partition("Discounted return")[0]  # as it happened, and

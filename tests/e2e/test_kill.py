@@ -1,4 +1,4 @@
-"""Kill it: workers, drivers, Ctrl-C, two at once. After each, the same command; in the end, the undisturbed results."""
+"""Kills of workers and drivers, Ctrl-C, two drivers at once: the same command then gives the undisturbed results."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.e2e.sweeping import (
 
 
 def under_way(results: Path) -> bool:
-    """Some run has evaluations behind it and updates before it."""
+    """Return whether some run is partial, with evaluations behind it."""
     return any(100 <= update < 700 for update in partial_runs(results).values())
 
 
 def interrupted(results: Path, name: signal.Signals) -> tuple[int, str]:
-    """Exit code and output of a driver that gets a signal when it has kept something new."""
+    """Signal a driver after its first new record. Returns its exit code and output."""
     with driver(results) as process:
         # What the driver before it had under way may be written for some seconds more.
         wait_for(lambda: bool(workers(process.pid)), process)

@@ -1,4 +1,4 @@
-"""Results in an object store: a sweep, killed and gone on with, has the results and the table of one in a folder."""
+"""Results in an object store: a sweep, killed and resumed, has the results and the table of one in a folder."""
 
 from __future__ import annotations
 

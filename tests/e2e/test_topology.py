@@ -23,13 +23,13 @@ def place() -> Iterator[Place]:
 
 
 def run(place: Place, *options: str, **changes: str | None) -> subprocess.Popen[str]:
-    """The sweep with a driver at the head; its results are in the head's own folder."""
+    """Run the sweep with a driver at the head, with results in the head's own folder."""
     results = ("--results", str(place.head / "results"), "--address", "auto")
     return place.run(["smore-sweep", "run", str(SWEEP_FILE), *results, *options], **changes)
 
 
 def submit(place: Place, *options: str, **changes: str | None) -> subprocess.Popen[str]:
-    """The sweep as a job, with the same results folder."""
+    """Run the sweep as a job, with the same results folder."""
     address = ("--jobs-address", place.environment["JOBS_ADDRESS"])
     return place.run(["smore-sweep", "submit", *address, *options], **changes)
 

@@ -32,7 +32,7 @@ WORKERS = ("worker1", "worker2")
 STARTED = "Ray runtime started"
 HIDE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
 MARK = "SMORE_SWEEP_PLACE"
-"""Environment variable that tells what a process belongs to. It comes last: Ray's titles overwrite the first ones."""
+"""Environment variable with the owner of a process. It comes last, because Ray's titles overwrite the first ones."""
 Driver = subprocess.Popen[str]
 
 
@@ -82,7 +82,7 @@ class Place:
         self._jobs_port = jobs_port
 
     def launch(self, name: str) -> None:
-        """Start a process, in a folder of its own."""
+        """Start a process in its own folder."""
         home = self._folder / name
         home.mkdir(exist_ok=True)
         with self._log(name).open("wb") as log:
@@ -92,7 +92,7 @@ class Place:
             )  # fmt: skip
 
     def wait(self, name: str) -> None:
-        """Wait until a process that was started is of use."""
+        """Wait until a started process is ready."""
         deadline = time.monotonic() + PATIENCE
         health = f"http://127.0.0.1:{self._mlflow_port}/health"
         while not (answers(health) if name == "mlflow" else STARTED in self._log(name).read_text()):
@@ -101,7 +101,7 @@ class Place:
             time.sleep(0.1)
 
     def kill(self, name: str) -> None:
-        """kill -9 of a process and of everything below it: a node with its Ray and its workers."""
+        """Kill (-9) a process and all its descendants: a node with its Ray and its workers."""
         while alive := [pid for pid in self.processes() if self.node(pid) == name]:
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -111,18 +111,18 @@ class Place:
         self._processes[name].wait()
 
     def processes(self) -> list[int]:
-        """Every process of this topology, and of the drivers that were started in it."""
+        """Return all processes of this topology, and of the drivers started in it."""
         mark = f"\0{MARK}={self._folder}/".encode()
         everything = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         return [pid for pid in everything if mark in _read(pid, "environ")]
 
     def node(self, pid: int) -> str:
-        """The name of what a process belongs to: ``driver``, or one of the four."""
+        """Return the owner of a process: ``driver``, or one of the four."""
         found = re.search(rf"\0{MARK}=([^\0]*)".encode(), _read(pid, "environ"))
         return Path(os.fsdecode(found.group(1))).name if found else ""
 
     def actors(self, name: str) -> dict[int, str]:
-        """Process id of every Ray actor or task of that name, and its node."""
+        """Return the process ids of all Ray actors or tasks of that name, with their nodes."""
         return {
             pid: self.node(pid) for pid in self.processes() if _read(pid, "cmdline").startswith(f"ray::{name}".encode())
         }
@@ -194,7 +194,7 @@ def topology() -> Iterator[Place]:
 
 
 def _read(pid: int, what: str) -> bytes:
-    """A file of a process, empty if the process has ended."""
+    """Read a file of a process; empty if the process has ended."""
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Pools of episodes: they grow without changing, survive kills, and a share of 0 or 1 needs only one of them."""
+"""Pools of episodes: they grow without changing, survive kills, and an expert share of 0 or 1 needs only one."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def test_minari_reads_what_we_write(root: Path) -> None:
     assert second.truncations.tolist() == [False] * 49 + [True]
     assert not second.terminations.any()
     assert list(minari.list_local_datasets()) == ["smore/Reacher/expert-v1"]
-    said = dataset.storage.metadata
-    assert {"task": "Reacher", "policy": "expert", "noise": 0.2, "source": "generated"}.items() <= said.items()
-    assert said["fingerprint"] == pool.fingerprint()
+    metadata = dataset.storage.metadata
+    assert {"task": "Reacher", "policy": "expert", "noise": 0.2, "source": "generated"}.items() <= metadata.items()
+    assert metadata["fingerprint"] == pool.fingerprint()
     for package in ("mujoco", "gymnasium", "gymnasium_robotics", "numpy", "smore_sweep"):
-        assert said[f"{package}_version"]
+        assert metadata[f"{package}_version"]
     assert dataset.recover_environment().spec.id == "smore/Reacher-v0"
 
 
@@ -138,19 +138,19 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
     process.wait()
     while any(map(alive, workers)) and time.monotonic() < patience:
         time.sleep(0.01)
-    assert not any(map(alive, workers))  # they end with the driver, and make nothing for nobody
+    assert not any(map(alive, workers))  # they end with the driver
     kept = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.npz")}
     assert 4 <= len(kept) < jobs
     assert not (root / "smore/Reacher/random-v1").exists()
 
-    broken = min(kept)  # as a machine that goes down may leave it
+    broken = min(kept)  # as after a crash of the machine
     broken.write_bytes(broken.read_bytes()[:100])
-    made = []
+    missing = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: made.extend(todo))
+        patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: missing.extend(todo))
         patch.setattr(generate, "rollout", lambda *_: made_up(20))  # of the broken part, and of those left out here
         generate.ensure(OUT, "Reacher", "random", episodes)
-    assert not set(made) & set(kept)
+    assert not set(missing) & set(kept)
     pool = pools.load("Reacher", "random", episodes)
     for path in kept:
         first, count = map(int, path.stem.split("+"))
@@ -221,17 +221,19 @@ def test_a_second_maker_says_so_and_waits(root: Path) -> None:
     first = context.Process(target=_hold, args=(lock, ready, go))
     first.start()
     ready.wait()
-    said: list[str] = []
+    messages: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        messages.append(line)
         go.set()
 
     with pools.writing("Reacher", "random", say):
-        assert said == [f"waiting for making smore/Reacher/random-v1 (process {first.pid} on {os.uname().nodename})"]
+        assert messages == [
+            f"waiting for making smore/Reacher/random-v1 (process {first.pid} on {os.uname().nodename})"
+        ]
     first.join()
     with pools.writing("Reacher", "random", say):
-        assert len(said) == 1
+        assert len(messages) == 1
 
 
 def test_no_episodes_need_no_pool(root: Path) -> None:

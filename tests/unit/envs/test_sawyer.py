@@ -1,4 +1,4 @@
-"""SawyerReach and SawyerDoor: the API checker, the hand's box, the resets, the door's two tolerances, what moves it."""
+"""SawyerReach and SawyerDoor: Gymnasium's checker, the hand's box, resets, the door's thresholds and motion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ every_task = pytest.mark.parametrize("name", NAMES)
 
 
 def act(env: Any, *moves: tuple[float, float, float]) -> np.ndarray:
-    """The observation after these actions."""
+    """Return the observation after these actions."""
     for move in moves:
         observation, *_ = env.step(np.array(move, np.float32))
     state: np.ndarray = observation["observation"]
@@ -32,7 +32,7 @@ def act(env: Any, *moves: tuple[float, float, float]) -> np.ndarray:
 
 
 def hooked_door() -> SawyerDoor:
-    """A closed door with the hook's tip in the middle between bar and panel."""
+    """Create a closed door with the hook's tip midway between bar and panel."""
     env = SawyerDoor()
     env.reset(seed=0)
     np.testing.assert_allclose(act(env, (0, 0.5, -1), (0, 0, -1), (0, 0, -0.15)), [-0.05, 0.645, 0.182, 0.0], atol=5e-4)

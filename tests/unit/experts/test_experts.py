@@ -1,4 +1,4 @@
-"""The scripted experts: pure functions of the observation that solve their tasks, also when their actions are noisy."""
+"""Scripted experts: pure functions of the observation that solve their tasks, even with noisy actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISCOUNT = 0.99
 
 
 def rollouts(task: Task, noise: float) -> tuple[float, float]:
-    """The share of successful episodes and the mean discounted return of ``EPISODES`` episodes of the expert."""
+    """Return the success rate and the mean discounted return of ``EPISODES`` episodes of the expert."""
     env, expert = task.make(), task.policy("expert")
     assert expert is not None
     successes, returns = [], []

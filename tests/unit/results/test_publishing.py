@@ -1,4 +1,4 @@
-"""What is kept gets into MLflow: each number once, the latest record of a run only, whatever fails in between."""
+"""Publishing to MLflow: each number once, only the latest record of a run, despite failures in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 
 
 def stand(run: RunSpec, update: int) -> Record:
-    """The run's record after that many updates, with an evaluation every ten."""
+    """Return the run's record at an update, with an evaluation every ten updates."""
     done = range(10, update + 1, 10)
     ones = Outcomes(np.ones((2, 50), bool), np.ones((2, 50), bool), np.zeros((2, 50), np.float32))
     return Record(
@@ -45,7 +45,7 @@ def stand(run: RunSpec, update: int) -> Record:
 
 
 def entry(experiment: Experiment, run: RunSpec) -> tuple[Run, list[int]]:
-    """The run's only entry in MLflow, and the steps at which it has a value."""
+    """Return the run's only entry in MLflow, and the steps at which it has a value."""
     client = MlflowClient(experiment.tracking_uri)
     found = client.get_experiment_by_name("kept")
     assert found is not None

@@ -1,4 +1,4 @@
-"""The recorder: what it hands out, what it makes of failures, and what of a full disk. MLflow is real."""
+"""The recorder with a real MLflow: assignments, failures and a full disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For one store of MLflow: to make it takes seconds."""
+    """Folder of one MLflow store for all tests, because its creation takes seconds."""
     return tmp_path_factory.mktemp("place")
 
 
@@ -39,9 +39,9 @@ def experiment(place: Path, tmp_path: Path) -> Experiment:
 
 @pytest.fixture
 def recorder(experiment: Experiment) -> Iterator[Recorder]:
-    made = Recorder(experiment)
-    yield made
-    made.close()
+    recorder = Recorder(experiment)
+    yield recorder
+    recorder.close()
 
 
 def candidates() -> list[Candidate]:
@@ -154,8 +154,8 @@ def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> N
     alone = [recorder.begin(candidates(), "here").members[0][0] for _ in range(2 * LOSSES)]
     assert alone == [RUNS[0]] * LOSSES + [RUNS[1]] * LOSSES
     assert recorder.begin(candidates(), "here").members == []
-    (said,) = recorder.failed()
-    assert said == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
+    (message,) = recorder.failed()
+    assert message == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
 
 
 def test_results_may_lie_in_a_folder_with_an_apostrophe(experiment: Experiment) -> None:

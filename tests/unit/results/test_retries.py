@@ -1,4 +1,4 @@
-"""Which runs train next: in stacks, after a failure by themselves, and never for ever."""
+"""Retries: runs train in stacks, after a failure by themselves, and never for ever."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_a_truncated_file_counts_as_missing_and_is_removed(results: StoragePath,
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
 def test_a_corrupt_file_counts_as_missing(tmp_path: Path, status: str) -> None:
-    """64 bytes overwritten at many places of a file of the right length: it loads whole, or it is gone."""
+    """After overwriting 64 bytes anywhere in a file, it loads intact or counts as missing."""
     path = run_files.save(tmp_path, RUN, example(status))
     whole = path.read_bytes()
     removed = 0
@@ -188,7 +188,7 @@ def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: p
 
 
 class Bomb:
-    """Unpickling it would raise."""
+    """An object that raises when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise SystemExit('a record was unpickled')",)
