@@ -23,10 +23,10 @@ Array = NDArray[np.float64]
 def numeric_gradient(function: Callable[[Array], Any], at: Array, step: float = 1e-5) -> Array:
     """Compute the gradient of a scalar float64 function by central finite differences."""
     gradient = np.empty_like(at)
-    for place in np.ndindex(at.shape):
+    for index in np.ndindex(at.shape):
         moved = np.zeros_like(at)
-        moved[place] = step
-        gradient[place] = (float(function(at + moved)) - float(function(at - moved))) / (2 * step)
+        moved[index] = step
+        gradient[index] = (float(function(at + moved)) - float(function(at - moved))) / (2 * step)
     return gradient
 
 
@@ -46,5 +46,5 @@ def bucket(store: str) -> StoragePath:
 @pytest.fixture(params=["folder", "bucket"])
 def results(request: pytest.FixtureRequest) -> StoragePath:
     """Return a path for results, of each kind."""
-    place: StoragePath = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
-    return place
+    path: StoragePath = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
+    return path

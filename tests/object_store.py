@@ -49,6 +49,6 @@ def object_store() -> Iterator[str]:
 
 def make_bucket(name: str) -> StoragePath:
     """Create an empty bucket for results."""
-    place = storage_path(f"s3://{name}")
-    place.fs.mkdir(name)  # type: ignore[union-attr]
-    return place
+    path = storage_path(f"s3://{name}")
+    path.fs.mkdir(name)  # type: ignore[union-attr]
+    return path

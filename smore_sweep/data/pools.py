@@ -107,7 +107,7 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
 def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
     """Return the error of a pool that is too small. It says how to import episodes."""
     command = f"smore-sweep data import {IMPORTS.get(source, f'FORMAT ... --source {source}')}"
-    hint = "" if source == GENERATED else f"; bring them in with: {command}"
+    hint = "" if source == GENERATED else f"; import them with: {command}"
     pool = dataset_id(name, policy, source)
     return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed{hint}")
 
@@ -159,7 +159,7 @@ def _making(name: str, policy: str, source: str) -> Path:
 
 
 def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
-    again = "have it made again" if source == GENERATED else "import it again"
+    again = "generate it again" if source == GENERATED else "import it again"
     pool = dataset_id(name, policy, source)
     return DatasetError(f"dataset {pool} is damaged: {why}; remove {folder(name, policy, source)} to {again}")
 

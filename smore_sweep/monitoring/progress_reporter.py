@@ -94,7 +94,7 @@ class ProgressReporter(ProgressCallback):
     def on_worker_lost(self, stack: int) -> None:
         self._training.pop(stack, None)
         self.on_failure(
-            f"the worker of {_name(self._stacks[stack])} was lost; another goes on from the last evaluation"
+            f"the worker of {_name(self._stacks[stack])} was lost; another resumes from the last evaluation"
         )
 
     def on_stack_end(self, stack: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from smore_sweep.results import record, run_files
 from smore_sweep.spec import RunSpec
 from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
-from tests.e2e.topology import Driver, Place
+from tests.e2e.topology import Cluster, Driver
 
 PATIENCE = 600.0
 """Seconds without progress after which a sweep counts as hanging."""
@@ -28,8 +28,8 @@ NOTHING_LEFT_SECONDS = 30.0
 class DisturbedSweep:
     """A sweep on a topology, in a results folder, with the log of each of its drivers in ``logs``."""
 
-    def __init__(self, place: Place, file: Path, runs: Sequence[RunSpec], results: Path, logs: Path) -> None:
-        self.place, self.file, self.runs, self.results = place, file, runs, results
+    def __init__(self, cluster: Cluster, file: Path, runs: Sequence[RunSpec], results: Path, logs: Path) -> None:
+        self.cluster, self.file, self.runs, self.results = cluster, file, runs, results
         self.restarts = 0
         self.down: dict[str, bool] = {}
         """Killed processes not restarted yet, and whether they stay away until the driver's end."""
@@ -57,7 +57,7 @@ class DisturbedSweep:
         """Start a driver."""
         line = ["smore-sweep", "run", str(self.file), "--results", str(self.results), "--address", "auto"]
         with log.open("w") as file:
-            return self.place.run(line, file)
+            return self.cluster.run(line, file)
 
     def again(self) -> None:
         """Give the same command again, after the driver has ended. While MLflow is away it is refused."""
@@ -137,13 +137,13 @@ class DisturbedSweep:
 
     def entries(self) -> list[tuple[str, str]]:
         """Return (run id, status) of every entry in MLflow."""
-        return mlflow_runs(self.results, self.place.environment["MLFLOW_TRACKING_URI"])
+        return mlflow_runs(self.results, self.cluster.environment["MLFLOW_TRACKING_URI"])
 
     def heal(self, *, ended: bool) -> None:
         """Restart killed processes, if it is time."""
         for name in [name for name, stays in self.down.items() if ended or not stays]:
-            self.place.launch(name)
-            self.place.wait(name)
+            self.cluster.launch(name)
+            self.cluster.wait(name)
             del self.down[name]
 
     def stop(self) -> None:
@@ -164,7 +164,7 @@ class DisturbedSweep:
 
     def check(self, undisturbed: Path) -> None:
         """Check that everything is as if nothing had happened."""
-        uri = self.place.environment["MLFLOW_TRACKING_URI"]
+        uri = self.cluster.environment["MLFLOW_TRACKING_URI"]
         assert_each_once_in_mlflow(self.results, uri, self.runs)
         assert_same_outcomes(undisturbed, self.results, self.runs)
         assert table(self.results, self.file) == table(undisturbed, self.file), "the table differs"
@@ -177,8 +177,8 @@ class DisturbedSweep:
 
     def _alive(self) -> list[str]:
         """Return the drivers, and their actors, that still run."""
-        drivers = [f"driver {pid}" for pid in self.place.processes() if self.place.node(pid) == "driver"]
-        actors = [f"{name} {pid}" for name in ("ImplicitFunc", "Recorder") for pid in self.place.actors(name)]
+        drivers = [f"driver {pid}" for pid in self.cluster.processes() if self.cluster.node(pid) == "driver"]
+        actors = [f"{name} {pid}" for name in ("ImplicitFunc", "Recorder") for pid in self.cluster.actors(name)]
         return drivers + actors
 
     def _behind(self, run: RunSpec) -> int:

@@ -24,8 +24,8 @@ def test_a_sweep_that_is_disturbed_four_times_ends_as_if_nobody_had(
     story = Story(SWEEP_FILE, RUNS, tmp_path, undisturbed[0])
     todo = schedule(SEED, 4, disk=False)
     assert len({disturbance.kind for disturbance in todo}) == 4
-    with topology() as place:
-        left = run_campaign(story, place, Disk(place.head / "disk", real=False), todo)
+    with topology() as cluster:
+        left = run_campaign(story, cluster, Disk(cluster.head / "disk", real=False), todo)
     assert not story.findings, story.findings[0].error
     assert not left
-    assert not place.processes()
+    assert not cluster.processes()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.sweeping import PATIENCE, assert_same_outcomes, command
 
-# In a process of its own: Ray's test cluster leaves threads and warnings behind.
+# A separate process, because Ray's test cluster leaves threads and warnings behind.
 CLUSTER = """
 import subprocess, sys
 from ray.cluster_utils import Cluster

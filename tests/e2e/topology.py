@@ -1,8 +1,8 @@
-"""The containers of docker/compose.yaml as plain processes of this machine: an MLflow server, a Ray head that trains
-nothing, two workers of one CPU each, token authentication, everything on loopback.
+"""The containers of docker/compose.yaml as plain processes on loopback.
 
-Each node has an address, a home, a working directory and a temporary directory of its own. Where the system allows it
-(mount namespaces), the workers cannot see the head's folder, so that only what is declared is shared.
+These are an MLflow server, a Ray head that trains nothing, and two workers of one CPU each, with token authentication.
+Each node has its own address, home, working directory and temporary directory. Where the system allows it (mount
+namespaces), the workers cannot see the head's folder, so that they share only declared folders.
 
 By hand, ``python -m tests.e2e.topology COMMAND ...`` runs a command at the head, such as
 ``smore-sweep run quickstart --address auto``; without one it prints how to use it and waits for Ctrl-C.
@@ -36,10 +36,11 @@ MARK = "SMORE_SWEEP_PLACE"
 Driver = subprocess.Popen[str]
 
 
-class Place:
+class Cluster:
     """The topology's processes: ``mlflow``, ``head``, ``worker1``, ``worker2``. Each can be killed and started again.
 
-    ``head`` and ``mlflow`` are folders of theirs, all nodes see ``shared``, a driver has ``environment``."""
+    ``head`` and ``mlflow`` are their folders, all nodes see ``shared``, drivers have ``environment``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.head, self.shared, self.mlflow = folder / "head", folder / "shared", folder / "mlflow"
@@ -175,22 +176,22 @@ class Place:
 
 
 @contextlib.contextmanager
-def topology() -> Iterator[Place]:
+def topology() -> Iterator[Cluster]:
     """Start all processes; kill them, and remove their folders, at the end."""
     # A short path: a socket's name in it may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="smore-", ignore_cleanup_errors=True) as folder:
-        place = Place(Path(folder))
+        cluster = Cluster(Path(folder))
         try:
-            place.launch("mlflow")
-            place.launch("head")
-            place.wait("head")
+            cluster.launch("mlflow")
+            cluster.launch("head")
+            cluster.wait("head")
             for name in WORKERS:
-                place.launch(name)
+                cluster.launch(name)
             for name in (*WORKERS, "mlflow"):
-                place.wait(name)
-            yield place
+                cluster.wait(name)
+            yield cluster
         finally:
-            place.end()
+            cluster.end()
 
 
 def _read(pid: int, what: str) -> bytes:
@@ -203,11 +204,11 @@ def _read(pid: int, what: str) -> bytes:
 
 def main(command: Sequence[str]) -> int:
     """Run a command at the head, or wait for Ctrl-C."""
-    with topology() as place:
+    with topology() as cluster:
         if command:
-            os.environ.update(place.environment)
-            return subprocess.run(list(command), cwd=place.head, check=False).returncode
-        for name in sorted(place.environment.items() - os.environ.items()):
+            os.environ.update(cluster.environment)
+            return subprocess.run(list(command), cwd=cluster.head, check=False).returncode
+        for name in sorted(cluster.environment.items() - os.environ.items()):
             print(f"export {name[0]}={shlex.quote(name[1])}")
         print("# Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -33,7 +33,7 @@ def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str,
     """
     check_source(source)
     if source == GENERATED:
-        raise DatasetError(f"source {GENERATED!r} is for our own roll-outs; give what is imported another name")
+        raise DatasetError(f"source {GENERATED!r} is reserved for generated data; give the imported data another name")
     sizes = task(name).sizes
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),

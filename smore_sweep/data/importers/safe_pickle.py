@@ -34,7 +34,7 @@ def arrays(path: Path) -> dict[str, Any]:
     except RefusedError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise RefusedError(f"is no readable pickle ({type(error).__name__}: {str(error)!a})") from None
+        raise RefusedError(f"is not a readable pickle ({type(error).__name__}: {str(error)!a})") from None
     if not isinstance(loaded, dict):
         raise RefusedError(f"holds a {type(loaded).__name__} instead of a dictionary of arrays")
     return {str(name): value.value if isinstance(value, _Array) else value for name, value in loaded.items()}
@@ -45,7 +45,7 @@ class _Type:
 
     def __init__(self, code: object = None, *_: object) -> None:
         if code not in KINDS:
-            raise RefusedError(f"holds an array of type {code!r}, which is no number")
+            raise RefusedError(f"holds an array of type {code!r}, which is not numeric")
         self.code, self.order = str(code), "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -88,7 +88,7 @@ class _Bytes:
         return text.encode("latin1")
 
     def __setstate__(self, state: object) -> None:
-        raise RefusedError("changes what is not its own")
+        raise RefusedError("changes the state of its reader")
 
 
 NAMES: dict[tuple[str, str], Any] = {

@@ -36,7 +36,7 @@ def import_dataset(path: Path, source: str, say: Callable[[str], None]) -> None:
         if name in TASKS:
             ingest(name, policy, read(file), source, origin_of(file), say)
         else:
-            say(f"left out: {file}, for there is no task {name}")
+            say(f"left out {file}: there is no task {name}")
 
 
 def find(path: Path) -> dict[tuple[str, str], Path]:

@@ -76,7 +76,7 @@ def test_imported_episodes_that_are_missing_are_not_made(capsys: pytest.CaptureF
         assert main([command, "mine.py", "--source", "wgcsl"]) == 2
         error = capsys.readouterr().err
         assert "dataset smore-wgcsl/Reacher/expert-v1 holds 0 episodes, 4 are needed" in error
-        assert "; bring them in with: smore-sweep data import wgcsl DIR\n" in error
+        assert "; import them with: smore-sweep data import wgcsl DIR\n" in error
     for source, said in (("theirs", "FORMAT ... --source theirs"), ("d4rl-released", "d4rl DIR --released")):
         assert main(["plan", "mine.py", "--source", source]) == 2
         assert f"smore-sweep data import {said}\n" in capsys.readouterr().err

@@ -114,7 +114,7 @@ def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
     before = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
         generate._roll_out("Reacher", "random", todo, interrupt)
-    assert multiprocessing.active_children() == before  # nobody goes on in the background, and
+    assert multiprocessing.active_children() == before  # no worker goes on in the background
     # Jobs under way are finished (a running and a queued one per core), the others are not begun.
     assert 1 <= len(list(root.glob("*.npz"))) < jobs // 2
 

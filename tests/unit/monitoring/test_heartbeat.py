@@ -68,7 +68,7 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
     assert lines[3].endswith(f"on node: 1,300 of {updates(stacks[0]):,} · return 36.40")
     assert lines[3 + progress_reporter.ROWS] == f"  and {len(stacks) - progress_reporter.ROWS} more stacks"
     assert lines[-2] == "  failed: some run: ValueError: [red]boom[/red]"
-    assert lines[-1].endswith("was lost; another goes on from the last evaluation")
+    assert lines[-1].endswith("was lost; another resumes from the last evaluation")
 
 
 def test_a_terminal_shows_the_stacks_that_train(tmp_path: Path) -> None:

@@ -27,14 +27,14 @@ CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of one MLflow store for all tests, because its creation takes seconds."""
-    return tmp_path_factory.mktemp("place")
+    return tmp_path_factory.mktemp("mlflow")
 
 
 @pytest.fixture
-def experiment(place: Path, tmp_path: Path) -> Experiment:
-    return Experiment(tmp_path, f"sqlite:///{place}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
+def experiment(mlflow_folder: Path, tmp_path: Path) -> Experiment:
+    return Experiment(tmp_path, f"sqlite:///{mlflow_folder}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_wgcsl_pickles(protocol: int, tmp_path: Path, capsys: pytest.CaptureFixt
     message = capsys.readouterr().out
     assert "smore-wgcsl/FetchReach/random-v1: 6 episodes of 49 steps from buffer.pkl (sha256 " in message
     assert "0.34% of the actions were beyond [-1, 1] and are clipped" in message  # 1 of 294
-    assert "for there is no task FetchThrow" in message
+    assert "buffer.pkl: there is no task FetchThrow" in message
     random["u"][0, 3, 1] = 1.0
     for policy, content in (("expert", expert), ("random", random)):
         pool = pools.load("FetchReach", policy, len(content["o"]), "wgcsl")
@@ -64,7 +64,7 @@ def test_wgcsl_pickles(protocol: int, tmp_path: Path, capsys: pytest.CaptureFixt
         np.testing.assert_array_equal(pool.achieved_goals, content["ag"].astype(np.float32))
         np.testing.assert_array_equal(pool.desired_goals, content["g"][:, 0].astype(np.float32))
         assert {array.dtype for array in vars(pool).values()} == {np.dtype(np.float32)}
-        assert pools.available("FetchReach", policy) == 0  # our own are apart
+        assert pools.available("FetchReach", policy) == 0  # generated pools are separate
 
 
 def test_both_layouts_and_the_noisy_variants_are_found(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ class Malice:
         ((eval, ("open('{place}', 'w')",)), r"asks for '(__builtin__|builtins).eval'"),
         ((np.load, ("{place}",)), "asks for 'numpy.load'"),
         ((getattr, ("{place}", "upper")), r"asks for '(__builtin__|builtins).getattr'"),
-        ((np.dtype, ("O",)), "holds an array of type 'O', which is no number"),
+        ((np.dtype, ("O",)), "holds an array of type 'O', which is not numeric"),
     ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 4])
@@ -147,11 +147,11 @@ def test_a_pickle_of_something_else(
     assert message in capsys.readouterr().err
     path.write_bytes(path.read_bytes()[:-200])
     assert main(["data", "import", "wgcsl", str(path)]) == 2
-    assert "is refused: it is no readable pickle" in capsys.readouterr().err
+    assert "is refused: it is not a readable pickle" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [("generated", "is for our own roll-outs"), ("Go/FAR", "use lower-case")]
+    ("source", "message"), [("generated", "is reserved for generated data"), ("Go/FAR", "use lower-case")]
 )
 def test_a_source_of_a_wrong_name(
     source: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
