@@ -299,7 +299,7 @@ def _videos(options: argparse.Namespace) -> int:
 
 
 def _ui(options: argparse.Namespace) -> int:
-    from smore_sweep.results.tracking import check_uri, default_uri
+    from smore_sweep.results.tracking_uri import check_uri, default_uri
 
     uri = default_uri(storage_path(options.results))
     check_uri(uri)

@@ -27,7 +27,8 @@ from smore_sweep.planning.plan import Plan, describe_stacks, estimate, load_swee
 from smore_sweep.planning.stacks import stacks
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
-from smore_sweep.results.tracking import Experiment, check_uri, default_uri
+from smore_sweep.results.tracking import Experiment
+from smore_sweep.results.tracking_uri import check_uri, default_uri
 from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath, absolute

@@ -298,8 +298,7 @@ def main() -> None:
         "--steps",
         type=int,
         default=3_000_000,
-        help="environment steps; the learning rate falls over the last third of them, so keep to one number when "
-        "resuming (default: %(default)s)",
+        help="environment steps; keep the number when resuming, for the learning rate (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
