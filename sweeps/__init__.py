@@ -1,1 +1,1 @@
-"""Declared sweeps: one file each, with one ``SWEEP``."""
+"""Sweep declarations, one ``SWEEP`` per file."""

@@ -1,4 +1,4 @@
-"""Budgets that several sweeps share, so that the same run is the same run in each of them."""
+"""Budgets that several sweeps share, so that equal runs are shared as well."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ LAPTOP = Budget(
     episodes=500, updates=2_500, batch_size=256, evaluate_every=500, evaluation_episodes=5, final_episodes=20
 )  # fmt: skip
 NARROW = {"hidden": 128}
-"""Networks at smoke and laptop scale: half as wide as the paper's, at a third of the time."""
+"""Networks at smoke and laptop scale: half as wide as the paper's, in a third of the time."""
 PAPER = Budget(
     episodes=2_000, updates=1_000_000, batch_size=512, evaluate_every=20_000, evaluation_episodes=10, final_episodes=100
 )  # fmt: skip
@@ -25,7 +25,7 @@ FETCH = ("FetchReach", "FetchReachNoise0.5", "FetchReachNoise1.0", "FetchReachNo
 LARGE = ("FetchPick", "FetchPush", "FetchSlide", "HandReach")
 """Tasks with 40,000 episodes at paper scale (2,000 for the others)."""
 SLOW = (*LARGE, *LOCOMOTION)
-"""Tasks that take long on a laptop, for their many episodes or long ones: left out there unless named."""
+"""Tasks with many or long episodes, which take long on a laptop: left out there unless named."""
 
 SMOKE_TASKS = {task: {"episodes": 35} for task in LOCOMOTION}  # one of them the expert's
 PAPER_TASKS = {
@@ -37,12 +37,12 @@ PAPER_TASKS = {
     # 1M transitions of the medium or random policy and 30 episodes of the expert.
     **{task: {"episodes": 1_030, "final_episodes": 20} for task in LOCOMOTION},
 }
-"""What differs from ``PAPER`` by task."""
+"""Changes to ``PAPER`` by task."""
 
 LAPTOP_TASKS = {
     "Reacher": {"updates": 4_000, "evaluate_every": 1_000},
     "SawyerDoor": {"updates": 10_000, "evaluate_every": 2_000},
-    # With 2,000 there are 200 of the expert, and even cloning those alone overfits (docs/fetchpush.md).
+    # Of 2,000 episodes 200 are the expert's, and even cloning those alone overfits (docs/fetchpush.md).
     **{task: {"episodes": 10_000, "updates": 10_000, "evaluate_every": 2_500} for task in LARGE},
     **{task: {"episodes": 100, "updates": 20_000, "evaluate_every": 5_000, "final_episodes": 5} for task in LOCOMOTION},
 }
@@ -57,20 +57,20 @@ ALL = (*MANIPULATION, "HandReach", *LOCOMOTION)
 
 EXPERT_SHARE = 0.1
 LOCOMOTION_SHARE = 30 / 1_030
-"""The paper's data: 10% of the episodes are the expert's, and 30 episodes for locomotion."""
+"""The paper's data: 10% expert episodes, and 30 episodes for locomotion."""
 
 
 def at_papers_share(methods: Sequence[Method], tasks: Sequence[str]) -> list[Grid]:
-    """The grids of methods and tasks, at the expert share that the paper has for each task."""
+    """Return the grids of methods and tasks, at the paper's expert share of each task."""
     shares = {
         EXPERT_SHARE: [t for t in tasks if t not in LOCOMOTION],
         LOCOMOTION_SHARE: [t for t in tasks if t in LOCOMOTION],
     }
-    return [Grid(methods=methods, tasks=chosen, expert_share=[share]) for share, chosen in shares.items() if chosen]
+    return [Grid(methods=methods, tasks=subset, expert_share=[share]) for share, subset in shares.items() if subset]
 
 
 def scales(*tasks: str) -> dict[str, Scale]:
-    """The three scales of a sweep over these tasks, each with the knobs that model selection chose at that scale."""
+    """Return the three scales of a sweep over these tasks, each with the knobs that model selection chose for it."""
 
     def scale(
         name: str, only: Sequence[str], seeds: int, budget: Budget, per_task: dict[str, dict[str, int]], **rest: Any

@@ -17,4 +17,4 @@ SEVEN = (SMORe(), GoFAR(), WGCSL(), GCSL(), CRL(), AM(), GCIQL())
 """The columns of Table 1."""
 
 TWELVE = (*SEVEN, GCSQL(), GCEQL(), GCXQL(), DDPG(), GoFARExpectile())
-"""Those, the other in-sample methods, the plain actor-critic, and GoFAR with an expectile loss."""
+"""The seven, the other in-sample methods, the plain actor-critic, and GoFAR with an expectile loss."""

@@ -1,4 +1,4 @@
-"""What model selection chose: ``python analysis/selection.py`` writes it, with its evidence, into ``tuned.csv``."""
+"""Knobs chosen by model selection: ``python analysis/selection.py`` writes ``tuned.csv``, with the evidence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from types import MappingProxyType
 FILE = Path(__file__).parent / "tuned.csv"
 
 AS_METHOD = MappingProxyType(dict.fromkeys(("SMORe (w/o AWR and Expectile loss)", "SMORe (action-free)"), "SMORe"))
-"""SMORe without some part is compared at SMORe's own choice: else two things would differ."""
+"""SMORe without some part uses SMORe's own knobs: else two things would differ."""
 AS_TASK = MappingProxyType({f"FetchReachNoise{sigma}": "FetchReach" for sigma in (0.5, 1.0, 1.5)})
-"""Nor should a curve over noise change knobs on its way."""
+"""Tasks with noise use the knobs of the task without, so that a curve over noise has constant knobs."""
 
 
 def tuned(scale: str, only: str | None = None) -> Mapping[tuple[str, str], Mapping[str, float]]:
-    """The chosen knobs at a scale, all or ``only`` one: (method's name, task) to knob to value. Empty where nothing was
-    tuned."""
+    """Return the chosen knobs at a scale, all or ``only`` one: (method's name, task) to knob to value.
+
+    The mapping is empty where nothing was tuned.
+    """
     found = {
         place: {knob: value for knob, value in values.items() if only in (None, knob)}
         for place, values in _read().get(scale, {}).items()

@@ -1,4 +1,4 @@
-"""Table 16 of the paper, and two cells that it lacks: what SMORe's parts do."""
+"""Table 16 of the paper, and two cells that it lacks: the contribution of SMORe's parts."""
 
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic

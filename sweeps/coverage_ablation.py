@@ -1,4 +1,4 @@
-"""Table 2 of the paper: how SMORe and GoFAR fare as expert data become scarce."""
+"""Table 2 of the paper: SMORe and GoFAR as expert data become scarce."""
 
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe

@@ -1,5 +1,7 @@
-"""FetchPush, the hard case: what lets SMORe learn to push within 10,000 updates. One thing changes at a time;
-docs/fetchpush.md keeps the log of predictions and outcomes."""
+"""FetchPush, the hard case: find what lets SMORe learn to push within 10,000 updates, one change at a time.
+
+docs/fetchpush.md has the log of predictions and outcomes.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ from smore_sweep.spec import Budget, Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
 
 QUICK = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, temperature=0.3)
-"""What a pilot found to work: no commanded goals, most goals away from where the transition starts, ten times the
+"""The settings that worked in a pilot: no commanded goals, most goals away from the transition's start, ten times the
 paper's learning rate and a tenth of its temperature."""
 CLIMBING = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, extraction="gradient_bc", bc_weight=3.0)
 """The same, with a policy that climbs the score and clones instead of weighing samples."""
@@ -20,7 +22,7 @@ STUDY = Budget(
 
 
 def scales(**budgets: Budget) -> dict[str, Scale]:
-    """Of a study of FetchPush: the smoke scale, and one of three seeds for each of these budgets."""
+    """Return the scales of a study of FetchPush: smoke, and one of three seeds per budget."""
     return {
         "smoke": Scale(tasks=["FetchPush"], seeds=2, budget=SMOKE, knobs=NARROW),
         **{name: Scale(tasks=["FetchPush"], seeds=3, budget=it, knobs=NARROW) for name, it in budgets.items()},
@@ -47,7 +49,7 @@ SWEEP = Sweep(
                 replace(QUICK, initial_action="policy"),
                 replace(QUICK, beta=0.1),
                 CLIMBING,
-                # Cloning with the same goals and learning rate, but no moved goals: GCSL is owed them as well.
+                # Cloning with the same goals and learning rate, but without moved goals.
                 GCSL(learning_rate=3e-3),
             ],
             tasks=["FetchPush"],

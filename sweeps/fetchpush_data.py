@@ -1,6 +1,7 @@
 """FetchPush: fewer and more episodes, and with ``--source slow`` an expert at half speed.
 
-docs/fetchpush.md keeps the log of predictions and outcomes, and says how to make that source."""
+docs/fetchpush.md has the log of predictions and outcomes, and describes how to generate that source.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How far weights, the gradient and plain cloning get on FetchPush in four times the updates of sweeps/fetchpush.py."""
+"""FetchPush: weights, the gradient and plain cloning with four times the updates of sweeps/fetchpush.py."""
 
 from dataclasses import replace
 

@@ -1,5 +1,7 @@
-"""FetchPush: what keeps IQL, AM and the plain actor-critic from pushing there in few updates. One change each, at a
-learning rate of 3e-3; docs/fetchpush.md keeps the log of predictions and outcomes."""
+"""FetchPush: find what keeps IQL, AM and the plain actor-critic from pushing within few updates.
+
+Each method has one change, at a learning rate of 3e-3. docs/fetchpush.md has the log of predictions and outcomes.
+"""
 
 from dataclasses import replace
 
@@ -10,9 +12,9 @@ from smore_sweep.spec import Grid, Sweep
 from sweeps.fetchpush import STUDY, scales
 
 GENTLE = GCIQL(her_ratio=1.0, learning_rate=3e-3, temperature=0.3)
-"""A tenth of its temperature: the paper's is too sharp for SMORe there."""
+"""A tenth of its temperature, because the paper's is too sharp for SMORe on this task."""
 PLAIN = DDPG(her_ratio=0.2, learning_rate=3e-3)
-"""The best share of hindsight goals of four, in a pilot of one seed."""
+"""The best of four shares of hindsight goals, in a pilot of one seed."""
 
 SWEEP = Sweep(
     name="fetchpush_others",
@@ -21,14 +23,14 @@ SWEEP = Sweep(
         Grid(
             methods=[
                 GENTLE,
-                # Their targets move by 5% every 20 updates: 10,000 updates are 25 times the time that one backup takes,
-                # and the goal is up to 50 steps away.
+                # The default targets move by 5% every 20 updates: 10,000 updates cover 25 backups, and the goal is up
+                # to 50 steps away.
                 AM(learning_rate=3e-3, target_period=1),
-                # In the release's equations half of the batch is chained, and its values can only fall; in the paper's
-                # it is an episode's last transitions, and they are left alone.
+                # The release's equations chain half of the batch, whose values can only fall; the paper's chain an
+                # episode's last transitions.
                 AM(learning_rate=3e-3, variant="paper"),
                 AM(learning_rate=3e-3, variant="paper", target_period=1),
-                # DDPG learns nothing there, either, with hindsight goals only.
+                # DDPG, too, learns nothing with hindsight goals only.
                 AM(learning_rate=3e-3, variant="paper", her_ratio=0.2),
                 PLAIN,
                 replace(PLAIN, target_period=1),

@@ -1,5 +1,7 @@
-"""The tasks on which SMORe does badly with a laptop's defaults: what does it need? One change at a time, within 20,000
-updates; docs/hard_tasks.md keeps the log of predictions and outcomes. (FetchPush has studies of its own.)"""
+"""Tasks on which SMORe does badly with a laptop's defaults: find what it needs, one change at a time.
+
+Runs have 20,000 updates. docs/hard_tasks.md has the log of predictions and outcomes. FetchPush has its own studies.
+"""
 
 from dataclasses import replace
 
@@ -11,7 +13,7 @@ from sweeps._budgets import LOCOMOTION, NARROW, SMOKE, SMOKE_TASKS, at_papers_sh
 TASKS = ("HandReach", "FetchPick", "FetchSlide", *LOCOMOTION)
 
 PAPER = SMORe(learning_rate=1e-3)
-"""The paper's constants, but for the learning rate, which is made for a million updates."""
+"""The paper's constants except the learning rate, which suits a million updates."""
 
 STUDY = Budget(
     episodes=10_000, updates=20_000, batch_size=256, evaluate_every=5_000, evaluation_episodes=10, final_episodes=50

@@ -1,5 +1,7 @@
-"""Model selection: the learning rate. The papers' own, 3e-4 to 1e-3, are made for a million updates; a laptop has a few
-thousand. docs/learning_rate.md has what came out; ``python analysis/selection.py`` writes it into ``tuned.csv``.
+"""Model selection of the learning rate.
+
+The papers' rates, 3e-4 to 1e-3, suit a million updates; a laptop makes a few thousand. docs/learning_rate.md describes
+the outcome; ``python analysis/selection.py`` writes it to ``tuned.csv``.
 """
 
 from smore_sweep.spec import Sweep, grid
@@ -13,7 +15,7 @@ SWEEP = Sweep(
     name="learning_rate",
     description="Model selection: the learning rate for few updates, by method and task",
     grids=at_papers_share([m for method in TWELVE for m in grid(type(method), learning_rate=RATES)], MANIPULATION),
-    # At paper scale there is nothing to choose: there each method has its own.
+    # At paper scale each method has its own rate.
     scales={name: selecting(name, scale, {}) for name, scale in scales(*MANIPULATION).items() if name != "paper"},
     first_seed=FIRST_SEED,
 )

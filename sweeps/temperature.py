@@ -1,4 +1,4 @@
-"""How sharp SMORe's policy weights should be (Eq. 11; the paper has a temperature of 3 everywhere)."""
+"""The inverse temperature of SMORe's policy weights (Eq. 11), which is 3 everywhere in the paper."""
 
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Sweep, grid

@@ -1,7 +1,7 @@
-"""Model selection (appendix C of the paper): the share of hindsight goals of every method that has one, by task, at the
-learning rate that ``learning_rate`` chose, if that was run.
+"""Model selection (appendix C of the paper): the share of hindsight goals, by method and task.
 
-Its seeds are no other table's. ``python analysis/selection.py`` reads its runs and writes ``tuned.csv``.
+Runs use the learning rate that ``learning_rate`` chose, if that sweep was run, and seeds that no other table uses.
+``python analysis/selection.py`` reads the runs and writes ``tuned.csv``.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,10 @@ METHODS = [SMORe, WGCSL, GCSL, AM, DDPG, GCIQL, GCSQL, GCEQL, GCXQL]
 
 
 def selecting(name: str, scale: Scale, chosen: Mapping[tuple[str, str], Mapping[str, float]]) -> Scale:
-    """A scale with model selection's seeds, and of what was selected before with no more than ``chosen``. A laptop has
-    time for one seed of the large tasks."""
+    """Return a scale with model selection's seeds and only the earlier choices ``chosen``.
+
+    A laptop has time for one seed of the large tasks.
+    """
     per_task = {
         task: {**change, "seeds": 1} if name == "laptop" and task in LARGE else change
         for task, change in scale.per_task.items()

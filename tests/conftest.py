@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Array = NDArray[np.float64]
 
 
 def numeric_gradient(function: Callable[[Array], Any], at: Array, step: float = 1e-5) -> Array:
-    """Central finite differences of a scalar float64 function."""
+    """Compute the gradient of a scalar float64 function by central finite differences."""
     gradient = np.empty_like(at)
-    for place in np.ndindex(at.shape):
+    for index in np.ndindex(at.shape):
         moved = np.zeros_like(at)
-        moved[place] = step
-        gradient[place] = (float(function(at + moved)) - float(function(at - moved))) / (2 * step)
+        moved[index] = step
+        gradient[index] = (float(function(at + moved)) - float(function(at - moved))) / (2 * step)
     return gradient
 
 
 @pytest.fixture(scope="session")
 def store() -> Iterator[str]:
-    """The address of an object store."""
+    """Return the address of an object store."""
     with object_store() as address:
         yield address
 
 
 @pytest.fixture
 def bucket(store: str) -> StoragePath:
-    """A prefix of an object store, for results."""
+    """Return a prefix of an object store for results."""
     return make_bucket(f"tests-{secrets.token_hex(4)}") / "some results"
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def results(request: pytest.FixtureRequest) -> StoragePath:
-    """A place for results of each kind."""
-    place: StoragePath = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
-    return place
+    """Return a path for results, of each kind."""
+    path: StoragePath = request.getfixturevalue("tmp_path" if request.param == "folder" else "bucket")
+    return path

@@ -1,4 +1,4 @@
-"""An object store for the tests: moto's S3 server as a process of its own, on loopback."""
+"""An object store for the tests: moto's S3 server in its own process, on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 600.0
 
 @contextmanager
 def object_store() -> Iterator[str]:
-    """Its address. This process, and those that it starts, know it and may use it, by the usual variables."""
+    """Run an object store and yield its address. The usual variables give this process and its children access."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -48,7 +48,7 @@ def object_store() -> Iterator[str]:
 
 
 def make_bucket(name: str) -> StoragePath:
-    """A new, empty bucket as a place for results."""
-    place = storage_path(f"s3://{name}")
-    place.fs.mkdir(name)  # type: ignore[union-attr]
-    return place
+    """Create an empty bucket for results."""
+    path = storage_path(f"s3://{name}")
+    path.fs.mkdir(name)  # type: ignore[union-attr]
+    return path

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free now, all different."""
+    """Return distinct free ports of loopback."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -17,7 +17,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def answers(address: str) -> bool:
-    """Whether there is a server that says yes to a request."""
+    """Return whether a server answers a request with success."""
     try:
         urllib.request.urlopen(address, timeout=5).close()
     except OSError:

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from smore_sweep.console import make_console, progress_bar
 from smore_sweep.errors import UserError
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import PARTIAL, Record, Summary
 from smore_sweep.storage import paths
@@ -42,7 +42,8 @@ def is_archive(folder: StoragePath) -> bool:
 
 def ended(results: StoragePath) -> list[str]:
     """The ids of the runs of a results folder that have ended, sorted."""
-    return [run_id for run_id, state in record.states(results, record.run_ids(results)).items() if state == record.DONE]
+    states = run_files.states(results, run_files.run_ids(results))
+    return [run_id for run_id, state in states.items() if state == record.DONE]
 
 
 def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], None]) -> int:
@@ -52,7 +53,7 @@ def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], No
     evaluations: list[dict[str, Any]] = []
     for run_id in ended(results):
         advance(1)
-        found = record.load(results, run_id)
+        found = run_files.load(results, run_id)
         if found is None or found.status == PARTIAL:
             continue
         runs.append(
@@ -138,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         results, folder = storage_path(options.results), storage_path(options.to)
         count = len(ended(results))
-        if count and record.run_ids(folder):
+        if count and run_files.run_ids(folder):
             raise UserError(f"{folder} is a results folder; export into another one")
     except UserError as error:
         print(error, file=sys.stderr)
@@ -148,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     with progress_bar(make_console(), "exporting runs", count) as advance:
         write(results, folder, advance)
-    left_out = len(record.run_ids(results)) - count
+    left_out = len(run_files.run_ids(results)) - count
     unfinished = f" ({left_out} not ended, left out)" if left_out else ""
     total = len(_frame(folder / RUNS, columns=["run_id"]))
     print(f"{folder}: {count} runs{unfinished}, {total} in all; python analysis/tables.py --results {folder}")

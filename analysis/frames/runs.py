@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.frames import archive
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import Summary
 from smore_sweep.spec import RunSpec
@@ -43,7 +43,7 @@ def summaries(runs: Sequence[RunSpec], results: StoragePath) -> dict[str, Summar
     """The summaries of those runs that have one, by run id."""
     if archive.is_archive(results):
         return archive.read(results, [run.run_id for run in runs])
-    return record.peek_each(results, [run.run_id for run in runs])
+    return run_files.peek_each(results, [run.run_id for run in runs])
 
 
 def _row(run: RunSpec, found: Summary | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What ``make bench`` measures and prints: ``python -m smore_sweep.bench BATCH_SIZE PART...``, or ``--method NAME``."""
+"""Process of ``make bench``: ``python -m smore_sweep.bench BATCH_SIZE PART...``, or ``... --method NAME``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from smore_sweep import console
 from smore_sweep.bench import memory, overhead, packing
 from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
-from smore_sweep.console import format_duration, make_console
 from smore_sweep.discovery import find_method, methods
 from smore_sweep.method import Method
 from smore_sweep.tasks import task
@@ -23,27 +23,26 @@ from smore_sweep.training.device import choose_device, prepare
 
 STACKS = {"cpu": (1, 4, 10, 50), "cuda": (1, 4, 10, 50, 100)}
 STACK = 10
-"""Of the table of single methods, and of the targets."""
+"""Stack size of the table of single methods, and of the targets."""
 ROUNDS = 5
 TARGET_RATIO, TARGET_SHARE, TARGET_RATE = 3.0, 0.6, 10_000.0
-"""To reach with SMORe: times the plain loop and share of the product rate on a core; member-updates a second on a
-GPU."""
+"""Lower bounds for SMORe: ratio to the plain loop and share of the product rate on a core; member-updates per second
+on a GPU."""
 TARGET_OVERHEAD, TARGET_PACKING = 0.03, 1.15
-"""Not to exceed: share of the slots' time, and makespan to the ideal one."""
-
+"""Upper bounds: share of the slots' time, and ratio of the makespan to the ideal one."""
 
 PICTURE = Path("output") / "packing.png"
 
 
 def main(batch_size: int, names: Sequence[str]) -> int:
     """Measure and print, in this process."""
-    out, device = make_console(), choose_device(torch.cuda.is_available())
+    out, device = console.make_console(), choose_device(torch.cuda.is_available())
     prepare(device)
     out.print(_machine(device))
     compared = [find_method("smore")(), find_method("gofar")()]
     if names[0] == "--method":
-        chosen = [kind() for kind in methods().values()] if "all" in names else [find_method(names[1])()]
-        _print_methods(out, chosen, batch_size, device)
+        selected = [kind() for kind in methods().values()] if "all" in names else [find_method(names[1])()]
+        _print_methods(out, selected, batch_size, device)
         return 0
     out.print(
         "To repeat: make bench [METHOD=name|all] [ONLY=speed|overhead|memory|packing]. All takes most\n"
@@ -64,17 +63,17 @@ def _print_speed(out: Console, compared: Sequence[Method], batch_size: int, devi
     _print_targets(out, measured, device)
 
 
-def _print_methods(out: Console, chosen: Sequence[Method], batch_size: int, device: torch.device) -> None:
-    """The table of methods, one stack size: speed, and what an update computes."""
+def _print_methods(out: Console, selected: Sequence[Method], batch_size: int, device: torch.device) -> None:
+    """Print the table of methods at one stack size: speed, and the passes of an update."""
     store, sizes = make_store(EPISODES, seed=0), task(TASK).sizes
-    measured = measure_speed(chosen, [STACK], store, batch_size=batch_size, device=device, rounds=ROUNDS)
+    measured = measure_speed(selected, [STACK], store, batch_size=batch_size, device=device, rounds=ROUNDS)
     table = Table(title=_title(batch_size, device), title_justify="left", caption_justify="left", caption=(
         f"Stacks of {STACK}. A forward pass over one batch counts 1, a backward pass 1 for the parameters and 1 for "
         f"the inputs; operations: matrix products really made, to those that these passes need."
     ))  # fmt: skip
     for name in ("method", "member-updates/s", "share of product rate", "passes an update", "operations"):
         table.add_column(name, justify="left" if name in ("method", "passes an update") else "right")
-    for method, row in zip(chosen, measured, strict=True):
+    for method, row in zip(selected, measured, strict=True):
         passes = ", ".join(f"{net} {rows / batch_size:g}" for net, rows in method.rows(batch_size).items())
         needed = method.flops(sizes, batch_size)
         counted = counted_flops(method, store, batch_size) / needed
@@ -128,22 +127,22 @@ def _print_targets(out: Console, measured: Sequence[Speed], device: torch.device
             ("x plain loop", best.ratio.median, TARGET_RATIO, ".2f"),
             ("of the product rate", best.share.median, TARGET_SHARE, ".0%"),
         ]
-    for what, value, target, form in checks:
+    for name, value, target, form in checks:
         verdict = "reached" if value >= target else "missed"
-        out.print(f"SMORe, stack of {STACK}: {value:{form}} {what} (target {target:{form}}: {verdict})")
+        out.print(f"SMORe, stack of {STACK}: {value:{form}} {name} (target {target:{form}}: {verdict})")
 
 
 def _overhead(compared: Sequence[Method]) -> str:
-    found = overhead.measure_overhead(compared)
-    database, artifact = (size / 1e3 for size in found.sent)
-    busy = (found.training + found.evaluation) / found.stacks
+    measured = overhead.measure_overhead(compared)
+    database, artifact = (size / 1e3 for size in measured.sent)
+    busy = (measured.training + measured.evaluation) / measured.stacks
     return (
-        f"\nOverhead of a sweep: {found.stacks} stacks of {overhead.SEEDS} runs, each {busy:.1f} s of training and "
-        f"evaluation, on {found.slots} slots, {format_duration(found.wall)}\n"
-        f"  {found.share:.1%} of the slots' time is neither training nor evaluation (target {TARGET_OVERHEAD:.0%}: "
-        f"{'reached' if found.share < TARGET_OVERHEAD else 'missed'}): {found.per_stack * 1e3:.0f} ms a stack;\n"
-        f"  {found.book_keeping:.1%} of the processor time goes into other processes: driver, recorder, Ray's own;\n"
-        f"  first update after {found.start_up:.1f} s;\n"
+        f"\nOverhead of a sweep: {measured.stacks} stacks of {overhead.SEEDS} runs, each {busy:.1f} s of training and "
+        f"evaluation, on {measured.slots} slots, {console.format_duration(measured.wall)}\n"
+        f"  {measured.share:.1%} of the slots' time is neither training nor evaluation (target {TARGET_OVERHEAD:.0%}: "
+        f"{'reached' if measured.share < TARGET_OVERHEAD else 'missed'}): {measured.per_stack * 1e3:.0f} ms a stack;\n"
+        f"  {measured.book_keeping:.1%} of the processor time goes into other processes: driver, recorder, Ray's own;\n"
+        f"  first update after {measured.start_up:.1f} s;\n"
         f"  MLflow keeps {database:.0f} kB a run in its database and {artifact:.0f} kB as its artifact;\n"
         f"  a new process for each stack would take {overhead.actor_start(compared[0]):.1f} s more a stack."
     )
@@ -152,20 +151,20 @@ def _overhead(compared: Sequence[Method]) -> str:
 def _memory(compared: Sequence[Method]) -> str:
     lines = ["\nMemory of the training processes, in MB: resident / shared pages in parts / own pages only"]
     for workers in memory.WORKERS:
-        for found in memory.measure_memory(compared[0], workers):
+        for footprint in memory.measure_memory(compared[0], workers):
             each = "; ".join(
-                " / ".join(f"{size / 1e6:,.0f}" for size in vars(process).values()) for process in found.workers
+                " / ".join(f"{size / 1e6:,.0f}" for size in vars(process).values()) for process in footprint.workers
             )
-            lines.append(f"  {workers} with a store of {found.store / 1e6:,.0f} MB: {each}")
+            lines.append(f"  {workers} with a store of {footprint.store / 1e6:,.0f} MB: {each}")
     return "\n".join(lines)
 
 
 def _packing(compared: Sequence[Method]) -> str:
-    found = [packing.measure_packing(compared, slots) for slots in packing.SLOTS]
+    packings = [packing.measure_packing(compared, slots) for slots in packing.SLOTS]
     PICTURE.parent.mkdir(exist_ok=True)
-    packing.draw(found, PICTURE)
-    ratios = ", ".join(f"{each.ratio:.2f} on {each.slots}" for each in found)
-    worst = max(each.ratio for each in found)
+    packing.draw(packings, PICTURE)
+    ratios = ", ".join(f"{each.ratio:.2f} on {each.slots}" for each in packings)
+    worst = max(each.ratio for each in packings)
     return (
         f"\nPacking of {packing.STACKS} stacks: makespan to the ideal {ratios} workers (target {TARGET_PACKING:g}: "
         f"{'reached' if worst <= TARGET_PACKING else 'missed'}); drawn in {PICTURE}"

@@ -1,9 +1,9 @@
-"""What bare products reach in the shapes and the order of an update: ``python -m smore_sweep.bench.ceiling``.
+"""Measure bare products in the shapes and the order of an update: ``python -m smore_sweep.bench.ceiling``.
 
-The matrix-product rate is that of one square product whose matrices are still in the core's cache. An update has narrow
-layers, too, and passes over more activations than a cache holds. So this makes GCSL's products, the simplest method's,
-for a stack of 10, and nothing else: no data, no loss, no optimiser, all memory there beforehand. Then again with
-biases, ReLUs and their gradients, without which no step can do.
+The matrix-product rate is that of one square product whose matrices are still in the core's cache. An update also has
+narrow layers, and more activations than a cache holds. This benchmark makes only the products of GCSL, the simplest
+method, for a stack of 10: no data, no loss, no optimiser, all memory allocated before. A second measurement adds
+biases, ReLUs and their gradients, which every step needs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHOD = find_method("gcsl")()
 
 @dataclass(frozen=True)
 class Policies:
-    """The tensors of an update of GCSL's policies: by layer, ``[MEMBERS, ...]``."""
+    """The tensors of an update of GCSL's policies, by layer: ``[MEMBERS, ...]``."""
 
     inputs: list[torch.Tensor]
     weights: list[torch.Tensor]
@@ -38,7 +38,7 @@ class Policies:
 
     @classmethod
     def make(cls) -> Policies:
-        """Of the task's sizes; what the numbers are does not matter for speed."""
+        """Create tensors of the task's sizes; the values do not matter for speed."""
         [spec] = METHOD.networks(task(TASK).sizes).values()
         widths = [spec.inputs, *spec.hidden, spec.outputs]
         activations = [torch.randn(MEMBERS, BATCH, width) for width in widths]
@@ -47,7 +47,7 @@ class Policies:
         return cls(activations[:-1], weights, biases, activations[1:])
 
     def update(self, gradients: Policies, *, pointwise: bool) -> None:
-        """Forwards and backwards, member by member as the learner does it; ``gradients`` are written over."""
+        """Run forward and backward passes, member by member like the learner. Overwrites ``gradients``."""
         last = len(self.weights) - 1
         for m in (slice(i, i + 1) for i in range(MEMBERS)):
             for i in range(last + 1):
@@ -59,7 +59,7 @@ class Policies:
                 d, before = gradients.outputs[i][m], self.inputs[i][m]
                 if pointwise:
                     torch.sum(d, 1, keepdim=True, out=gradients.biases[i][m])
-                if i == last:  # as the learner does it: few rows are faster than few columns
+                if i == last:  # like the learner: few rows are faster than few columns
                     torch.bmm(d.transpose(1, 2), before)
                 else:
                     torch.bmm(before.transpose(1, 2), d, out=gradients.weights[i][m])
@@ -82,10 +82,10 @@ def main() -> int:
             own = rate(partial(policies.update, gradients, pointwise=pointwise), 3, DEVICE)
             after = rate(square, 20, DEVICE)
             measured.append(own * flops / ((before + after) / 2 * operations))
-    for pointwise, what in ((False, "products alone"), (True, "with biases, ReLUs and their gradients")):
+    for pointwise, name in ((False, "products alone"), (True, "with biases, ReLUs and their gradients")):
         measured = shares[pointwise]
         print(
-            f"GCSL, stack of {MEMBERS}, batch {BATCH}: {what} {statistics.median(measured):.0%} of the product rate "
+            f"GCSL, stack of {MEMBERS}, batch {BATCH}: {name} {statistics.median(measured):.0%} of the product rate "
             f"({min(measured):.0%} to {max(measured):.0%})"
         )
     return 0

@@ -1,9 +1,9 @@
-"""How fast episodes are made: ``python -m smore_sweep.bench.generation TASK``.
+"""Measure the generation of episodes: ``python -m smore_sweep.bench.generation TASK``.
 
-Our jobs (roll-outs of the random policy, written to files) take turns with bare loops that only reset and step the
-environment: one bare process, and as many as there are workers, for the length of a job each. On a processor whose
-cores come in pairs that share one (hyper-threads) the first cannot be had times the number of cores; the second is what
-the machine can do.
+The platform's jobs (rollouts of the random policy, written to files) alternate with bare loops that only reset and step
+the environment: in one process, and in as many as there are workers, for the length of a job each. On a processor with
+hyper-threads, the rate of one process times the number of cores is out of reach; the rate of as many processes as
+workers is the machine's limit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(name: str) -> int:
 
 
 def measure(name: str, workers: int, rounds: int = ROUNDS) -> tuple[Spread, Spread, Spread]:
-    """Environment steps a second of one bare process, of as many as workers, and of our jobs, by round."""
+    """Measure environment steps per second of one bare process, of as many as workers, and of the jobs, by round."""
     horizon = task(name).horizon
     episodes = max(1, generate.JOB_STEPS // horizon)
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
@@ -54,7 +54,7 @@ def measure(name: str, workers: int, rounds: int = ROUNDS) -> tuple[Spread, Spre
                 future.result()
             return processes * episodes * horizon / (time.perf_counter() - started)
 
-        rate(workers, _bare)  # starts the workers and makes the environments
+        rate(workers, _bare)  # starts the workers and creates the environments
         rates = [(rate(1, _bare), rate(workers, _bare), rate(workers, _ours)) for _ in range(rounds)]
     single, bare, ours = zip(*rates, strict=True)
     return Spread(single), Spread(bare), Spread(ours)

@@ -1,4 +1,4 @@
-"""What the workers' copies of the episodes cost in memory: nothing, because there are none."""
+"""Measure the memory of workers by the size of the episode store, of which they should hold no copies."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ UPDATES = 200
 
 @dataclass(frozen=True)
 class Footprint:
-    """The largest seen of the training processes, in bytes, with a store of a size."""
+    """Peak memory of the training processes, in bytes, with a store of some size."""
 
     store: int
     workers: tuple[Memory, ...]
 
 
 def measure_memory(method: Method, count: int, size: int = STORE) -> tuple[Footprint, Footprint]:
-    """Of so many workers that train on all episodes of a small store, then of one of about ``size`` bytes."""
+    """Measure ``count`` workers that train on all episodes of a small store, then of one of about ``size`` bytes."""
     with tempfile.TemporaryDirectory() as folder, session(Path(folder), count) as where:
         return _footprint(where, method, SMALL), _footprint(where, method, size)
 
@@ -54,7 +54,7 @@ def _footprint(where: Session, method: Method, size: int) -> Footprint:
 
 
 def large_store(size: int) -> EpisodeStore:
-    """A store of about that many bytes: the same thousand episodes again and again."""
+    """Build a store of about ``size`` bytes, which repeats the same thousand episodes."""
     few = make_episodes(1000, seed=0)
     each = bytes_of(EpisodeStore.build(few, few.first(0), task(TASK).threshold)) / len(few)
     count = max(100, round(size / each))
@@ -63,7 +63,7 @@ def large_store(size: int) -> EpisodeStore:
 
 
 def bytes_of(store: EpisodeStore) -> int:
-    """In its arrays."""
+    """Return the bytes of a store's arrays."""
     return sum(array.nbytes for array in vars(store).values() if isinstance(array, np.ndarray))
 
 

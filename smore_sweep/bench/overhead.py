@@ -1,4 +1,4 @@
-"""What the platform costs on top of training and evaluation, measured on a sweep of many short stacks."""
+"""Measure the platform's overhead over training and evaluation, on a sweep of many short stacks."""
 
 from __future__ import annotations
 
@@ -22,20 +22,28 @@ from smore_sweep.planning.stacks import Stack
 
 STACKS, SEEDS = 200, 5
 BATCH, UPDATES = 256, 100
-"""Of a short stack: some ten seconds on one core."""
+"""A short stack takes some ten seconds on one core."""
 MOST_SLOTS = 4
-"""A large machine would need many more stacks to be busy."""
+"""Limit of slots: a large machine would need many more stacks to be busy."""
 ACTOR_STACKS = 12
 LOOK_SECONDS = 5.0
-"""Between two looks at the processes, which take some time themselves."""
+"""Seconds between two inspections of the processes, which take some time themselves."""
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of a sweep on the local Ray. In seconds: from the beginning to the first update, and from there to the last
-    stack's end; over all slots, in training and in evaluation. ``book_keeping`` is the share of the processor time from
-    the first update on that went into anything but the training processes, ``sent`` what MLflow keeps of a run: bytes
-    in its database and as its artifact."""
+    """Times of a sweep on the local Ray, in seconds.
+
+    Attributes:
+        slots: Number of slots.
+        stacks: Number of stacks.
+        start_up: From the beginning to the first update.
+        wall: From the first update to the last stack's end.
+        training: Time in training, over all slots.
+        evaluation: Time in evaluation, over all slots.
+        book_keeping: Share of the processor time after the first update outside the training processes.
+        sent: Bytes per run in MLflow's database and as its artifact.
+    """
 
     slots: int
     stacks: int
@@ -48,29 +56,29 @@ class Overhead:
 
     @property
     def share(self) -> float:
-        """Of the slots' time after the start that is neither training nor evaluation."""
+        """Share of the slots' time after the start that is neither training nor evaluation."""
         return 1.0 - (self.training + self.evaluation) / (self.slots * self.wall)
 
     @property
     def per_stack(self) -> float:
-        """The same in seconds a stack."""
+        """The same in seconds per stack."""
         return self.share * self.slots * self.wall / self.stacks
 
 
 def measure_overhead(methods: Sequence[Method], count: int = STACKS, updates: int = UPDATES) -> Overhead:
     """Train ``count`` stacks of five runs, the methods in turn, through Ray Tune, the recorder and MLflow."""
     stacks = short_stacks(methods, count, updates)
-    looked = [-LOOK_SECONDS]
+    inspected = [-LOOK_SECONDS]
     used: list[tuple[float, float]] = []
     sizes: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "mlflow.db"
 
         def look() -> None:
-            if not sizes:  # nothing is kept yet
+            if not sizes:  # nothing is recorded yet
                 sizes.append(database.stat().st_size)
-            if time.monotonic() - looked[-1] > LOOK_SECONDS:
-                looked.append(time.monotonic())
+            if time.monotonic() - inspected[-1] > LOOK_SECONDS:
+                inspected.append(time.monotonic())
                 used.append(processor_seconds())
 
         with session(Path(folder), min(MOST_SLOTS, os.cpu_count() or 1)) as where:
@@ -94,8 +102,7 @@ def measure_overhead(methods: Sequence[Method], count: int = STACKS, updates: in
 
 
 def actor_start(method: Method) -> float:
-    """Seconds that a stack would take longer on each slot if it were given a new process (an actor of Ray's), instead
-    of that of the stack before: measured on stacks that train next to nothing."""
+    """Measure the additional seconds per stack if each stack got a new process (a Ray actor), on very short stacks."""
     stacks, store = short_stacks([method], ACTOR_STACKS, updates=2), {QUICK_TASK: make_store(EPISODES, 0, QUICK_TASK)}
     with tempfile.TemporaryDirectory() as folder, session(Path(folder), 1) as where:
         reused = _between(where.train(stacks, store))
@@ -105,29 +112,30 @@ def actor_start(method: Method) -> float:
 
 
 def short_stacks(methods: Sequence[Method], count: int, updates: int) -> list[Stack]:
-    """So many stacks of five seeds, the methods in turn."""
+    """Return ``count`` stacks of five seeds, the methods in turn."""
     budget = make_budget(BATCH, updates)
     seeds = [range(number * SEEDS, (number + 1) * SEEDS) for number in range(count)]
     return [
-        Stack(make_runs(methods[number % len(methods)], some, budget, QUICK_TASK)) for number, some in enumerate(seeds)
+        Stack(make_runs(methods[number % len(methods)], chunk, budget, QUICK_TASK))
+        for number, chunk in enumerate(seeds)
     ]
 
 
 def _between(timings: dict[int, Timing]) -> float:
-    """Median seconds from the end of a stack to the beginning of the next one, on one slot."""
+    """Return the median seconds from the end of a stack to the beginning of the next one, on one slot."""
     ordered = sorted(timings.values(), key=lambda timing: timing.begin)
     return statistics.median(after.begin - before.end for before, after in itertools.pairwise(ordered))
 
 
 @contextmanager
 def _new_actors() -> Iterator[None]:
-    """Tune without the reuse of actors, which the platform has no reason to switch off."""
+    """Run Tune without the reuse of actors."""
     from smore_sweep.execution import trainable
 
-    ours = vars(trainable)["TuneConfig"]
+    original = vars(trainable)["TuneConfig"]
 
     def config(**options: Any) -> Any:
-        return ours(**options | {"reuse_actors": False})
+        return original(**options | {"reuse_actors": False})
 
     with mock.patch.object(trainable, "TuneConfig", config):
         yield

@@ -1,4 +1,4 @@
-"""How well the stacks of a sweep fill the workers: 60 of unequal length on 1, 2 and 4 slots of a local Ray."""
+"""Measure how well stacks fill the workers: 60 of unequal length on 1, 2 and 4 slots of a local Ray."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from smore_sweep.planning.stacks import LARGEST_STACK, Stack, group_into_stacks
 SLOTS = (1, 2, 4)
 STACKS, BATCH = 60, 64
 UPDATES = (20, 160)
-"""Of the shortest and the longest stack; the others lie between, evenly in proportion."""
+"""Of the shortest and the longest stack; the others are spaced geometrically between them."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """When the stacks ran on so many slots."""
+    """The timings of the stacks on ``slots`` slots."""
 
     slots: int
     timings: tuple[Timing, ...]
@@ -34,11 +34,11 @@ class Packing:
 
     @property
     def ratio(self) -> float:
-        """Of the makespan to the ideal one, in which every slot is busy to the end with nothing but the stacks."""
+        """Ratio of the makespan to the ideal one, in which the stacks keep every slot busy to the end."""
         return self.makespan * self.slots / sum(timing.busy for timing in self.timings)
 
     def rows(self) -> list[list[Timing]]:
-        """The stacks by slot, in order of time."""
+        """Return the stacks by slot, in order of time."""
         rows: list[list[Timing]] = [[] for _ in range(self.slots)]
         for timing in sorted(self.timings, key=lambda timing: timing.begin):
             min(rows, key=lambda row: row[-1].end if row else 0.0).append(timing)
@@ -46,17 +46,22 @@ class Packing:
 
 
 def measure_packing(methods: Sequence[Method], slots: int, count: int = STACKS) -> Packing:
-    """Train the stacks on so many slots. Where these are more than the cores they slow each other down; a stack's
-    length is what it takes then, so the ratio says how they are packed all the same."""
-    made = unequal_stacks(methods, slots, count)
+    """Train the stacks on ``slots`` slots.
+
+    With more slots than cores the stacks slow each other down. The ratio remains meaningful, because it uses the
+    measured lengths.
+    """
+    planned = unequal_stacks(methods, slots, count)
     with tempfile.TemporaryDirectory() as folder, session(Path(folder), slots) as where:
-        timings = where.train(made, {QUICK_TASK: make_store(EPISODES, 0, QUICK_TASK)})
+        timings = where.train(planned, {QUICK_TASK: make_store(EPISODES, 0, QUICK_TASK)})
     return Packing(slots, tuple(timings.values()))
 
 
 def unequal_stacks(methods: Sequence[Method], slots: int, count: int = STACKS) -> list[Stack]:
-    """As the platform groups and orders ``count`` experiments of one or two seeds that differ in length, the methods in
-    turn."""
+    """Group and order ``count`` groups of one or two seeds that differ in length, as the platform does.
+
+    The methods take turns.
+    """
     lengths = np.geomspace(*UPDATES, count).round().astype(int).tolist()
     runs = [
         run
@@ -69,28 +74,28 @@ def unequal_stacks(methods: Sequence[Method], slots: int, count: int = STACKS) -
 
 
 def draw(packings: Sequence[Packing], path: Path) -> None:
-    """One chart a packing: a row a slot, a bar a stack."""
+    """Draw one chart per packing, with a row per slot and a bar per stack."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(packings), 1, figsize=(8, 1.2 + 0.5 * sum(found.slots + 1 for found in packings)), layout="constrained",
-        gridspec_kw={"height_ratios": [found.slots + 0.6 for found in packings]},
+        len(packings), 1, figsize=(8, 1.2 + 0.5 * sum(packing.slots + 1 for packing in packings)), layout="constrained",
+        gridspec_kw={"height_ratios": [packing.slots + 0.6 for packing in packings]},
     )  # fmt: skip
-    for axis, found in zip(np.atleast_1d(axes), packings, strict=True):
-        start = min(timing.begin for timing in found.timings)
-        for slot, row in enumerate(found.rows()):
+    for axis, packing in zip(np.atleast_1d(axes), packings, strict=True):
+        start = min(timing.begin for timing in packing.timings)
+        for slot, row in enumerate(packing.rows()):
             spans = [(timing.begin - start, timing.busy) for timing in row]
             axis.broken_barh(spans, (slot + 0.6, 0.8), facecolors=["#4477aa", "#88bbdd"])
-        ideal = sum(timing.busy for timing in found.timings) / found.slots
+        ideal = sum(timing.busy for timing in packing.timings) / packing.slots
         axis.axvline(ideal, color="#cc3311", linewidth=1)
-        axis.set_yticks(range(1, found.slots + 1))
-        axis.set_ylim(found.slots + 0.5, 0.5)
+        axis.set_yticks(range(1, packing.slots + 1))
+        axis.set_ylim(packing.slots + 0.5, 0.5)
         axis.set_title(
-            f"{len(found.timings)} stacks, {found.slots} worker{'s' * (found.slots > 1)}: {found.makespan:.0f} s, "
-            f"{found.ratio:.2f} times the ideal (red)", fontsize=9, loc="left",
+            f"{len(packing.timings)} stacks, {packing.slots} worker{'s' * (packing.slots > 1)}: "
+            f"{packing.makespan:.0f} s, {packing.ratio:.2f} times the ideal (red)", fontsize=9, loc="left",
         )  # fmt: skip
         axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("seconds since the first update")

@@ -1,8 +1,8 @@
-"""SMORe as released baselines are usually written: one seed, one module and one optimiser a network, a NumPy replay
-buffer. It is what :mod:`smore_sweep.bench.speed` compares with; nothing else uses it.
+"""SMORe in the usual style of released baselines, as the reference of :mod:`smore_sweep.bench.speed`.
 
-The objective is the default one of :mod:`smore_sweep.smore`. Each update takes three steps in the released order
-(``M``, ``pi``, ``S``), then moves the targets.
+It trains one seed with one module and one optimiser per network and a NumPy replay buffer. The objective is the default
+one of :mod:`smore_sweep.smore`. Each update takes three steps in the released order (``M``, ``pi``, ``S``), then moves
+the targets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 def mlp(inputs: int, outputs: int, hidden: int, *, layer_norm: bool = False) -> nn.Sequential:
-    """Two hidden layers with ReLU."""
+    """Build a network of two hidden layers with ReLU."""
     layers: list[nn.Module] = []
     for width in (inputs, hidden):
         layers += [nn.Linear(width, hidden), *([nn.LayerNorm(hidden)] if layer_norm else []), nn.ReLU()]
@@ -45,7 +45,7 @@ class Policy(nn.Module):
 
 
 class Buffer:
-    """Episodes in NumPy, relabelled and normalised as they are sampled."""
+    """Episodes in NumPy, relabelled and normalised when sampled."""
 
     def __init__(self, episodes: Episodes, threshold: float, seed: int) -> None:
         self._episodes = episodes
@@ -56,7 +56,7 @@ class Buffer:
         self._goals = episodes.achieved_goals.mean((0, 1)), np.maximum(episodes.achieved_goals.std((0, 1)), 1e-2)
 
     def sample(self, batch_size: int, her_ratio: float) -> tuple[Arrays, Arrays]:
-        """``batch_size`` transitions of the relabelled data and as many goal transitions."""
+        """Sample ``batch_size`` transitions of the relabelled data and as many goal transitions."""
         data, random = self._episodes, self._random
         horizon = data.actions.shape[1]
         episode = random.integers(len(data), size=batch_size)
@@ -114,7 +114,7 @@ class PlainLoop:
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizers[self.policy], updates)
 
     def update(self) -> dict[str, float]:
-        """One step of each network, on a fresh batch; gives the losses."""
+        """Take one step of each network on a fresh batch. Returns the losses."""
         rho, q = (
             {name: torch.as_tensor(array, dtype=torch.float32, device=self._device) for name, array in arrays.items()}
             for arrays in self._buffer.sample(self._batch_size, self._method.her_ratio)
@@ -122,7 +122,7 @@ class PlainLoop:
         return self.step(rho, q)
 
     def step(self, rho: Mapping[str, torch.Tensor], q: Mapping[str, torch.Tensor]) -> dict[str, float]:
-        """One step of each network on the given batches; gives the losses."""
+        """Take one step of each network on the given batches. Returns the losses."""
         value = self.value_loss(rho)
         self._descend(value, self.value)
         policy = self.policy_loss(rho)
@@ -137,14 +137,14 @@ class PlainLoop:
         return {"value": value.item(), "policy": policy.item(), "score": score.item()}
 
     def value_loss(self, rho: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Eq. 9: the expectile regression of the value."""
+        """Return the loss of Eq. 9: expectile regression of the value."""
         residual = self._advantages(rho)
         weight = torch.where(residual > 0, self._method.expectile, 1.0 - self._method.expectile)
         loss: torch.Tensor = (weight * residual**2).mean()
         return loss
 
     def policy_loss(self, rho: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Eq. 11: weighted regression of the data's actions."""
+        """Return the loss of Eq. 11: weighted regression of the data's actions."""
         with torch.no_grad():
             weights = (self._method.temperature * self._advantages(rho)).clamp(max=math.log(100.0)).exp()
         log_prob = self.policy(_state(rho)).log_prob(rho["actions"]).sum(-1)
@@ -152,7 +152,7 @@ class PlainLoop:
         return loss
 
     def score_loss(self, rho: Mapping[str, torch.Tensor], q: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Eq. 10 with the Pearson chi-square divergence, summed over the two scores."""
+        """Return the loss of Eq. 10 with the Pearson chi-square divergence, summed over the two scores."""
         beta, discount = self._method.beta, self._method.discount
         with torch.no_grad():
             next_rho, next_q = (

@@ -1,4 +1,4 @@
-"""Memory and processor time of the processes below this one, as Linux tells them in ``/proc``."""
+"""Memory and processor time of this process's descendants, from Linux's ``/proc``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WORKER = "ray::ImplicitFunc"
-"""How Ray names the processes that train."""
+"""Ray's name for the training processes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. ``resident``: all pages that the process has in memory; ``proportional``: the same, but a page that
-    several processes share counts in parts; ``own``: pages of no file and no shared memory."""
+    """Memory of a process, in bytes.
+
+    Attributes:
+        resident: All its pages in memory.
+        proportional: The same, with shared pages divided by the number of processes that share them.
+        own: Pages of no file and no shared memory.
+    """
 
     resident: int
     proportional: int
@@ -23,31 +28,31 @@ class Memory:
 
 
 def memory(pid: int | str = "self") -> Memory:
-    """Of a process now."""
+    """Return the present memory of a process."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     return Memory(*(kilobytes[name] * 1024 for name in ("Rss", "Pss", "Anonymous")))
 
 
 def workers(root: int | None = None) -> list[int]:
-    """Process ids of those below a process, by default this one, that train."""
+    """Return the ids of the training processes below a process, by default this one."""
     return [pid for pid in below(root) if _name(pid).startswith(WORKER)]
 
 
 def below(root: int | None = None) -> list[int]:
-    """A process, by default this one, and all below it."""
+    """Return the ids of a process, by default this one, and of all its descendants."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
             parents[int(folder.name)] = int(_fields(int(folder.name))[1])
-    found = {root or os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found)
+    family = {root or os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sorted(family)
 
 
 def processor_seconds() -> tuple[float, float]:
-    """Used so far by the processes below this one that train, and by this one and all others."""
+    """Return the processor seconds so far of the training processes, and of this and all other processes."""
     training = others = 0.0
     for pid in below():
         with suppress(OSError):
@@ -60,7 +65,7 @@ def processor_seconds() -> tuple[float, float]:
 
 
 def _fields(pid: int) -> list[str]:
-    """Those of ``/proc/<pid>/stat`` after the name, which may hold anything."""
+    """Return the fields of ``/proc/<pid>/stat`` after the name, which may hold any character."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

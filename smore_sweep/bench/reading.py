@@ -1,7 +1,7 @@
-"""How fast results are read when there are many: ``python -m smore_sweep.bench.reading [RUNS]``.
+"""Measure the reading of many results: ``python -m smore_sweep.bench.reading [RUNS]``.
 
-One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs (as hard links, so it takes no
-space); what is read of it is what is read of any other.
+One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs, as hard links that take no
+space.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from analysis.frames import archive
 from analysis.frames.runs import load
-from smore_sweep.console import make_console
+from smore_sweep import console
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
 from smore_sweep.smore import SMORe
@@ -40,11 +40,11 @@ def main(count: int) -> int:
         grids=[Grid(methods=[SMORe()], tasks=["FetchReach"], expert_share=[0.1])],
         scales={"laptop": Scale(tasks=["FetchReach"], seeds=count, budget=budget)},
     )
-    out = make_console()
+    out = console.make_console()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
-        record.save(path, runs[0].run_id, _example(runs[0].content()))
+        run_files.save(path, runs[0].run_id, _example(runs[0].content()))
         first = path / "runs" / runs[0].run_id / "done.npz"
         for run in runs[1:]:
             link = path / "runs" / run.run_id / "done.npz"
@@ -78,10 +78,10 @@ def _example(content: dict[str, object]) -> Record:
     )
 
 
-def _time(what: str, action: Callable[[], object]) -> None:
+def _time(name: str, action: Callable[[], object]) -> None:
     started = time.perf_counter()
     action()
-    make_console().print(f"{what}: {time.perf_counter() - started:.2f} s")
+    console.make_console().print(f"{name}: {time.perf_counter() - started:.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""How fast a training step is, as ratios.
+"""Measure the speed of a training step, as ratios.
 
-A shared machine is never equally fast for long. So every measurement of our step stands between two measurements of
-the core's matrix-product rate and two of the plain loop (:mod:`smore_sweep.bench.plain_loop`); what counts is the
-median over rounds of the ratios. On a CPU time is that of this process, which does not run while others have the core;
-with a GPU it is the clock's.
+The speed of a shared machine varies. Each measurement of a step is therefore between two measurements of the core's
+matrix-product rate and two of the plain loop (:mod:`smore_sweep.bench.plain_loop`), and the result is the median of the
+ratios over rounds. Time is this process's CPU time or, with a GPU, wall-clock time.
 """
 
 from __future__ import annotations
@@ -28,25 +27,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """Of a number over the rounds."""
+    """The values of a number over the rounds."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median."""
         return statistics.median(self.values)
 
     def show(self, form: str) -> str:
-        """``median (smallest to largest)``."""
+        """Format as ``median (smallest to largest)``."""
         return f"{self.median:{form}} ({min(self.values):{form}} to {max(self.values):{form}})"
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one method's step at one stack size. ``rate``: member-updates a second; ``ratio``: of that to the plain loop's
-    updates a second; ``share``: floating-point operations of its matrix products a second, to those of bare products
-    (GFLOP/s in ``products``)."""
+    """Speed of one method's step at one stack size.
+
+    Attributes:
+        rate: Member-updates per second.
+        ratio: Ratio of ``rate`` to the plain loop's updates per second.
+        share: Ratio of the step's floating-point operations in matrix products per second to those of bare products.
+        products: GFLOP/s of bare products.
+    """
 
     method: str
     stack: int
@@ -65,7 +69,7 @@ def measure_speed(
     device: torch.device,
     rounds: int,
 ) -> list[Speed]:
-    """Our steps against bare products and the plain loop. The first round only warms up."""
+    """Measure the methods' steps against bare products and the plain loop. The first round only warms up."""
     plain = plain_update(batch_size, device)
     cases = [
         _Case(
@@ -90,8 +94,10 @@ def measure_speed(
 
 
 def counted_flops(method: Method, store: EpisodeStore, batch_size: int) -> int:
-    """Floating-point operations of the matrix products that one update of one member really makes, counted by PyTorch
-    as they happen. :meth:`Method.flops` says how many the equations need."""
+    """Count the floating-point operations in matrix products of one member's update, with PyTorch's counter.
+
+    :meth:`Method.flops` gives the number that the equations need.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -115,7 +121,7 @@ def _round(
     batch_size: int,
     device: torch.device,
 ) -> tuple[float, float, float, float]:
-    """Rate, ratio, share and the product rate in GFLOP/s."""
+    """Measure rate, ratio, share and the product rate in GFLOP/s."""
     multiply, operations = product
     gpu = device.type == "cuda"
 
@@ -131,7 +137,7 @@ def _round(
 
 
 def rate(call: Callable[[], object], count: int, device: torch.device) -> float:
-    """Calls a second, over ``count`` calls."""
+    """Return the calls per second over ``count`` calls."""
     started = _clock(device)
     for _ in range(count):
         call()
@@ -139,7 +145,7 @@ def rate(call: Callable[[], object], count: int, device: torch.device) -> float:
 
 
 def _clock(device: torch.device) -> float:
-    """Seconds. A GPU works while Python goes on, so the clock waits for it."""
+    """Return the time in seconds, after waiting for a GPU's asynchronous work."""
     import torch
 
     if device.type == "cpu":
@@ -149,8 +155,10 @@ def _clock(device: torch.device) -> float:
 
 
 def product(stack: int, device: torch.device) -> tuple[Callable[[], object], int]:
-    """A product of a hidden layer's shape in single precision, and its floating-point operations. On a CPU members are
-    computed one by one, on a GPU together."""
+    """Return a product of a hidden layer's shape in single precision, and its floating-point operations.
+
+    On a CPU members are computed one by one, on a GPU together.
+    """
     import torch
 
     members = stack if device.type == "cuda" else 1
@@ -162,8 +170,11 @@ def product(stack: int, device: torch.device) -> tuple[Callable[[], object], int
 
 
 def plain_update(batch_size: int, device: torch.device) -> Callable[[], object]:
-    """One update of the plain loop, on the same data. Products have torch's default precision, as in the baselines:
-    :func:`machine.prepare` may have found a faster one for ours."""
+    """Return an update of the plain loop, on the same data.
+
+    Products have torch's default precision, as in the baselines; :func:`smore_sweep.training.device.prepare` may set a
+    faster one for the platform's steps.
+    """
     import torch
 
     from smore_sweep.bench.plain_loop import Buffer, PlainLoop
@@ -176,9 +187,9 @@ def plain_update(batch_size: int, device: torch.device) -> Callable[[], object]:
     loop = PlainLoop(SMORe(), row.sizes, buffer, batch_size=batch_size, updates=1_000_000, device=device)
 
     def update() -> None:
-        ours = torch.get_float32_matmul_precision()
+        precision = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
         loop.update()
-        torch.set_float32_matmul_precision(ours)
+        torch.set_float32_matmul_precision(precision)
 
     return update

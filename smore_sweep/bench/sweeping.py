@@ -1,4 +1,4 @@
-"""Stacks through the real thing - Ray Tune, the recorder, MLflow - with a clock."""
+"""Time stacks on the whole platform: Ray Tune, the recorder and MLflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smore_sweep.execution.cluster import connected
 from smore_sweep.execution.ray_auth import require_private_token
+from smore_sweep.execution.recorder_actor import recorder_actor
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.planning.stacks import Stack
 
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Timing:
-    """Of one stack, in seconds since the workers were asked for: the beginning of its first update, its last sign of
-    life; and how long it trained and evaluated."""
+    """Times of one stack, in seconds.
+
+    ``begin`` (first update) and ``end`` (last progress) count from the request for workers; ``training`` and
+    ``evaluation`` are durations.
+    """
 
     begin: float
     end: float = 0.0
@@ -31,13 +36,13 @@ class Timing:
 
     @property
     def busy(self) -> float:
-        """Seconds from its beginning to its end."""
+        """Seconds from the beginning to the end."""
         return self.end - self.begin
 
 
 @dataclass(frozen=True)
 class Session:
-    """A local Ray with a recorder. ``started`` is the clock when it was asked for."""
+    """A local Ray with a recorder, requested at the time ``started``."""
 
     cluster: Cluster
     recorder: Any
@@ -46,7 +51,7 @@ class Session:
     def train(
         self, stacks: Sequence[Stack], stores: dict[str, EpisodeStore], look: Callable[[], None] = lambda: None
     ) -> dict[int, Timing]:
-        """Train the stacks; returns each one's timing, by place. ``look`` is called at each sign of life."""
+        """Train the stacks, calling ``look`` at each progress event. Returns their timings, by index."""
         from smore_sweep.execution import trainable
 
         started, timings = self.started, dict[int, Timing]()
@@ -76,22 +81,19 @@ class Session:
 
 @contextmanager
 def session(results: Path, slots: int | None = None) -> Iterator[Session]:
-    """A local Ray that trains so many stacks at the same time, or by default as many as the machine does, and keeps
-    them in a folder."""
+    """Start a local Ray that trains ``slots`` stacks at the same time, by default as many as the machine allows."""
     require_private_token()
-    from smore_sweep.execution.cluster import connected
-    from smore_sweep.execution.recorder_actor import recorder_actor
     from smore_sweep.results.tracking import Experiment
 
     started = time.perf_counter()
-    job = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
+    experiment = Experiment(results, f"sqlite:///{results / 'mlflow.db'}", "bench", "a benchmark", {})
     cpus = None if slots is None else max(slots, os.cpu_count() or 1)
-    with connected(None, None, cpus) as whole, recorder_actor(job, [], print) as recorder:
-        yield Session(part(whole, slots or whole.slots), recorder, started)
+    with connected(None, None, cpus) as cluster, recorder_actor(experiment, [], print) as recorder:
+        yield Session(limited(cluster, slots or cluster.slots), recorder, started)
 
 
-def part(cluster: Cluster, slots: int) -> Cluster:
-    """So much of the cluster that it trains at most so many stacks at the same time."""
+def limited(cluster: Cluster, slots: int) -> Cluster:
+    """Return the cluster limited to ``slots`` stacks at the same time."""
     if cluster.gpus_per_stack:
         return replace(cluster, gpus=min(cluster.gpus, slots * cluster.gpus_per_stack))
     return replace(cluster, cpus=min(cluster.cpus, slots))

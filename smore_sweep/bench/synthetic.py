@@ -1,4 +1,4 @@
-"""The benchmarks' data: episodes shaped like a task's. What they hold does not matter for speed."""
+"""Data of the benchmarks: episodes shaped like a task's. The values do not matter for speed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 TASK = "FetchReach"
 QUICK_TASK = "PointReach"
-"""Its environment takes next to no time: for what is measured around training."""
+"""A task with a very fast environment, for measurements around training."""
 EPISODES = 1000
 EXPERT_SHARE = 0.05
 
 
 def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
-    """Episodes shaped like the task's; hands wander slowly, some of them by their goals."""
+    """Create episodes shaped like the task's, with hands that wander slowly, some of them past their goals."""
     row, random = task(name), np.random.default_rng(seed)
     steps = random.normal(0.0, 0.02, (count, row.horizon + 1, row.sizes.goal)).astype(np.float32)
     hands = np.cumsum(steps, 1, dtype=np.float32)
@@ -37,7 +37,7 @@ def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
 
 
 def make_store(episodes: int, seed: int, name: str = TASK) -> EpisodeStore:
-    """The store of a dataset of that many episodes."""
+    """Create the store of a dataset of ``episodes`` episodes."""
     from smore_sweep.stacked.replay import EpisodeStore
 
     expert = make_episodes(int(episodes * EXPERT_SHARE), seed, name)
@@ -45,7 +45,7 @@ def make_store(episodes: int, seed: int, name: str = TASK) -> EpisodeStore:
 
 
 def make_runs(method: Method, seeds: Sequence[int], budget: Budget, name: str = TASK) -> tuple[RunSpec, ...]:
-    """One run a seed."""
+    """Create one run per seed."""
     return tuple(
         RunSpec(method=method, task=name, expert_share=EXPERT_SHARE, seed=seed, scale="bench", budget=budget)
         for seed in seeds

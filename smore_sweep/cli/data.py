@@ -74,7 +74,7 @@ def import_wgcsl(
     """Import the pickles of WGCSL and GoFAR."""
     from smore_sweep.data.importers import wgcsl
 
-    wgcsl.bring_in(path, source, print)
+    wgcsl.import_dataset(path, source, print)
     return 0
 
 
@@ -92,7 +92,7 @@ def import_d4rl(
     """Import D4RL's HDF5 files of halfcheetah and ant."""
     from smore_sweep.data.importers import d4rl
 
-    d4rl.bring_in(path, source, print, released=released)
+    d4rl.import_dataset(path, source, print, released=released)
     return 0
 
 
@@ -107,5 +107,5 @@ def import_minari(
     """Import the Minari Hub's data of halfcheetah and ant."""
     from smore_sweep.data.importers import minari_hub
 
-    minari_hub.bring_in(ids or minari_hub.DEFAULT, source, print)
+    minari_hub.import_dataset(ids or minari_hub.DEFAULT, source, print)
     return 0

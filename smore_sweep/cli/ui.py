@@ -16,7 +16,7 @@ def ui(
     results: Results = DEFAULT_RESULTS,
 ) -> int:
     """Open the MLflow page of the results folder."""
-    from smore_sweep.results.tracking import check_uri, default_uri
+    from smore_sweep.results.tracking_uri import check_uri, default_uri
     from smore_sweep.storage.paths import storage_path
 
     uri = default_uri(storage_path(results))

@@ -1,1 +1,1 @@
-"""Datasets: roll-outs, pools on disk and importers."""
+"""Datasets: rollouts, pools on disk and importers."""

@@ -1,9 +1,9 @@
-"""Making pools: roll-outs on all cores, of which nothing that is finished is lost.
+"""Generate pools by rollouts on all cores, resuming after an interruption.
 
-The work is cut into jobs of about a second. A worker writes the episodes of a finished job to a file of its own, under
-a temporary name first; a file that is there is never made again, whenever and however the one who asked for it ended.
-When all are there the pool is put together. An episode depends on nothing but its task, policy and number, so the pool
-is the same whatever happened on the way. While it is made memory holds no more than a job a worker, then the pool once.
+The work is split into jobs of about a second. For each finished job a worker atomically writes a file with its
+episodes, and existing files are never generated again, however the command before ended. Once all files exist, the pool
+is assembled. An episode depends only on its task, policy and number, so interruptions do not change the pool. Memory
+holds one job per worker during generation, then the pool once.
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task
 
 JOB_STEPS = 1000
-"""Environment steps a job: a second or two of MuJoCo."""
+"""Environment steps per job: a second or two of MuJoCo."""
 
 PHYSICS = ("mujoco", "gymnasium-robotics", "gymnasium")
-"""Packages whose version changes what an episode holds."""
+"""Packages whose version changes the content of an episode."""
 
 
 def ensure(out: Console, name: str, policy: str, count: int) -> None:
-    """Make a pool hold at least ``count`` episodes, by rolling out those that are missing, with a progress bar.
+    """Extend a pool to at least ``count`` episodes, with a progress bar.
 
-    If another process is making the pool, wait for it first. Raises :class:`smore_sweep.data.pools.DatasetError` if the
-    episodes that are there were made by another policy or another version of the physics."""
+    If another process is writing the pool, wait for it first.
+
+    Raises:
+        DatasetError: The existing episodes come from another policy or another version of the physics.
+    """
     if pools.available(name, policy) >= count:
         return
     with pools.writing(name, policy, out.print) as making:
@@ -62,13 +65,13 @@ def ensure(out: Console, name: str, policy: str, count: int) -> None:
         if todo:
             with progress_bar(out, f"making {name} {policy} episodes", missing) as advance:
                 _roll_out(name, policy, todo, advance)
-        pools.store(name, policy, _put_together(_pieces(name, policy, have, parts), count), facts)
+        pools.save(name, policy, _assemble(_pieces(name, policy, have, parts), count), facts)
         for stale in making.glob("parts-*"):
             shutil.rmtree(stale)
 
 
 def _facts(name: str, policy: str) -> dict[str, Any]:
-    """What the episodes of a pool depend on, for its metadata."""
+    """Return the facts that a pool's episodes depend on, for its metadata."""
     row = task(name)
     return {
         "function": {"expert": row.expert, "medium": row.medium}.get(policy, "uniform in [-1, 1]"),
@@ -80,17 +83,17 @@ def _facts(name: str, policy: str) -> dict[str, Any]:
 
 
 def _check_continuation(name: str, policy: str, facts: dict[str, Any]) -> None:
-    made = pools.metadata(name, policy)
+    existing = pools.metadata(name, policy)
     for fact in ("function", "noise", *(f"{package.replace('-', '_')}_version" for package in PHYSICS)):
-        if made.get(fact, facts[fact]) != facts[fact]:
+        if existing.get(fact, facts[fact]) != facts[fact]:
             raise DatasetError(
-                f"dataset {pools.dataset_id(name, policy)} was made with {fact} {made[fact]} and cannot be continued "
-                f"with {facts[fact]}; go back to that one, or remove {pools.folder(name, policy)}"
+                f"dataset {pools.dataset_id(name, policy)} was made with {fact} {existing[fact]} and cannot be "
+                f"continued with {facts[fact]}; go back to that one, or remove {pools.folder(name, policy)}"
             )
 
 
 def _jobs(first: int, end: int, size: int) -> list[tuple[int, int]]:
-    """(first episode, number of episodes) of jobs that meet at multiples of ``size``, whatever was there before."""
+    """Return (first episode, number of episodes) per job. Jobs meet at multiples of ``size``, whatever ``first`` is."""
     starts = [first, *range((first // size + 1) * size, end, size)]
     return [(start, stop - start) for start, stop in zip(starts, [*starts[1:], end], strict=True)]
 
@@ -114,7 +117,7 @@ def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) ->
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
-    """The episodes that were there, then the parts. A part that cannot be read is rolled out again."""
+    """Yield the existing episodes, then the parts. A part that cannot be read is rolled out again."""
     if have:
         yield pools.load(name, policy, have)
     for path, job in parts.items():
@@ -122,23 +125,23 @@ def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, i
         yield rollout(name, policy, *job) if piece is None else piece
 
 
-def _put_together(pieces: Iterable[Episodes], count: int) -> Episodes:
-    made: Episodes | None = None
+def _assemble(pieces: Iterable[Episodes], count: int) -> Episodes:
+    episodes: Episodes | None = None
     done = 0
     for piece in pieces:
-        if made is None:
-            made = Episodes(*(np.empty((count, *array.shape[1:]), array.dtype) for array in vars(piece).values()))
-        for filled, part in zip(vars(made).values(), vars(piece).values(), strict=True):
-            filled[done : done + len(piece)] = part
+        if episodes is None:
+            episodes = Episodes(*(np.empty((count, *array.shape[1:]), array.dtype) for array in vars(piece).values()))
+        for target, array in zip(vars(episodes).values(), vars(piece).values(), strict=True):
+            target[done : done + len(piece)] = array
         done += len(piece)
-    assert made is not None
+    assert episodes is not None
     assert done == count
-    return made
+    return episodes
 
 
 def _read(path: Path) -> Episodes | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Episodes(**arrays)
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):  # of a machine that went down, say
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):  # after a crash of the machine, for example
         return None

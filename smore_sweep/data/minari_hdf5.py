@@ -1,7 +1,7 @@
-"""Minari's HDF5 layout: one group an episode, with its observations, actions, rewards and ends.
+"""Minari's HDF5 layout: one group per episode, with observations, actions, rewards and ends.
 
-Written here rather than by Minari, which stores every array in chunks that can grow: that takes four times as long and
-two and a half times the bytes. Minari reads both.
+Minari's own writer stores every array in resizable chunks, which takes four times as long and two and a half times the
+space. Minari reads both.
 """
 
 from __future__ import annotations
@@ -18,9 +18,16 @@ from smore_sweep.episodes import Episodes
 
 
 def write(path: Path, episodes: Episodes, rewards: NDArray[np.float32], seeds: Sequence[int] | None) -> None:
-    """Write a new file. ``rewards`` ``[N, T]``; ``seeds``: one an episode, if they were made from seeds.
+    """Write a new file.
 
-    HDF5's low-level calls, because an episode has eight small arrays and each high-level call costs 0.2 ms more."""
+    Low-level calls of HDF5, because an episode has eight small arrays and each high-level call costs 0.2 ms more.
+
+    Args:
+        path: The file.
+        episodes: ``N`` episodes of ``T`` steps.
+        rewards: ``[N, T]``.
+        seeds: One per episode, if they were generated from seeds.
+    """
     steps = episodes.actions.shape[1]
     number, scalar = h5t.py_create(np.dtype(np.int64)), h5s.create(h5s.SCALAR)
 
@@ -47,7 +54,7 @@ def write(path: Path, episodes: Episodes, rewards: NDArray[np.float32], seeds: S
 
 
 def read(path: Path, count: int) -> Episodes:
-    """The first ``count`` episodes of a file. Raises OSError, KeyError or ValueError if it is damaged."""
+    """Read the first ``count`` episodes of a file. Raises OSError, KeyError or ValueError if it is damaged."""
     with h5py.File(path, "r") as file:
         groups = [file[f"episode_{i}"] for i in range(count)]
         return Episodes(

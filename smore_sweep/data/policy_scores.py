@@ -1,4 +1,4 @@
-"""How good the policies are that the data are made of: a table of fresh episodes of every task's policies."""
+"""Score the policies that generate the data, on fresh episodes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from smore_sweep.errors import DeclarationError
 from smore_sweep.tasks import TASKS, task
 
 FRESH = 1_000_000
-"""Number of the first episode: no pool has as many, so none of these is in the data."""
+"""Number of the first episode: beyond the size of any pool, so that no episode is in the data."""
 CHUNK_STEPS = 1_000
 COLUMNS = {"success": "success", "return98": "return at 0.98", "return99": "at 0.99", "return999": "at 0.999"}
 
 
 def measure(names: Sequence[str], episodes: int) -> int:
-    """Roll out each task's policies and print the table: the expert without and with the data's noise, the medium
-    policy if there is one, and the uniform-random one. Raises :class:`DeclarationError` for an unknown task."""
+    """Print a table of each task's policies: expert without and with the data's noise, medium (if any) and random.
+
+    Args:
+        names: The tasks, or none for all of them.
+        episodes: Number of episodes per policy.
+
+    Raises:
+        DeclarationError: A task is unknown, or ``episodes`` is not positive.
+    """
     if episodes < 1:
         raise DeclarationError(f"episodes = {episodes} is not valid; it must be a whole number of at least 1")
     out = make_console()

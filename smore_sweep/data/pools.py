@@ -1,15 +1,15 @@
-"""The store of episodes: Minari datasets, one pool a task and policy.
+"""Pools of episodes on disk: Minari datasets, one per task and policy.
 
-A pool of our own roll-outs is ``smore/<Task>/<policy>-v<version>``, an imported one ``smore-<source>/<Task>/...``: data
-of two sources never meet. Pools lie where Minari keeps its datasets (``MINARI_DATASETS_PATH``, or
+A generated pool has the id ``smore/<Task>/<policy>-v<version>``, an imported one ``smore-<source>/<Task>/...``, so that
+data of two sources never mix. Pools are in Minari's folder of datasets (``MINARI_DATASETS_PATH``, or
 ``~/.minari/datasets``), so ``minari list local`` shows them.
 
-A pool's folder holds Minari's ``data/`` and, beside it, ``packed/``: the same episodes as four plain arrays, which load
-in a moment where 40,000 HDF5 groups take a minute. They are made again when they are missing or older than the HDF5
-file, and whatever is loaded must have the fingerprint in the metadata.
+A pool's folder holds Minari's ``data/`` and ``packed/``, the same episodes as four plain arrays, which load at once
+where 40,000 HDF5 groups take a minute. They are rewritten when they are missing or older than the HDF5 file, and loaded
+episodes must match the fingerprint in the metadata.
 
-Everything unfinished lies in ``.making/``: the lock of a pool, a new pool that is being written, finished parts of one
-that is being rolled out (:mod:`smore_sweep.data.generate`), and the old pool while the new one takes its place.
+``.making/`` holds everything unfinished: a pool's lock, a new pool during its writing, finished parts of a pool during
+its generation (:mod:`smore_sweep.data.generate`), and the old pool during its replacement.
 """
 
 from __future__ import annotations
@@ -35,57 +35,59 @@ from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
 IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
-"""What follows ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
+"""Arguments of ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
 
 
 def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
-    """The Minari id of a pool."""
+    """Return the Minari id of a pool."""
     return f"{_namespace(name, source)}/{policy}-v{PROTOCOL}"
 
 
 def root() -> Path:
-    """Minari's folder of local datasets."""
+    """Return Minari's folder of local datasets."""
     return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
 
 
 def folder(name: str, policy: str, source: str = GENERATED) -> Path:
-    """Where a pool is: at its place, or put aside by a process that was killed before the new one was in place."""
-    place, old = root() / dataset_id(name, policy, source), _making(name, policy, source) / "old"
-    return old if old.exists() and not place.exists() else place
+    """Return a pool's folder, which is that of the old pool if a process was killed while replacing it."""
+    path, old = root() / dataset_id(name, policy, source), _making(name, policy, source) / "old"
+    return old if old.exists() and not path.exists() else path
 
 
 def available(name: str, policy: str, source: str = GENERATED) -> int:
-    """How many episodes a pool holds."""
+    """Return the number of episodes in a pool."""
     if not (folder(name, policy, source) / "data").exists():
         return 0
     return int(metadata(name, policy, source)["total_episodes"])
 
 
 def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
-    """What a pool says of itself. Raises :class:`DatasetError` if that cannot be read or is of something else."""
+    """Return a pool's metadata. Raises :class:`DatasetError` if they cannot be read or are of another pool."""
     try:
         facts = json.loads((folder(name, policy, source) / "data" / "metadata.json").read_text())
-        said = facts["task"], facts["policy"], facts.get("source", GENERATED)
+        identity = facts["task"], facts["policy"], facts.get("source", GENERATED)
         _ = facts["total_episodes"], facts["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(name, policy, source, f"its metadata cannot be read ({error!r})") from None
-    if said != (name, policy, source):
-        raise _damaged(name, policy, source, f"it is of {' '.join(said)}")
+    if identity != (name, policy, source):
+        raise _damaged(name, policy, source, f"it is of {' '.join(identity)}")
     return dict(facts)
 
 
 def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episodes:
-    """The first ``count`` episodes of a pool, mapped from disk and read-only where possible.
+    """Load the first ``count`` episodes of a pool, mapped from disk and read-only where possible.
 
-    Raises :class:`DatasetError` if the pool is damaged or too small."""
-    if count == 0:  # all expert, or all random: the other pool need not exist
+    Raises:
+        DatasetError: The pool is damaged or too small.
+    """
+    if count == 0:  # data of one policy only: the other pool need not exist
         return rollout(name, policy, 0, 0)
     have = available(name, policy, source)
     if have < count:
         raise too_few(name, policy, have, count, source)
-    place, facts = folder(name, policy, source), metadata(name, policy, source)
-    file = place / "data" / "main_data.hdf5"
-    packed = _unpack(place, newer_than=file)
+    path, facts = folder(name, policy, source), metadata(name, policy, source)
+    file = path / "data" / "main_data.hdf5"
+    packed = _unpack(path, newer_than=file)
     if packed is not None and packed.fingerprint() == facts["fingerprint"]:
         return packed.first(count)
 
@@ -97,30 +99,32 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
         raise _damaged(name, policy, source, f"its episodes cannot be read ({error})") from None
     if episodes.fingerprint() != facts["fingerprint"]:
         raise _damaged(name, policy, source, f"its fingerprint is {episodes.fingerprint()}, not {facts['fingerprint']}")
-    with contextlib.suppress(OSError):  # a folder that cannot be written is still good to read
-        _pack(place, episodes)
+    with contextlib.suppress(OSError):  # a read-only folder can still be read
+        _pack(path, episodes)
     return episodes.first(count)
 
 
 def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
-    """The error of a pool that is too small; it says how imported episodes get here."""
+    """Return the error of a pool that is too small. It says how to import episodes."""
     command = f"smore-sweep data import {IMPORTS.get(source, f'FORMAT ... --source {source}')}"
-    hint = "" if source == GENERATED else f"; bring them in with: {command}"
+    hint = "" if source == GENERATED else f"; import them with: {command}"
     pool = dataset_id(name, policy, source)
     return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed{hint}")
 
 
 @contextlib.contextmanager
 def writing(name: str, policy: str, say: Callable[[str], None], source: str = GENERATED) -> Iterator[Path]:
-    """The right to write a pool, for one process at a time; the others say so and wait. Yields the pool's folder for
-    unfinished work, from which whatever a killed process left half-done is gone."""
+    """Hold a pool's lock for the block. While another process holds it, say so and wait.
+
+    Yields the pool's folder for unfinished work, cleared of what a killed process left half-done.
+    """
     making = _making(name, policy, source)
     try:
         making.mkdir(parents=True, exist_ok=True)
         with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
-            place, old = root() / dataset_id(name, policy, source), making / "old"
-            if old.exists() and not place.exists():
-                old.rename(place)
+            path, old = root() / dataset_id(name, policy, source), making / "old"
+            if old.exists() and not path.exists():
+                old.rename(path)
             for stale in (old, making / "new"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield making
@@ -128,20 +132,20 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
         raise DatasetError(f"datasets folder {root()} cannot be written: {error.strerror or error}") from None
 
 
-def store(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
-    """Write a pool into a folder of its own, then let it take the old one's place. ``facts`` are added to its metadata.
+def save(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
+    """Write a pool to a new folder, then replace the old one. ``facts`` are added to its metadata.
 
-    A kill between the two renames leaves no pool at its place; it is then found where it was put aside
-    (:func:`folder`), and put back by whoever writes next."""
-    place, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
+    After a kill between the two renames, :func:`folder` still finds the old pool, and the next writer restores it.
+    """
+    path, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
     new, old = making / "new", making / "old"
     (new / "data").mkdir(parents=True)
     _write(new / "data", name, policy, episodes, facts, source)
     _pack(new, episodes)
     _announce(_namespace(name, source))
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -155,20 +159,20 @@ def _making(name: str, policy: str, source: str) -> Path:
 
 
 def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
-    again = "have it made again" if source == GENERATED else "import it again"
+    again = "generate it again" if source == GENERATED else "import it again"
     pool = dataset_id(name, policy, source)
     return DatasetError(f"dataset {pool} is damaged: {why}; remove {folder(name, policy, source)} to {again}")
 
 
-def _pack(place: Path, episodes: Episodes) -> None:
-    """Write the arrays; each appears whole or not at all."""
+def _pack(path: Path, episodes: Episodes) -> None:
+    """Write the packed arrays, each atomically."""
     for name, array in vars(episodes).items():
-        with atomic_write(place / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
+        with atomic_write(path / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
             np.save(file, array)
 
 
-def _unpack(place: Path, newer_than: Path) -> Episodes | None:
-    paths = [place / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
+def _unpack(folder: Path, newer_than: Path) -> Episodes | None:
+    paths = [folder / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
     try:
         if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
             return None
@@ -178,8 +182,8 @@ def _unpack(place: Path, newer_than: Path) -> Episodes | None:
         return None
 
 
-def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
-    """Minari's part of a pool."""
+def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
+    """Write Minari's part of a pool."""
     import gymnasium
     import minari
     from minari.dataset.minari_storage import MinariStorage
@@ -194,7 +198,7 @@ def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mappi
         return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     storage = MinariStorage.new(
-        place,
+        path,
         observation_space=gymnasium.spaces.Dict(
             {
                 "observation": box(row.sizes.observation),
@@ -209,7 +213,7 @@ def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mappi
     distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
     rewards = -(distance > row.threshold).astype(np.float32)
     seeds = [episode_seed("data", name, policy, i) for i in range(len(episodes))] if source == GENERATED else None
-    minari_hdf5.write(place / "main_data.hdf5", episodes, rewards, seeds)
+    minari_hdf5.write(path / "main_data.hdf5", episodes, rewards, seeds)
     storage.update_metadata(
         {
             "dataset_id": dataset_id(name, policy, source),
@@ -235,7 +239,7 @@ def _write(place: Path, name: str, policy: str, episodes: Episodes, facts: Mappi
 
 
 def _announce(namespace: str) -> None:
-    """Make the namespace known to Minari."""
+    """Register the namespace with Minari."""
     from minari.namespace import create_namespace, list_local_namespaces
 
     (root() / namespace).mkdir(parents=True, exist_ok=True)

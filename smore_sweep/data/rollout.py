@@ -1,4 +1,4 @@
-"""Making episodes: roll-outs of a task's policies, in MuJoCo."""
+"""Rollouts of a task's policies in MuJoCo."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=4)
 def environment(name: str) -> gymnasium.Env[Any, Any]:
-    """This process's environment of a task, made once."""
+    """Return this process's environment of a task, created once."""
     return task(name).make()
 
 
 def rollout(name: str, policy: str, first: int, count: int, noise: float | None = None) -> Episodes:
-    """Episodes ``first .. first + count - 1`` of a pool. Each depends on nothing but its task, policy and number.
+    """Roll out episodes ``first .. first + count - 1`` of a pool. Each depends only on its task, policy and number.
 
-    ``noise`` is the standard deviation of the Gaussian noise on the policy's actions: the task's, for its expert, if it
-    is not given."""
+    Args:
+        name: The task.
+        policy: One of its policies.
+        first: Number of the first episode.
+        count: Number of episodes.
+        noise: Standard deviation of the Gaussian noise on the policy's actions. Default: the task's ``expert_noise``
+            for its expert, else 0.
+    """
     row = task(name)
     env = environment(name) if count else None
-    chosen = row.policy(policy)
+    act = row.policy(policy)
     if noise is None:
         noise = row.expert_noise if policy == "expert" else 0.0
     sizes, horizon = row.sizes, row.horizon
-    made = Episodes(
+    episodes = Episodes(
         np.empty((count, horizon + 1, sizes.observation), np.float32),
         np.empty((count, horizon, sizes.action), np.float32),
         np.empty((count, horizon + 1, sizes.goal), np.float32),
@@ -43,19 +49,19 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
         generator = np.random.default_rng(seed)
         assert env is not None
         observation, _ = env.reset(seed=seed)
-        made.desired_goals[i] = observation["desired_goal"]
+        episodes.desired_goals[i] = observation["desired_goal"]
         ended = False
         for t in range(horizon + 1):
-            made.observations[i, t] = observation["observation"]
-            made.achieved_goals[i, t] = observation["achieved_goal"]
+            episodes.observations[i, t] = observation["observation"]
+            episodes.achieved_goals[i, t] = observation["achieved_goal"]
             if t == horizon:
                 break
-            if chosen is None:
+            if act is None:
                 action = generator.uniform(-1.0, 1.0, sizes.action)
             else:
                 disturbance = noise * generator.standard_normal(sizes.action)
-                action = np.clip(chosen(observation) + disturbance, -1.0, 1.0)
-            made.actions[i, t] = action
+                action = np.clip(act(observation) + disturbance, -1.0, 1.0)
+            episodes.actions[i, t] = action
             if not ended:
-                observation, _, ended, _, _ = env.step(made.actions[i, t])
-    return made
+                observation, _, ended, _, _ = env.step(episodes.actions[i, t])
+    return episodes

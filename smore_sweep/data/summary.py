@@ -1,4 +1,4 @@
-"""What a task's pools hold: their numbers in a table, and where their goals lie in a picture."""
+"""Summarise a task's pools: a table of statistics, and a picture of the goals."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from smore_sweep.spec import GENERATED
 from smore_sweep.tasks import task
 
 POINTS = 2000
-"""Goals of each kind in the picture, at most."""
+"""Most goals of each kind in the picture."""
 
 
 def episodes_by_policy(name: str, source: str = GENERATED) -> dict[str, Episodes]:
-    """The pools of a task that are there, by policy. Raises :class:`smore_sweep.data.pools.DatasetError` if none is."""
+    """Load a task's existing pools, by policy. Raises :class:`DatasetError` if there is none."""
     counts = {policy: pools.available(name, policy, source) for policy in task(name).pools}
     if not any(counts.values()):
         raise pools.too_few(name, task(name).pools[0], 0, 1, source)
@@ -27,18 +27,18 @@ def episodes_by_policy(name: str, source: str = GENERATED) -> dict[str, Episodes
 
 
 def table(name: str, source: str = GENERATED) -> Table:
-    """One column a pool."""
-    made = Table(title=f"{name}, {source} data", title_justify="left")
-    found = episodes_by_policy(name, source)
-    columns = {policy: _numbers(name, policy, episodes, source) for policy, episodes in found.items()}
-    total = sum(map(len, found.values()))
-    made.add_column("pool")
-    for policy in found:
-        made.add_column(policy, justify="right", overflow="fold")
-        columns[policy]["share of the episodes"] = f"{len(found[policy]) / total:.1%}"
+    """Return the table of a task's pools, one column per pool."""
+    statistics = Table(title=f"{name}, {source} data", title_justify="left")
+    loaded = episodes_by_policy(name, source)
+    columns = {policy: _numbers(name, policy, episodes, source) for policy, episodes in loaded.items()}
+    total = sum(map(len, loaded.values()))
+    statistics.add_column("pool")
+    for policy in loaded:
+        statistics.add_column(policy, justify="right", overflow="fold")
+        columns[policy]["share of the episodes"] = f"{len(loaded[policy]) / total:.1%}"
     for row in next(iter(columns.values())):
-        made.add_row(row, *(column.get(row, "") for column in columns.values()))
-    return made
+        statistics.add_row(row, *(column.get(row, "") for column in columns.values()))
+    return statistics
 
 
 def _numbers(name: str, policy: str, episodes: Episodes, source: str) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _numbers(name: str, policy: str, episodes: Episodes, source: str) -> dict[st
     outcomes = outcomes_of(name, episodes)
     summary = outcomes.summary()
     distance = np.linalg.norm(episodes.achieved_goals[:, :-1] - episodes.desired_goals[:, None], axis=-1)
-    place = pools.folder(name, policy, source)
+    folder = pools.folder(name, policy, source)
     versions = {key.removesuffix("_version"): facts[key] for key in facts if key.endswith("_version")}
     return {
         "episodes": f"{len(episodes):,}",
@@ -55,38 +55,40 @@ def _numbers(name: str, policy: str, episodes: Episodes, source: str) -> dict[st
         "return at 0.99": f"{summary['return99']:.2f}",
         "success at the last step": f"{summary['success']:.1%}",
         "transitions that start at the goal": f"{(distance <= task(name).threshold).mean():.1%}",
-        "bytes on disk": f"{sum(path.stat().st_size for path in place.rglob('*') if path.is_file()):,}",
+        "bytes on disk": f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()):,}",
         "fingerprint": facts["fingerprint"],
         "from": facts.get("origin", f"{policy} policy, noise {facts.get('noise', 0)}"),
-    } | {package.replace("_", "-"): said for package, said in sorted(versions.items())}
+    } | {package.replace("_", "-"): number for package, number in sorted(versions.items())}
 
 
 def outcomes_of(name: str, episodes: Episodes) -> Outcomes:
-    """How a pool's episodes fare against their own commanded goals."""
+    """Return the outcomes of a pool's episodes against their own commanded goals."""
     row = task(name)
     distances = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
     return Outcomes(distances <= row.threshold, distances < row.success_tolerance, distances)
 
 
 def draw(name: str, source: str, path: Path) -> None:
-    """Write a PNG: the first two numbers of achieved goals (evenly over all steps) and of commanded goals, one panel a
-    pool. A goal of one number is drawn over time."""
+    """Write a PNG of the first two numbers of achieved goals (evenly over all steps) and commanded goals.
+
+    It has one panel per pool. A goal of one number is drawn over time.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    found = episodes_by_policy(name, source)
+    loaded = episodes_by_policy(name, source)
     figure, panels = pyplot.subplots(
-        1, len(found), figsize=(5 * len(found), 4.5), squeeze=False, sharex=True, sharey=True
+        1, len(loaded), figsize=(5 * len(loaded), 4.5), squeeze=False, sharex=True, sharey=True
     )
-    for panel, (policy, episodes) in zip(panels[0], found.items(), strict=True):
+    for panel, (policy, episodes) in zip(panels[0], loaded.items(), strict=True):
         steps = episodes.achieved_goals.shape[1]
         count = min(POINTS, len(episodes) * steps)
-        chosen = np.linspace(0, len(episodes) * steps - 1, count).astype(int)
-        achieved = episodes.achieved_goals.reshape(-1, episodes.achieved_goals.shape[-1])[chosen]
+        indices = np.linspace(0, len(episodes) * steps - 1, count).astype(int)
+        achieved = episodes.achieved_goals.reshape(-1, episodes.achieved_goals.shape[-1])[indices]
         commanded = episodes.desired_goals[:POINTS]
-        panel.plot(*_plane(achieved, chosen % steps), ".", markersize=2, alpha=0.5, label="achieved")
+        panel.plot(*_plane(achieved, indices % steps), ".", markersize=2, alpha=0.5, label="achieved")
         panel.plot(*_plane(commanded, np.full(len(commanded), steps)), "x", markersize=3, alpha=0.5, label="commanded")
         panel.set_title(f"{name} {policy}: {len(episodes):,} episodes ({source})", fontsize=10)
         panel.set_xlabel("step" if commanded.shape[1] == 1 else "goal[0]")

@@ -1,4 +1,4 @@
-"""Worker processes for roll-outs, which are never left to work for nobody."""
+"""Worker processes for rollouts, which end with their parent."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from multiprocessing import get_context, parent_process
 
 @contextlib.contextmanager
 def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """That many processes. If the block ends by an exception, Ctrl-C for one, what they have not begun is dropped; they
-    end with this process, also if it is killed."""
+    """Yield a pool of ``count`` processes.
+
+    If the block raises (Ctrl-C, for example), jobs that have not begun are dropped. The workers end with this process,
+    even if it is killed.
+    """
     with ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent) as pool:
         try:
             yield pool
         except BaseException:
-            # Waits for what is being done. Without, the shutdown at the end of this block may undo the dropping.
+            # Waits for running jobs. Without this, the shutdown at the end of the block may undo the cancellation.
             pool.shutdown(cancel_futures=True)
             raise
 
 
 def _end_with_parent() -> None:
-    """In a worker. Ctrl-C is the driver's to answer."""
+    """Ignore Ctrl-C, which the parent handles, and end this worker with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow() -> None:

@@ -1,6 +1,6 @@
-"""Registers the environments: importing this package makes every id of the task table known to ``gymnasium.make``.
+"""Environments. Importing this package registers every id of the task table with Gymnasium.
 
-The modules of this package load when an environment is made, not before.
+The modules load when an environment is created, not before.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 
 import gymnasium
 
-# Gymnasium-Robotics prints a notice about environments that are not used here, in every process that imports it.
+# Every import of Gymnasium-Robotics prints a notice about environments that are not used here.
 with contextlib.redirect_stderr(io.StringIO()):
     import gymnasium_robotics  # noqa: F401
 
@@ -31,6 +31,6 @@ _ENTRIES = {
 _NOISY = {f"smore/FetchReachNoise{_sigma}-v0": {"sigma": _sigma} for _sigma in (0.5, 1.0, 1.5)}
 
 for _name, _entry in (_ENTRIES | dict.fromkeys(_NOISY, "smore_sweep.envs.noise:NoisyFetchReach")).items():
-    # Gymnasium warns when an id is registered again, which a reload of this module would do.
+    # Gymnasium warns about a second registration, as by a reload of this module.
     if _name not in gymnasium.registry:
         gymnasium.register(_name, _entry, max_episode_steps=50, kwargs=_NOISY.get(_name))

@@ -1,8 +1,8 @@
-"""The Fetch environments of Gymnasium-Robotics, observed faster: the same numbers, at 1.3 times the speed.
+"""The Fetch environments of Gymnasium-Robotics with a faster observation: the same numbers at 1.3 times the speed.
 
-At every step the library looks up all 15 joints of the robot by name, of which the observation uses the two fingers.
-Here it is told of those two only. Registered as ``smore/FetchReach-v0``, ``smore/FetchPush-v0``, ``smore/FetchPick-v0``
-and ``smore/FetchSlide-v0``.
+At every step the library looks up all 15 joints of the robot by name, although the observation uses only the two
+fingers. These classes list only those two. The ids are ``smore/FetchReach-v0``, ``smore/FetchPush-v0``,
+``smore/FetchPick-v0`` and ``smore/FetchSlide-v0``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gymnasium_robotics.envs.fetch.reach import MujocoFetchReachEnv
 from gymnasium_robotics.envs.fetch.slide import MujocoFetchSlideEnv
 
 CAMERA = {"distance": 1.35, "azimuth": 150.0, "elevation": -25.0, "lookat": np.array([1.33, 0.75, 0.5])}
-"""Near enough to see block and goal."""
+"""A view close enough to show block and goal."""
 
 
 class _FingersOnly(MujocoFetchEnv):  # type: ignore[misc]
-    """Mixin: after construction only the last two robot joints, the fingers, are read."""
+    """Mixin that reads only the last two robot joints, the fingers, after construction."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"default_camera_config": CAMERA, **options})

@@ -1,7 +1,7 @@
-"""HandReach of Gymnasium-Robotics, observed faster: the same numbers, at 1.7 times the speed.
+"""HandReach of Gymnasium-Robotics with a faster observation: the same numbers at 1.7 times the speed.
 
-At every step the library looks up 24 joints twice and 5 fingertips by name. The hand has no other joints, so they are
-simply all there are, and the fingertips are looked up once. Registered as ``smore/HandReach-v0``.
+At every step the library looks up 24 joints twice and 5 fingertips by name. The hand has no other joints, so this class
+reads all of them, and looks up the fingertips once. The id is ``smore/HandReach-v0``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 class HandReach(MujocoHandReachEnv):  # type: ignore[misc]
-    """HandReach-v3: 20 position actuators bring five fingertips to their goals, 1 cm away at most all together."""
+    """HandReach-v3: 20 position actuators bring five fingertips to their goals, to a total distance of 1 cm."""
 
     def _env_setup(self, initial_qpos: dict[str, float]) -> None:
         self._fingertips = [self._model_names.site_name2id[name] for name in FINGERTIP_SITE_NAMES]

@@ -1,13 +1,13 @@
 """Running at a target velocity: Gymnasium's ``HalfCheetah-v5`` and ``Ant-v5`` as goal environments.
 
-The goal is one number, the forward velocity in m/s, and always the same: 11 for the cheetah, 5 for the ant. The bodies,
-the resets (joints ``+ U(-0.1, 0.1)``, velocities ``+ 0.1 N(0, 1)``) and the ant's health condition are Gymnasium's.
+The goal is one number, the forward velocity in m/s, and is constant: 11 for the cheetah, 5 for the ant. The bodies, the
+resets (joints ``+ U(-0.1, 0.1)``, velocities ``+ 0.1 N(0, 1)``) and the ant's health condition are Gymnasium's.
 
 Deviations from the paper's environments, D4RL's ``halfcheetah-*-v2`` and ``ant-*-v2`` on ``mujoco_py``:
 
 * The current ``mujoco`` simulates them, so trajectories agree in distribution only, and seeds give other episodes.
-* The ant's 84 contact forces are zeros. The old ``mujoco_py`` gave zeros there too, in D4RL's v2 data as well: the
-  observation keeps the paper's 111 numbers, and those data fit. It is Gymnasium's observation of 27 and then the zeros.
+* The ant's 84 contact forces are zeros, as with the old ``mujoco_py`` and in D4RL's v2 data. The observation therefore
+  has the paper's 111 numbers, Gymnasium's 27 and then the zeros, and those data fit.
 * Episodes last 1000 steps at most; the released evaluation can run to 1001.
 """
 
@@ -28,19 +28,19 @@ CONTACT_FORCES = 84
 
 
 class _TargetVelocity(MujocoEnv, SparseGoalEnv):
-    """What both bodies share. Stands before Gymnasium's class of the body, whose methods it wraps."""
+    """Shared part of both bodies. It precedes Gymnasium's class of the body, whose methods it wraps."""
 
     threshold = success_threshold = 0.5
 
     target: ClassVar[float]
     """m/s"""
     velocity: ClassVar[int]
-    """Where the observation holds the forward velocity."""
+    """Index of the forward velocity in the observation."""
 
     def step(  # type: ignore[override]  # the base returns an array, a goal environment a dict
         self, action: NDArray[np.float32]
     ) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
-        """Apply the torques for 0.05 s. ``info["is_success"]`` is 1.0 if the velocity is near enough, else 0.0."""
+        """Apply the torques for 0.05 s. ``info["is_success"]`` is 1.0 within the success threshold, else 0.0."""
         observation: Any
         observation, _, terminated, _, _ = super().step(action)
         observation, reward, info = self.judged(observation)
@@ -67,16 +67,16 @@ class CheetahTargetVelocity(_TargetVelocity, HalfCheetahEnv):
 
     Action: (6,) float32 in [-1, 1], the torques as fractions of the motors' largest. One step is 0.05 s.
     Reward: -1 while the velocity is further than 0.5 m/s from the goal, else 0. Success: nearer than 0.5 m/s.
-    The episode never ends of itself.
+    The episode ends by the time limit only.
     """
 
     target = 11.0
     velocity = 8
 
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
-        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        """Create the environment. ``kwargs`` are rendering options of Gymnasium's ``MujocoEnv`` (``width``, ...)."""
         HalfCheetahEnv.__init__(self, render_mode=render_mode, **kwargs)
-        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
+        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies use these arguments, not the base's
         self.observation_space = goal_space(17, 1)
 
 
@@ -100,15 +100,15 @@ class AntTargetVelocity(_TargetVelocity, AntEnv):
     velocity = 13
 
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
-        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        """Create the environment. ``kwargs`` are rendering options of Gymnasium's ``MujocoEnv`` (``width``, ...)."""
         AntEnv.__init__(self, render_mode=render_mode, include_cfrc_ext_in_observation=False, **kwargs)
-        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies are made with our arguments, not the base's
+        EzPickle.__init__(self, render_mode=render_mode, **kwargs)  # copies use these arguments, not the base's
         self.observation_space = goal_space(111, 1)
 
     def compute_terminated(self, achieved_goal: Array, desired_goal: Array, info: object) -> bool:
-        """Whether the ant's present state is unhealthy, whatever the goals."""
+        """Return whether the ant's present state is unhealthy, whatever the goals."""
         return not self.is_healthy
 
     def _get_obs(self) -> Observation:
-        found = super()._get_obs()
-        return found | {"observation": np.concatenate((found["observation"], np.zeros(CONTACT_FORCES)))}
+        short = super()._get_obs()
+        return short | {"observation": np.concatenate((short["observation"], np.zeros(CONTACT_FORCES)))}

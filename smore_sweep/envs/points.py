@@ -1,13 +1,12 @@
-"""PointReach and PointRooms: a point that moves in a square, the second time through the openings of four rooms.
+"""PointReach and PointRooms: a point moves in a square, in PointRooms through the openings of four rooms.
 
 They are the baselines' ``Point2DLargeEnv-v1`` and ``Point2D-FourRoom-v1`` (multiworld's ``Point2DEnv`` and
 ``Point2DWallEnv`` in the WGCSL code) without pygame: the position is clipped to the square, and a wall projects it to
 its edge. Random numbers come from ``np.random.Generator``, so seeds give other episodes than the original's.
 
-The original's collision rule is kept with its traits. A step collides with a side of a wall when it starts outside that
-side and its *bounding box* meets it, so diagonal steps past a corner are stopped although their straight line would
-miss it. Walls are 1.6 wide in the space of the point's centre and a step is at most 1 along each axis: no step can
-cross one.
+The collision rule is the original's. A step collides with a side of a wall if it starts outside that side and its
+*bounding box* meets it, so a diagonal step past a corner stops although its straight line would miss the corner. Walls
+are 1.6 wide in the space of the point's centre and a step is at most 1 along each axis, so no step can cross one.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from smore_sweep.envs.sparse import Observation, SparseGoalEnv
 
 Wall = tuple[float, float, float, float]
-"""What the point's centre must stay out of: left, right, bottom, top."""
+"""A region closed to the point's centre: left, right, bottom, top."""
 
 BOUND = 5.0  # the centre stays in [-BOUND, BOUND]^2
 THRESHOLD = 1.0
-RADIUS = 0.5  # of the point, by which walls are thicker than they look
+RADIUS = 0.5  # of the point; walls are thicker by this than they look
 HALF_WIDTH = 0.3 + RADIUS
 MIDDLE, DOORPOST, BEYOND = 1.65, 4.45, 6.8  # 0.17, 1.05 and 1.2 BOUND, the half-width added or taken off
-GAP = 0.01  # left between a wall and the point that ran into it
+GAP = 0.01  # between a wall and a point after a collision
 
 SPANS = ((-BEYOND, -DOORPOST), (-MIDDLE, MIDDLE), (DOORPOST, BEYOND))
 ROOMS: tuple[Wall, ...] = (
@@ -45,8 +44,8 @@ class PointReach(SparseGoalEnv):
 
     Observation, a dict of float64 arrays (2,): ``observation`` and ``achieved_goal`` are the position, ``desired_goal``
     is the goal. Action: (2,) float32 in [-1, 1], added to the position. Reward: -1 while the point is further than 1
-    from the goal, else 0. Success: nearer than 1. Reset: goal and position uniform outside walls. The episode never
-    ends of itself.
+    from the goal, else 0. Success: nearer than 1. Reset: goal and position uniform outside walls. The episode ends
+    by the time limit only.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
@@ -54,7 +53,7 @@ class PointReach(SparseGoalEnv):
     threshold = success_threshold = THRESHOLD
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
-        """``width`` and ``height`` are those of pictures, in pixels."""
+        """Create the environment. ``width`` and ``height`` are the size of pictures, in pixels."""
         self.render_mode = render_mode
         self._pixels = height, width
         position = Box(-BOUND, BOUND, (2,), np.float64)
@@ -66,14 +65,14 @@ class PointReach(SparseGoalEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """A new goal, then a new position, each uniform over what is not inside a wall."""
+        """Draw a new goal, then a new position, each uniform outside walls."""
         super().reset(seed=seed)
-        self._goal = np.array(self._free_place())
-        self._position = self._free_place()
+        self._goal = np.array(self._sample_position())
+        self._position = self._sample_position()
         return self._observation(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, np.float64, bool, bool, dict[str, float]]:
-        """Move by the action, as far as walls allow. ``info["is_success"]`` is 1.0 if the point is now near enough."""
+        """Move by the action, as far as walls allow. ``info["is_success"]`` is 1.0 within the success threshold."""
         x, y = self._position
         by_x, by_y = (min(max(float(part), -1.0), 1.0) for part in action)
         x, y = move(x, y, x + by_x, y + by_y, self.walls)
@@ -82,7 +81,7 @@ class PointReach(SparseGoalEnv):
         return observation, reward, False, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture ``[height, width, 3]``: goal, walls as thick as they look, and the point (a disc of radius 0.5)."""
+        """Draw goal, walls without the point's radius, and the point (a disc of radius 0.5): ``[height, width, 3]``."""
         if self.render_mode is None:
             return None
         edge = BOUND + RADIUS
@@ -99,7 +98,7 @@ class PointReach(SparseGoalEnv):
         image[np.maximum(np.abs(x), np.abs(y)) > edge] = PALE
         return image
 
-    def _free_place(self) -> tuple[float, float]:
+    def _sample_position(self) -> tuple[float, float]:
         while True:
             x, y = self.np_random.uniform(-BOUND, BOUND, 2).tolist()
             if not inside(x, y, self.walls):
@@ -111,19 +110,22 @@ class PointReach(SparseGoalEnv):
 
 
 class PointRooms(PointReach):
-    """PointReach in four rooms. Neighbouring rooms are joined by an opening of width 2.8."""
+    """PointReach in four rooms. Openings of width 2.8 join neighbouring rooms."""
 
     walls = ROOMS
 
 
 def inside(x: float, y: float, walls: tuple[Wall, ...]) -> bool:
-    """Whether a point's centre is inside a wall (its edge is not)."""
+    """Return whether a point's centre is inside a wall. The wall's edge is outside."""
     return any(left < x < right and bottom < y < top for left, right, bottom, top in walls)
 
 
 def move(x: float, y: float, to_x: float, to_y: float, walls: tuple[Wall, ...]) -> tuple[float, float]:
-    """Where a step from ``(x, y)`` towards ``(to_x, to_y)`` ends. The walls stop it one after the other; if they change
-    both coordinates, they do so once more in reverse order, which may catch the point on one wall only."""
+    """Return the end of a step from ``(x, y)`` towards ``(to_x, to_y)``.
+
+    The walls stop it one after the other. If they change both coordinates, the step is repeated with the walls in
+    reverse order, which may stop the point at one wall only.
+    """
     stopped = _stop(x, y, to_x, to_y, walls)
     if stopped[0] != to_x and stopped[1] != to_y:
         stopped = _stop(x, y, to_x, to_y, walls[::-1])

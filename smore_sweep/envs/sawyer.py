@@ -1,26 +1,25 @@
 """SawyerReach and SawyerDoor: the hand of a Sawyer arm moves to a point, or opens a cabinet's door with a hook.
 
 The paper's environments are multiworld's ``SawyerReachXYZEnv-v1`` and WGCSL's variant of multiworld's door with a hook.
-Their numbers are kept: observations, goals, hand boxes, thresholds, resets, 0.02 m a step, 50 simulator steps of 2 ms
-(reach) or 3 ms (door), and the sizes and places of hook, handle and door.
+Their numbers hold here too: observations, goals, hand boxes, thresholds, resets, 0.02 m per step, 50 simulator steps of
+2 ms (reach) or 3 ms (door), and the sizes and positions of hook, handle and door.
 
-The models in ``assets`` are our own, of boxes and capsules. Meta-World's package ships the arm's meshes, but not this
-door: its doors have another handle and are moved by a gripper. It is a download of 37 MB, wants one exact version of
-MuJoCo, and an arm of seven joints takes about three times as long to simulate as the hand alone, which is all that the
-tasks observe.
+The models in ``assets`` consist of boxes and capsules. Meta-World's package has the arm's meshes, but another door: its
+doors have another handle, and a gripper moves them. It is a download of 37 MB and requires one exact version of MuJoCo,
+and an arm of seven joints takes about three times as long to simulate as the hand, which is all that the tasks observe.
 
-Deviations from multiworld's environments, whose models were run for comparison, without meshes, on MuJoCo 3.3:
+Deviations from multiworld's environments, whose models ran for comparison, without meshes, on MuJoCo 3.3:
 
 * There is no arm (the one in the pictures is for show). multiworld's arm is welded to a point that the action moves,
   and follows it closely: after a step of 0.02 m the hand is 1 mm behind in the reach task, and in place in the door's.
-  Here the hand slides along the axes on a critically damped servo and is 0.9 mm behind in the reach task, 0.15 mm in
-  the door's. multiworld's hand tilts a little, this one does not.
+  This hand slides along the axes on a critically damped servo and is 0.9 mm behind in the reach task, 0.15 mm in the
+  door's. multiworld's hand tilts a little, this one does not.
 * In the reach task nothing collides.
-* In the door task only hook and door touch, and a stiff hinge (damping 5 N m s, a door of 1 kg) leaves the door where
-  it was let go. multiworld's hinge is loose and its panel overlaps the cabinet, so the door moves by itself, on the
-  current MuJoCo even through its stops.
-* Holding the bar, the hand opens the door to 0.82 rad before it comes to its box's edge; goals go up to 0.83 rad.
-* The hand is put in its place by a reset, where multiworld simulates 500 steps that pull it there.
+* In the door task only hook and door touch, and a stiff hinge (damping 5 N m s, a door of 1 kg) keeps the door where
+  the hand released it. multiworld's hinge is loose and its panel overlaps the cabinet, so the door moves by itself, on
+  the current MuJoCo even through its stops.
+* Holding the bar, the hand opens the door to 0.82 rad before it reaches its box's edge; goals go up to 0.83 rad.
+* A reset sets the hand's position, whereas multiworld simulates 500 steps that pull the hand there.
 * Random numbers come from ``np.random.Generator``, so seeds give other episodes. Observations are float64.
 
 As in multiworld an action moves the hand's commanded position, which is not observed. While the door holds the hand
@@ -47,8 +46,10 @@ RENDER_MODES = ["human", "rgb_array", "depth_array", "rgbd_tuple"]
 
 
 class _SawyerEnv(MujocoEnv, SparseGoalEnv, EzPickle):
-    """A hand that follows commands of 0.02 m a step within a box. The joint positions are the observation, and their
-    last entries are the achieved goal. Subclasses set the numbers."""
+    """A hand that follows commands of 0.02 m per step within a box. Subclasses set the numbers.
+
+    The joint positions are the observation, and their last entries are the achieved goal.
+    """
 
     model_file: ClassVar[str]
     camera: ClassVar[dict[str, Any]]
@@ -59,7 +60,7 @@ class _SawyerEnv(MujocoEnv, SparseGoalEnv, EzPickle):
     goal_high: ClassVar[Array]
 
     def __init__(self, render_mode: str | None = None, **kwargs: Any) -> None:
-        """``kwargs`` are those of Gymnasium's ``MujocoEnv`` that concern rendering (``width``, ``camera_id``, ...)."""
+        """Create the environment. ``kwargs`` are rendering options of Gymnasium's ``MujocoEnv`` (``width``, ...)."""
         EzPickle.__init__(self, render_mode=render_mode, **kwargs)
         MujocoEnv.__init__(
             self,
@@ -88,7 +89,7 @@ class _SawyerEnv(MujocoEnv, SparseGoalEnv, EzPickle):
         return observation, reward, False, False, info
 
     def reset_model(self) -> Observation:  # type: ignore[override]
-        """Hand at home, at rest, and a new goal."""
+        """Put the hand at home, at rest, and draw a new goal."""
         self.data.ctrl[:] = self.home[:3]
         self.goal = self.np_random.uniform(self.goal_low, self.goal_high)
         self._show_goal()
@@ -104,7 +105,7 @@ class _SawyerEnv(MujocoEnv, SparseGoalEnv, EzPickle):
         }
 
     def _show_goal(self) -> None:
-        """Put the goal's marker in its place."""
+        """Move the goal's marker to the goal."""
         raise NotImplementedError
 
 
@@ -116,7 +117,7 @@ class SawyerReach(_SawyerEnv):
     x, y and z in units of 0.02 m; the command stays in the box from (-0.2, 0.55, 0.05) to (0.2, 0.75, 0.3).
     Reward: -1 while the hand is further than 0.06 m from the goal, else 0. Success: nearer than 0.06 m.
     Reset: the hand at (0, 0.5, 0.02), which is outside the box (the first action takes it to the box's edge), the goal
-    uniform in the box. One step is 0.1 s. The episode never ends of itself.
+    uniform in the box. One step is 0.1 s. The episode ends by the time limit only.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 10}  # type: ignore[misc]
@@ -145,7 +146,7 @@ class SawyerDoor(_SawyerEnv):
     from (-0.1, 0.45, 0.1) to (0.05, 0.65, 0.25).
     Reward: -1 while the angle is further than 0.06 rad from the goal, else 0. Success: nearer than 0.02 rad.
     Reset: the hand at (-0.05, 0.635, 0.225), the hook above the handle, the door closed, the goal uniform between 0 and
-    0.83 rad. One step is 0.15 s. The episode never ends of itself.
+    0.83 rad. One step is 0.15 s. The episode ends by the time limit only.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 7}  # type: ignore[misc]

@@ -14,7 +14,7 @@ from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.planning.plan import Plan
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
@@ -32,27 +32,27 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     """
     out = make_console()
     check_folder(results)
-    job = sweep_experiment(SWEEP, results)
+    experiment = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print), interruptible():
-        record.load(results, run.run_id)  # puts a broken file aside
-        state = record.state(results, run.run_id)
+        run_files.load(results, run.run_id)  # puts a broken file aside
+        state = run_files.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
-            with recording(job, partial(out.print, markup=False)) as recorder:
+            with recording(experiment, partial(out.print, markup=False)) as recorder:
                 if state == record.DONE:
                     recorder.publish([(run.run_id, run.title)])
                 else:
-                    _train(out, plan, recorder, job.tags["git"])
+                    _train(out, plan, recorder, experiment.tags["git"])
         except KeyboardInterrupt:
             out.print("\nInterrupted. The same command resumes from the last evaluation.")
             return INTERRUPTED
         except RecordingError as error:
             out.print(f"\n{error}. Fix this and give the same command again.", markup=False)
             return INCOMPLETE
-        final = record.load(results, run.run_id)
+        final = run_files.load(results, run.run_id)
     assert final is not None
-    _report(out, final, record.run_folder(results, run.run_id))
+    _report(out, final, run_files.run_folder(results, run.run_id))
     return 0
 
 

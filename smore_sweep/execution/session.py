@@ -12,7 +12,8 @@ from pathlib import Path
 
 from smore_sweep.errors import StorageError
 from smore_sweep.execution.revision import git_revision
-from smore_sweep.results.tracking import Experiment, check_uri, default_uri
+from smore_sweep.results.tracking import Experiment
+from smore_sweep.results.tracking_uri import check_uri, default_uri
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import StoragePath, absolute
 

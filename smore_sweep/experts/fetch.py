@@ -1,10 +1,10 @@
 """Scripted experts for the Fetch arm: reach a point, push a block to a point on the table.
 
-The experts that pick and slide are in modules of their own and move the arm by :func:`command`, too.
+The experts that pick and slide have their own modules and move the arm by :func:`command`, too.
 
 The arm follows a position command that starts again from the gripper's position at every step, so a command of one
-unit moves the gripper by ``STEP`` and leaves next to no momentum. Dividing a displacement by ``STEP`` is therefore the
-fastest control there is: at most one unit per axis and step, and dead on target in the last step.
+unit moves the gripper by ``STEP`` and leaves almost no momentum. Dividing a displacement by ``STEP`` is therefore the
+fastest control: at most one unit per axis and step, and exactly on target in the last step.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Observation = dict[str, Array]
 
-STEP = 0.033  # metres the gripper really moves in one step of 0.04 s on a command of 1 (the command asks for 0.05)
-DT = 0.04  # seconds a step
+STEP = 0.033  # metres per step of 0.04 s on a command of 1 (the command asks for 0.05)
+DT = 0.04  # seconds per step
 GRAVITY = 9.81  # m/s^2; block and table have a friction coefficient of 1
 
 # Heights of the gripper above the floor, in metres. The table's top is at 0.400, the resting block's at 0.450, and the
@@ -24,9 +24,9 @@ GRAVITY = 9.81  # m/s^2; block and table have a friction coefficient of 1
 PUSH_HEIGHT = 0.425  # the fingers just clear the table
 LOW_ENOUGH = 0.450  # from here down the fingers overlap the block enough to push it while they still descend
 SAFE_HEIGHT = 0.465  # from here up it is safe to go over the block
-HOVER_HEIGHT = 0.478  # the height at which the gripper crosses the block
+HOVER_HEIGHT = 0.478  # the gripper crosses the block at this height
 
-# Horizontal distances in metres. Gripper and block are taken as axis-aligned squares, which the block nearly is.
+# Horizontal distances in metres. Gripper and block count as axis-aligned squares, which the block nearly is.
 TOUCH = np.array([0.0385, 0.040])  # between the centres when the fingers touch the block's side, along x and along y
 CLEAR = 0.042  # between the centres (larger of x and y) when the fingers can go down beside the block
 NEAR = 0.075  # between the centres, within which the gripper must rise before it goes on
@@ -36,10 +36,10 @@ ALIGN = 0.03  # from the line through block and goal, within which it does
 NEAR_ENOUGH = 0.04  # between where the block will rest and the goal: a bit inside the 0.05 that counts
 RETREAT = 0.065  # between the centres, within which the gripper backs off from a block that has arrived
 
-BRAKING = 0.8  # the share of the frictional stopping distance to reckon with (fitted)
+BRAKING = 0.8  # share of the frictional stopping distance (fitted)
 LATERAL_GAIN = 0.3  # correction of the gripper's distance from the line; more makes the block turn
-RETREAT_SPEED = 0.6  # fraction of the largest command
-CREEP = 0.2  # fraction of the command that is left while the gripper rises beside the block
+RETREAT_SPEED = 0.6  # share of the largest command
+CREEP = 0.2  # share of the command that remains while the gripper rises beside the block
 
 
 def reach(observation: Observation) -> NDArray[np.float32]:
@@ -55,7 +55,7 @@ def push(observation: Observation) -> NDArray[np.float32]:
     """Push the block to the goal in a straight line at full speed, and let friction stop it.
 
     Takes the dict of FetchPush (``observation`` (25,): gripper [0:3], block [3:6], velocity of the block relative to
-    the gripper [14:17] and of the gripper [20:23] in metres a step; ``desired_goal`` (3,) in metres) and returns the
+    the gripper [14:17] and of the gripper [20:23] in metres per step; ``desired_goal`` (3,) in metres) and returns the
     command (4,), of which the last entry, the fingers', is 0.
     """
     state = observation["observation"]
@@ -63,7 +63,7 @@ def push(observation: Observation) -> NDArray[np.float32]:
     velocity = state[14:16] + state[20:22]
     relative = gripper - block
 
-    # A moving block slides on after the last contact: what counts is where it will rest.
+    # A moving block slides on after the last contact: plan for its resting position.
     speed = np.linalg.norm(velocity)
     rest = block + BRAKING * velocity * speed / (2.0 * GRAVITY * DT**2)
     remaining = observation["desired_goal"][:2] - rest
@@ -71,7 +71,7 @@ def push(observation: Observation) -> NDArray[np.float32]:
     if distance < NEAR_ENOUGH:
         return _retreat(relative, height)
 
-    # The line of the push, and where on it the gripper is. Touching at an angle means a larger distance of the centres.
+    # The line of the push, and the gripper's position on it. At an angle the centres touch at a larger distance.
     direction = remaining / distance
     contact = float(np.min(TOUCH / np.maximum(np.abs(direction), 1e-6)))
     behind = -float(relative @ direction)
@@ -93,7 +93,7 @@ def push(observation: Observation) -> NDArray[np.float32]:
 
 
 def command(displacement: Array, fingers: float = 0.0) -> NDArray[np.float32]:
-    """The action (4,) that moves the gripper by ``displacement`` (3,), in metres, or as far as one step goes.
+    """Return the action (4,) that moves the gripper by ``displacement`` (3,), in metres, or as far as one step goes.
 
     ``fingers`` opens them at 1 and closes them at -1, where the task does not block them.
     """
@@ -101,12 +101,12 @@ def command(displacement: Array, fingers: float = 0.0) -> NDArray[np.float32]:
 
 
 def _limit(move: Array) -> Array:
-    """``move`` shortened, not bent, until no entry exceeds 1 in size."""
+    """Scale ``move`` down until no entry exceeds 1 in size."""
     return move / max(1.0, float(np.max(np.abs(move))))
 
 
 def _retreat(relative: Array, height: float) -> NDArray[np.float32]:
-    """Leave the block alone: back off if the fingers are beside it, else keep still."""
+    """Leave the block: back off if the fingers are beside it, else keep still."""
     span = float(np.max(np.abs(relative)))
     if span >= RETREAT or height >= SAFE_HEIGHT:
         return np.zeros(4, np.float32)
@@ -114,7 +114,7 @@ def _retreat(relative: Array, height: float) -> NDArray[np.float32]:
 
 
 def _passes(start: Array, end: Array, block: Array) -> bool:
-    """Whether the straight way from ``start`` to ``end`` (both (2,), metres) leads over the block or through it."""
+    """Return whether the straight way from ``start`` to ``end`` (both (2,), metres) crosses the block."""
     way = end - start
     share = np.clip((block - start) @ way / max(float(way @ way), 1e-12), 0.0, 1.0)
     return bool(np.max(np.abs(start + share * way - block)) < CLEAR)

@@ -19,7 +19,7 @@ CENTRED = 0.02  # distance along x and y, and in height, at which closing finger
 EARLY = 0.036  # height above the block at which closing starts; it takes two steps, and the rest of the way one
 HELD = 0.056  # sum of both fingers' openings, from which on they are about to hold; 0.10 is open, 0.05 is the block
 WIDTH = np.array([0.055, 0.10])  # along x and y, within which the low gripper would shove the block
-CREEP = 0.2  # fraction of the sideways command that is left while the gripper rises there
+CREEP = 0.2  # share of the sideways command that remains while the gripper rises there
 
 
 def pick(observation: Observation) -> NDArray[np.float32]:
@@ -36,7 +36,7 @@ def pick(observation: Observation) -> NDArray[np.float32]:
     if np.all(away[:2] < CENTRED) and height < CENTRED and float(state[9] + state[10]) < HELD:
         return command(observation["desired_goal"] - observation["achieved_goal"], fingers=-1.0)
 
-    # Where the gripper will be when it has come half a step down, and whether it may.
+    # The gripper's position after half a step down, and whether it may go there.
     soon = np.maximum(away[:2] - 0.5 * STEP, 0.0)
     if soon[0] < ALONG and soon[1] < BESIDE:
         closing = bool(np.all(away[:2] < CENTRED)) and height < EARLY

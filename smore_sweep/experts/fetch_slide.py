@@ -1,14 +1,15 @@
-"""Scripted expert for FetchSlide: carry the puck to the goal or, where the arm does not reach, strike it there.
+"""Scripted expert for FetchSlide: carry the puck to a goal within the arm's reach, or strike it to one beyond.
 
-The closed fingers carry the puck by pressing on it from above: they have a friction coefficient of 1 with it, and it
-has one of 0.1 with the table. A puck whose goal is out of reach is carried to the strike line ``STRIKE_X``, beside
-which it has the goal straight ahead, along x. The gripper then goes down behind it and strikes. The fingers' front is
-flat and the puck is round: it leaves along x wherever it is hit, and the sideways command corrects a few centimetres.
+The closed fingers carry the puck by pressing on it from above: their friction coefficient with the puck is 1, the
+puck's with the table 0.1. If the goal is out of reach, the expert carries the puck to the strike line ``STRIKE_X``, to
+the point from which the goal is straight ahead along x. The gripper then goes down behind the puck and strikes. The
+fingers' front is flat and the puck is round, so the puck leaves along x wherever the fingers hit it, and the sideways
+command corrects a few centimetres.
 
-The puck slows down in a way of its own. MuJoCo's friction cone is a pyramid, ``|f_x| + |f_y| <= mu m g``, so the force
-is along the faster of the two axes until both speeds are equal, then along both. In coordinates turned by 45 degrees,
-``x + y`` and ``x - y``, this is ordinary sliding, each for itself: speed ``u`` takes the puck by ``u^2 / (2 mu g)``.
-Measured, it goes on for another ``CREEP``.
+MuJoCo's friction cone is a pyramid, ``|f_x| + |f_y| <= mu m g``, so the force is along the faster of the two axes until
+both speeds are equal, then along both. In coordinates turned by 45 degrees, ``x + y`` and ``x - y``, this is ordinary
+sliding in each coordinate: speed ``u`` carries the puck by ``u^2 / (2 mu g)``. In measurements it slides another
+``CREEP``.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from smore_sweep.experts.fetch import DT, GRAVITY, STEP, Array, Observation, com
 
 FRICTION = 0.1  # of puck and table
 CREEP = 0.025  # metres
-TURN = np.array([[1.0, 1.0], [1.0, -1.0]])  # to and, halved, from the turned coordinates
+TURN = np.array([[1.0, 1.0], [1.0, -1.0]])  # to the turned coordinates and, halved, back
 
-# Where the arm reaches, in metres.
+# The arm's reach, in metres.
 SHOULDER = np.array([0.37, 0.749])
 REACH = 1.03  # horizontally, from the shoulder
-STRIKE_X = 1.15  # as far ahead as the gripper still moves at full speed
+STRIKE_X = 1.15  # the farthest point at which the gripper still moves at full speed
 
 # Heights of the gripper in metres. The table's top is at 0.400, the puck's at 0.434, and the fingers end 0.020 below.
-PRESS_HEIGHT = 0.446  # the fingers want to be 0.008 inside the puck, which makes the force that they press with
-DROOP = 0.03  # the stretched arm hangs higher than asked; press lower by this, for each metre beyond DROOP_FROM
+PRESS_HEIGHT = 0.446  # a target 0.008 inside the puck, which gives the force of the press
+DROOP = 0.03  # the stretched arm stays above its target; press lower by this per metre beyond DROOP_FROM
 DROOP_FROM = 0.85
 OVER_HEIGHT = 0.462  # the fingers pass over the puck
 HOP_HEIGHT = 0.475  # the fingers pass over it with room to spare
@@ -42,9 +43,9 @@ LOW_HEIGHT = 0.428  # the fingers are beside the puck and clear of the table
 HOLD = 0.032  # between the centres, within which the fingers hold the puck
 LEAD = 0.024  # of the gripper before the puck; the friction bears no more
 TRAIL = 0.012  # of the gripper behind the puck when it comes down: the puck takes some time to come along
-PULL = 1.3  # how much more than the puck's last speed the gripper moves; within a step it moves in a jerk
-APPROACH = 0.7  # the share of the last bit of the way that a step makes
-CENTRING = 0.5  # the share of the sideways offset that a step takes back
+PULL = 1.3  # ratio of the gripper's speed to the puck's last speed; within a step the gripper jerks
+APPROACH = 0.7  # share of the remaining way that a step makes near the destination
+CENTRING = 0.5  # share of the sideways offset that a step corrects
 BESIDE = 0.05  # between the centres (larger of x and y), within which a low gripper would shove the puck
 CENTRED = 0.022  # between the centres (larger of x and y), from which on the gripper comes down on the puck
 CLOSE_ENOUGH = 0.04  # from the goal, at which a puck that is not held stays where it comes to rest
@@ -52,14 +53,16 @@ CLOSE_ENOUGH = 0.04  # from the goal, at which a puck that is not held stays whe
 # Striking; distances in metres.
 TOUCH = 0.0385  # between the centres along x at contact
 RUN_UP = 0.0145  # between fingers and puck before the strike; the speed of the puck varies least around here
-AIM = np.array([0.03, 0.0])  # from the goal; strikes fall short by most of this in the mean, not being over by the end
+AIM = np.array(
+    [0.03, 0.0]
+)  # from the goal; strikes fall short by most of this on average, because the episode ends first
 CONTACT = 0.008  # between fingers and puck, within which the next step hits it
 SLOW = 0.12  # m/s, below which puck and gripper count as resting
 RUNNING = 0.2  # m/s, above which the gripper is in its run-up
 
 
 class Scene(NamedTuple):
-    """What the expert looks at; positions (2,) in metres, velocities (2,) in m/s."""
+    """The state that the expert uses; positions (2,) in metres, velocities (2,) in m/s."""
 
     gripper: Array
     height: float
@@ -69,17 +72,17 @@ class Scene(NamedTuple):
 
     @property
     def offset(self) -> Array:
-        """The gripper relative to the puck."""
+        """Position of the gripper relative to the puck."""
         return self.gripper - self.puck
 
     @property
     def gap(self) -> float:
-        """Free way along x from the fingers to the puck ahead of them."""
+        """Distance along x from the fingers to the puck ahead of them."""
         return float(self.puck[0] - self.gripper[0] - TOUCH)
 
     @property
     def resting(self) -> bool:
-        """Whether the puck does."""
+        """Whether the puck is at rest."""
         return float(np.linalg.norm(self.velocity)) < SLOW
 
     @property
@@ -92,7 +95,7 @@ def slide(observation: Observation) -> NDArray[np.float32]:
     """Carry the puck to a goal within reach; strike it to one beyond.
 
     Takes the dict of FetchSlide (``observation`` (25,): gripper [0:3], puck [3:6], velocity of the puck relative to the
-    gripper [14:17] and of the gripper [20:23] in metres a step; ``desired_goal`` (3,) in metres) and returns the
+    gripper [14:17] and of the gripper [20:23] in metres per step; ``desired_goal`` (3,) in metres) and returns the
     command (4,), of which the last entry, the fingers', is 0.
     """
     scene = look(observation)
@@ -115,27 +118,27 @@ def slide(observation: Observation) -> NDArray[np.float32]:
 
 
 def look(observation: Observation) -> Scene:
-    """The scene that the observation shows."""
+    """Extract the scene from an observation."""
     state = observation["observation"]
     return Scene(state[0:2], float(state[2]), state[20:22] / DT, state[3:5], (state[14:16] + state[20:22]) / DT)
 
 
 def sliding_way(velocity: Array) -> Array:
-    """How far (2,) a puck of that ``velocity`` (2,) slides, in metres."""
+    """Return how far (2,) a puck of that ``velocity`` (2,) slides, in metres."""
     turned = TURN @ velocity
     way = TURN @ (turned * np.abs(turned)) / (4.0 * FRICTION * GRAVITY)
     return way + CREEP * velocity / max(float(np.linalg.norm(velocity)), 0.3)
 
 
 def launch_velocity(way: Array) -> Array:
-    """The velocity (2,) from which a puck slides by ``way`` (2,), in m/s: the inverse of :func:`sliding_way`."""
+    """Return the velocity (2,), in m/s, at which a puck slides by ``way`` (2,): the inverse of :func:`sliding_way`."""
     turned = TURN @ way * max(0.0, 1.0 - CREEP / max(float(np.linalg.norm(way)), CREEP))
     velocity: Array = TURN @ (np.sign(turned) * np.sqrt(2.0 * FRICTION * GRAVITY * np.abs(turned))) / 2.0
     return velocity
 
 
 def _carry(scene: Scene, destination: Array) -> NDArray[np.float32]:
-    """Get hold of the puck and take it along. Where the fingers hold it, they lead by no more than friction bears."""
+    """Take hold of the puck and carry it. The holding fingers lead by no more than friction bears."""
     way = destination - scene.puck
     distance = float(np.linalg.norm(way))
     direction = way / max(distance, 1e-9)
@@ -157,12 +160,12 @@ def _carry(scene: Scene, destination: Array) -> NDArray[np.float32]:
 
 
 def _keep_off(scene: Scene) -> NDArray[np.float32]:
-    """Stay above a puck that is where it should be."""
+    """Stay above a puck that is at its goal."""
     return command(np.array([0.0, 0.0, HOP_HEIGHT - scene.height]))
 
 
 def _go_behind(scene: Scene) -> NDArray[np.float32]:
-    """From above the puck to the start of the run-up, over its edge."""
+    """Move from above the puck, over its edge, to the start of the run-up."""
     back = scene.gap - RUN_UP
     if scene.gap < -0.004:  # still above it
         back *= 0.5 if scene.height < 0.46 else 1.0
@@ -171,14 +174,14 @@ def _go_behind(scene: Scene) -> NDArray[np.float32]:
 
 
 def behind(scene: Scene) -> bool:
-    """Whether the gripper is low behind a puck that is at the strike line or was just struck."""
+    """Return whether the gripper is low behind a puck that is at the strike line or was just struck."""
     at_the_line = -0.05 < scene.puck[0] - STRIKE_X < 0.12
     aligned = -0.012 < scene.gap < 0.02 and abs(scene.offset[1]) < 0.016
     return at_the_line and aligned and scene.height < 0.44 and not scene.held
 
 
 def running_up(scene: Scene) -> bool:
-    """Whether the gripper, behind a resting puck, is in its run-up or placed to begin it."""
+    """Return whether the gripper, behind a resting puck, is in its run-up or in position to begin it."""
     placed = 0.010 < scene.gap < 0.019 and abs(scene.offset[1]) < 0.006 and abs(scene.height - LOW_HEIGHT) < 0.006
     forward = scene.gripper_velocity[0]
     return bool(forward > RUNNING or (placed and abs(forward) < SLOW))
@@ -187,10 +190,10 @@ def running_up(scene: Scene) -> bool:
 def strike(scene: Scene, goal: Array) -> NDArray[np.float32]:
     """Take the run-up, hit the puck (``FIRST_*``), follow through (``SECOND_*``) and leave it.
 
-    The velocity from which the puck would have slid to where it ended, had it slid from where it is, is a linear
-    function of the command; the coefficients are fitted (``python -m smore_sweep.experts.recipes.fit_slide``). Turned
-    round, it gives the command for the velocity that the goal asks for. What the hit got wrong, the follow-through
-    corrects."""
+    The launch velocity, from which the puck would slide from its present to its final position, is a linear function of
+    the command with fitted coefficients (``python -m smore_sweep.experts.recipes.fit_slide``). Its inverse gives the
+    command for the goal's launch velocity. The follow-through corrects the error of the hit.
+    """
     wanted = launch_velocity(goal - scene.puck)
     if scene.resting:
         if not running_up(scene):
@@ -209,13 +212,13 @@ def strike(scene: Scene, goal: Array) -> NDArray[np.float32]:
 
 
 def hit_features(scene: Scene) -> tuple[Array, Array]:
-    """What the forward velocity of a puck in contact depends on: without the command (10,), and times it (4,)."""
+    """Return the features of a struck puck's forward velocity: constant ones (10,), and factors of the command (4,)."""
     g, u, v = 50.0 * scene.gap, scene.gripper_velocity[0], scene.velocity[0]
     return np.array([1.0, g, u, v, g * g, g * u, g * v, u * u, u * v, v * v]), np.array([1.0, g, u, v])
 
 
 def side_features(scene: Scene) -> Array:
-    """What the sideways velocity of the puck depends on besides the command (3,)."""
+    """Return the features (3,) of a struck puck's sideways velocity besides the command."""
     return np.array([50.0 * scene.offset[1], scene.velocity[1], scene.gripper_velocity[1]])
 
 

@@ -1,20 +1,20 @@
-"""The policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.recipes.train_locomotion`.
+"""Policies of the locomotion tasks: small networks trained by :mod:`smore_sweep.experts.recipes.train_locomotion`.
 
-They were trained to run as fast as the target, not to hold it. D4RL's policies acted stochastically; these act as they
-are in the data as well (``expert_noise`` 0), because noise of 0.1 on its actions slows the cheetah by 0.6 m/s. Each
-shipped file ``policies/NAME.npz`` holds a deterministic policy (``weight0, bias0, ...``, float32; ReLU between the
-layers, tanh at the end) and ``recipe``, JSON text that says how, how long and with which versions it was trained and
-how fast it ran; ``policies/BODY-curve.csv`` is the learning curve.
+Their training rewarded speed up to the target, not holding it. D4RL's policies are stochastic; these act without noise
+in the data as well (``expert_noise`` 0), because noise of 0.1 on its actions slows the cheetah by 0.6 m/s. Each file
+``policies/NAME.npz`` holds a deterministic policy (``weight0, bias0, ...``, float32; ReLU between the layers, tanh at
+the end) and ``recipe``, JSON text with the settings, length and versions of the training and the resulting speed;
+``policies/BODY-curve.csv`` is the learning curve.
 
 The cheetah's expert runs at 10.5 m/s, with 45% of its steps within 0.5 m/s of the target of 11: 1,270,000 steps and 56
-minutes of one core, still rising. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000 steps
-on the average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
-falling to zero over the last third (where that began, it ran at 4.2 m/s and lasted 836 steps, over 20 episodes).
+minutes of one core, still improving. The ant's runs at 4.7 m/s of 5 (over 100 episodes), stays up for 953 of 1,000
+steps on average, and is in the band on 38% of them: 1,944,000 steps, 967,000 updates and 150 minutes, the learning rate
+falling to zero over the last third (at the start of which it ran at 4.2 m/s for 836 steps, over 20 episodes).
 
-A policy computes the same bits on every processor. Pools made before November 2026 hold the episodes of one machine,
-because the policies then used NumPy's matrix products, whose last digit depends on the processor.
+A policy computes the same bits on every processor. Pools generated before November 2026 hold the episodes of one
+machine, because the policies then used NumPy's matrix products, whose last digit depends on the processor.
 
-Better weights need a new function name, so that pools made with different weights can be told apart.
+Better weights need a new function name, which distinguishes pools generated with different weights.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def run_cheetah(observation: Observation) -> NDArray[np.float32]:
-    """The cheetah's expert: torques (6,) for the dict of ``smore/CheetahTargetVelocity-v0``."""
+    """Run the cheetah's expert: torques (6,) for the dict of ``smore/CheetahTargetVelocity-v0``."""
     return _act("cheetah-expert", observation)
 
 
 def jog_cheetah(observation: Observation) -> NDArray[np.float32]:
-    """The cheetah's medium policy, with about a third of the expert's return: an early checkpoint of its training."""
+    """Run the cheetah's medium policy, an early checkpoint with about a third of the expert's return."""
     return _act("cheetah-medium", observation)
 
 
 def gallop_ant(observation: Observation) -> NDArray[np.float32]:
-    """The ant's expert: torques (8,) for the dict of ``smore/AntTargetVelocity-v0``."""
+    """Run the ant's expert: torques (8,) for the dict of ``smore/AntTargetVelocity-v0``."""
     return _act("ant-expert", observation)
 
 
 def trot_ant(observation: Observation) -> NDArray[np.float32]:
-    """The ant's medium policy, with two fifths of the expert's return: an early checkpoint of its training."""
+    """Run the ant's medium policy, an early checkpoint with two fifths of the expert's return."""
     return _act("ant-medium", observation)
 
 
 @lru_cache
 def load(name: str) -> tuple[list[Layer], dict[str, Any]]:
-    """The layers (weight ``[in, out]``, bias ``[out]``) and the recipe of a shipped policy."""
+    """Load the layers (weight ``[in, out]``, bias ``[out]``) and the recipe of a shipped policy."""
     path = resources.files("smore_sweep.experts") / "policies" / f"{name}.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         count = sum(key.startswith("weight") for key in arrays)
@@ -71,15 +71,20 @@ def _act(name: str, observation: Observation) -> NDArray[np.float32]:
 
 
 def _product(x: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``x @ weight``, summed row after row. A BLAS library sums in an order of the processor's, and a runner amplifies
-    the last digit: within 200 steps another processor would run another episode."""
+    """Return ``x @ weight``, summed row after row.
+
+    The order of a BLAS library's sum depends on the processor, and a runner amplifies the last digit: within 200 steps
+    another processor would run another episode.
+    """
     product: NDArray[np.float32] = np.add.reduce(x[:, None] * weight, axis=0)
     return product
 
 
 def _tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """tanh to single precision, by Lambert's continued fraction ``x / (1 + x^2 / (3 + x^2 / (5 + ...)))`` in double
-    precision. NumPy's own depends on the processor; these four operations are exact to the last bit everywhere."""
+    """Return tanh to single precision, by Lambert's continued fraction ``x / (1 + x^2 / (3 + x^2 / (5 + ...)))``.
+
+    NumPy's own depends on the processor; these four operations in double precision are the same bits everywhere.
+    """
     clipped = np.clip(x.astype(np.float64), -9.5, 9.5)  # beyond, tanh is 1 in single precision
     square = clipped * clipped
     fraction = np.full_like(clipped, 39.0)

@@ -1,7 +1,7 @@
 """Scripted experts for the point in the square: straight to the goal, or through the openings of the four rooms.
 
-Rooms and openings form a ring of eight convex cells, so the way is one of two. A point that touches a doorpost on its
-way slides along it, because walls stop one coordinate only.
+Rooms and openings form a ring of eight convex cells, so there are two ways. A point that touches a doorpost slides
+along it, because walls stop one coordinate only.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def rooms(observation: Observation) -> NDArray[np.float32]:
     return _towards(way[0], position)
 
 
-def _cell(place: Array) -> int:
-    """The cell of a place, counter-clockwise from the north-east room 0 and the north opening 1."""
-    x, y = float(place[0]), float(place[1])
+def _cell(position: Array) -> int:
+    """Return the cell of a position, counter-clockwise from the north-east room 0 and the north opening 1."""
+    x, y = float(position[0]), float(position[1])
     if abs(x) <= WALL:
         return 1 if y > 0 else 5
     if abs(y) <= WALL:
@@ -56,7 +56,7 @@ def _cell(place: Array) -> int:
 
 
 def _towards(target: Array, position: Array) -> NDArray[np.float32]:
-    """The displacement (2,) to the target, shortened, not bent, until no entry exceeds 1 in size."""
+    """Return the displacement (2,) to the target, scaled down until no entry exceeds 1 in size."""
     way = target - position
     displacement: NDArray[np.float32] = (way / max(1.0, float(np.max(np.abs(way))))).astype(np.float32)
     return displacement

@@ -1,8 +1,8 @@
-"""Scripted expert for Reacher: inverse kinematics of the two links, then each joint to its angle as fast as it goes.
+"""Scripted expert for Reacher: inverse kinematics of the two links, then each joint to its angle at full speed.
 
 A joint is close to a mass moved by its torque alone (its armature of 1 kg m^2 dwarfs the links' inertia), so the
-fastest way is full torque one way, then full torque the other way. The switch comes from the speed from which the
-rest of the way is just enough to brake.
+fastest way is full torque one way, then full torque the other way. The switch occurs at the speed from which the
+remaining way just suffices to brake.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Observation = dict[str, Array]
 UPPER, LOWER = 0.10, 0.11  # lengths of the links in metres, the second up to the fingertip's centre
 ELBOW_LIMIT = 2.95  # rad; the elbow joint stops at 3.0
 ACCELERATION = 200.0  # rad/s^2 at full torque: 200 N m on 1 kg m^2
-DAMPING = 1.0  # rad/s^2 of deceleration for each rad/s
-DT = 0.02  # seconds a step
-BRAKING = 0.7  # the share of the full torque that braking counts on; the reserve absorbs steps and coupling
-FORESIGHT = 0.03  # seconds of the present motion to allow for when choosing the elbow's side
+DAMPING = 1.0  # rad/s^2 of deceleration per rad/s
+DT = 0.02  # seconds per step
+BRAKING = 0.7  # share of the full torque assumed for braking; the rest absorbs time steps and coupling
+FORESIGHT = 0.03  # seconds of the present motion to extrapolate when choosing the elbow's side
 
 
 def reach(observation: Observation) -> NDArray[np.float32]:
-    """Bring the fingertip to the target by the quicker of the two postures that reach it.
+    """Move the fingertip to the target by the quicker of the two postures that reach it.
 
     Takes the dict of ``smore/Reacher-v0`` (of ``observation`` (11,): cos [0:2] and sin [2:4] of the joint angles,
     joint velocities [6:8] in rad/s; ``desired_goal`` (2,) in metres) and returns the torques (2,).
@@ -43,7 +43,7 @@ def reach(observation: Observation) -> NDArray[np.float32]:
 
 
 def _postures(target: Array) -> list[Array]:
-    """The joint angles (2,), in rad, of both postures whose fingertip is at ``target``, or as near as can be."""
+    """Return the joint angles (2,), in rad, of both postures with the fingertip at, or nearest to, ``target``."""
     cosine = (float(target @ target) - UPPER**2 - LOWER**2) / (2.0 * UPPER * LOWER)
     bend = min(float(np.arccos(np.clip(cosine, -1.0, 1.0))), ELBOW_LIMIT)
     heading = np.arctan2(target[1], target[0])

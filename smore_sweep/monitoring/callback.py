@@ -1,4 +1,4 @@
-"""What is told of stacks while they train, and to whom."""
+"""Progress events of training stacks, and the callback interface that receives them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from smore_sweep.monitoring.usage import Usage
 
 @dataclass(frozen=True)
 class Progress:
-    """Sent by a training stack about once a second. ``members`` of its runs train now and have ``update`` updates
-    behind them; since they began they were last evaluated after ``evaluated`` updates (0: not yet), with the mean
-    return ``latest``. All of the stack's runs together have ``done`` updates, and ``ended`` of them have ended. The
-    seconds are those of :class:`smore_sweep.training.loop.Tick`."""
+    """State of a training stack, sent about once per second.
+
+    Attributes:
+        stack: The stack's index in the list.
+        members: Number of its runs that train now.
+        update: Number of updates of each of these members so far.
+        done: Total number of updates of all the stack's runs.
+        ended: Number of the stack's runs that have ended.
+        evaluated: Update of the members' last evaluation since they began (0: none yet).
+        latest: Mean return of that evaluation.
+        training_seconds: As in :class:`smore_sweep.training.loop.StepTimes`.
+        evaluation_seconds: As in :class:`smore_sweep.training.loop.StepTimes`.
+        usage: Use of the machine by the training process.
+    """
 
     stack: int
     members: int
@@ -27,19 +37,19 @@ class Progress:
 
 
 class ProgressCallback:
-    """Whoever wants to know what happens. Stacks are named by their place in the list. By itself it does nothing."""
+    """Receives the events of training; the base class ignores them. Stacks are named by their index in the list."""
 
     def on_progress(self, progress: Progress) -> None:
-        """A stack trains."""
+        """Handle the progress of a stack."""
 
     def on_failure(self, sentence: str) -> None:
-        """Something failed."""
+        """Handle a failure, described by a sentence."""
 
     def on_worker_lost(self, stack: int) -> None:
-        """The stack's worker was lost; it will start again."""
+        """Handle the loss of a stack's worker. The stack will start again."""
 
     def on_stack_end(self, stack: int) -> None:
-        """The stack has no work left, or gave up."""
+        """Handle the end of a stack, which has no work left or has given up."""
 
     def on_step(self) -> None:
-        """Called some times a second, whatever happens."""
+        """Run periodic work; called several times per second."""

@@ -1,7 +1,7 @@
-"""A sign of life: what a sweep's driver shows, in a small file for those who look from elsewhere.
+"""Heartbeat file for monitoring a sweep from another process.
 
-``<results>/live.json`` is replaced every few seconds while a sweep trains. Nothing is decided by it: what is done is
-read off the records, and that a driver was killed is seen by the file's age.
+The driver replaces ``<results>/live.json`` every few seconds while a sweep trains. The file is for display only: the
+records decide what is done. An old file shows that the driver was killed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
 SECONDS = 10.0
-"""How often the file is written."""
+"""Seconds between two writes of the file."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A stack that trains now; ``latest`` is the mean return of its runs' last evaluation."""
+    """A stack in training. ``latest`` is the mean return of its runs' last evaluation."""
 
     name: str
     host: str
@@ -30,8 +30,17 @@ class Training:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A sweep in training. Times are seconds since 1970; ``ended`` says how it ended, if it has. ``share`` and ``left``
-    (seconds) are of its member-updates; ``cores`` of ``cpus`` are kept busy by its workers."""
+    """State of a sweep. Times are in seconds since 1970.
+
+    Attributes:
+        by: User, host and process of the driver.
+        ended: How the sweep ended, or an empty string.
+        share: Completed share of the work.
+        rate: Member-updates per second.
+        left: Estimated remaining seconds, if known.
+        cores: Number of cores that the workers keep busy, of ``cpus``.
+        news: Latest failures.
+    """
 
     sweep: str
     scale: str
@@ -52,15 +61,15 @@ class Snapshot:
 
 
 def save(results: StoragePath, snapshot: Snapshot) -> None:
-    """Replace the sign of life. Raises OSError, or StorageError for an object store, if it cannot be written."""
+    """Write the heartbeat file. Raises OSError, or StorageError for an object store, if that fails."""
     paths.write(results / "live.json", json.dumps(asdict(snapshot), indent=1).encode())
 
 
 def load(results: StoragePath) -> Snapshot | None:
-    """The last sign of life, or None if there is none that can be read."""
+    """Return the last snapshot, or None if there is no readable one."""
     try:
-        found = json.loads(paths.read(results / "live.json"))
-        stacks, gpus = [Training(**row) for row in found["stacks"]], [Gpu(**row) for row in found["gpus"]]
-        return Snapshot(**{**found, "stacks": stacks, "gpus": gpus})
+        content = json.loads(paths.read(results / "live.json"))
+        stacks, gpus = [Training(**row) for row in content["stacks"]], [Gpu(**row) for row in content["gpus"]]
+        return Snapshot(**{**content, "stacks": stacks, "gpus": gpus})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,4 +1,4 @@
-"""A sweep while it trains: bars in a terminal, plain lines in a log, and the same for those who look from elsewhere."""
+"""Report a sweep's progress: bars in a terminal, plain lines in a log, and the heartbeat file."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ from smore_sweep.planning.stacks import Stack
 from smore_sweep.storage.paths import StoragePath
 
 STACKS_SECONDS = 60.0
-"""Without a terminal, the stacks that train are listed this often."""
+"""Seconds between two lists of the training stacks in a log."""
 ROWS = 12
-"""Stacks that are listed at most."""
+"""Most stacks in a list."""
 NEWS = 20
-"""Failures that are told at most to those who look from elsewhere: the latest ones."""
+"""Most failures in the heartbeat file: the latest ones."""
 GONE_SECONDS = 60.0
-"""After this long without a sign of life a driver is thought to be gone."""
+"""Age of the heartbeat, in seconds, from which a driver counts as gone."""
 SETTLED_SECONDS = 2.0
-"""Of training, before a rate means something."""
+"""Seconds of training before a rate is meaningful."""
 
 
 class ProgressReporter(ProgressCallback):
-    """Live progress of a sweep's training on ``cpus`` cores: runs done, member-updates a second, use of CPUs and GPUs,
-    time left, and the stacks that train now with their latest returns."""
+    """Shows a sweep's progress on ``cpus`` cores.
+
+    This covers runs done, member-updates per second, use of CPUs and GPUs, time left, and the training stacks with
+    their latest returns.
+    """
 
     def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: StoragePath) -> None:
         self._out = out
@@ -46,12 +49,12 @@ class ProgressReporter(ProgressCallback):
         self._cpus = cpus
         self._sweep, self._scale = plan.sweep.name, plan.scale
         self._began = time.time()
-        self._started = self._said = self._listed = self._saved = time.monotonic()
+        self._started = self._printed = self._listed = self._saved = time.monotonic()
         self._first_update: float | None = None
         self._training: dict[int, Progress] = {}
-        self._done = [0] * len(stacks)  # member-updates since this view began
+        self._done = [0] * len(stacks)  # member-updates since this reporter began
         self._left = [stack.member_updates for stack in stacks]
-        self._weights = [stack.work / max(stack.member_updates, 1) for stack in stacks]  # operations an update
+        self._weights = [stack.work / max(stack.member_updates, 1) for stack in stacks]  # operations per update
         self._ended = [0] * len(stacks)
         self._news: list[str] = []
         self._live = Live(get_renderable=self._render, console=out, transient=True, refresh_per_second=2)
@@ -91,7 +94,7 @@ class ProgressReporter(ProgressCallback):
     def on_worker_lost(self, stack: int) -> None:
         self._training.pop(stack, None)
         self.on_failure(
-            f"the worker of {_name(self._stacks[stack])} was lost; another goes on from the last evaluation"
+            f"the worker of {_name(self._stacks[stack])} was lost; another resumes from the last evaluation"
         )
 
     def on_stack_end(self, stack: int) -> None:
@@ -103,8 +106,8 @@ class ProgressReporter(ProgressCallback):
         if now - self._saved >= heartbeat.SECONDS:
             self._saved = now
             self._save("")
-        if not self._out.is_terminal and self._first_update and now - self._said >= PLAIN_SECONDS:
-            self._said = now
+        if not self._out.is_terminal and self._first_update and now - self._printed >= PLAIN_SECONDS:
+            self._printed = now
             snapshot = self._snapshot("")
             self._print(f"training: {_total(snapshot)}")
             if now - self._listed >= STACKS_SECONDS:
@@ -116,7 +119,7 @@ class ProgressReporter(ProgressCallback):
         self._out.print(line, markup=False, soft_wrap=not self._out.is_terminal)
 
     def _save(self, ended: str) -> None:
-        with contextlib.suppress(OSError, StorageError):  # the recorder says so if the disk is full
+        with contextlib.suppress(OSError, StorageError):  # the recorder reports a full disk
             heartbeat.save(self._results, self._snapshot(ended))
 
     def _snapshot(self, ended: str) -> Snapshot:
@@ -173,7 +176,7 @@ class ProgressReporter(ProgressCallback):
 
 
 def describe(snapshot: Snapshot, now: float) -> Iterator[str]:
-    """What a sign of life says, and how old it is, in lines."""
+    """Describe a snapshot and its age, in lines."""
     age, who = format_duration(now - snapshot.written), f"{snapshot.sweep} · {snapshot.scale}"
     if snapshot.ended:
         took = format_duration(snapshot.written - snapshot.started)
@@ -218,7 +221,7 @@ def _note(stack: Training) -> str:
 
 
 def _name(stack: Stack, now: Progress | None = None) -> str:
-    """Of a stack, or of those of its runs that train now."""
+    """Name a stack, or those of its runs that train now."""
     first, count = stack.runs[0], len(stack.runs)
     part = f"{now.members} of " if now and now.members != count else ""
     return f"{first.method.name} · {first.task} · {part}{count} run{'s' * (count > 1)}"

@@ -1,4 +1,4 @@
-"""How much of its machine a training process uses, read from within."""
+"""Measure how much of its machine this process uses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import torch
 
 GPU_SECONDS = 10.0
-"""How often a GPU is asked; it takes some tens of milliseconds."""
+"""Seconds between two queries of a GPU, each of which takes some tens of milliseconds."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, whoever uses it: its id, the share of time in which it was busy, and its memory in GB."""
+    """Load of one GPU by all its users: id, share of time busy, and memory used and in total (GB)."""
 
     name: str
     busy: float
@@ -28,8 +28,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one process: where it runs, how many cores it keeps busy (all its threads; work of other processes does not
-    count), and the GPU that it has."""
+    """Use of a machine by one process: host, number of cores that its threads keep busy, and its GPU."""
 
     host: str
     cores: float
@@ -37,7 +36,7 @@ class Usage:
 
 
 class UsageMeter:
-    """Measures this process from one look to the next."""
+    """Measures this process between two calls of :meth:`look`."""
 
     def __init__(self, device: torch.device) -> None:
         self._uuid = ""
@@ -46,27 +45,27 @@ class UsageMeter:
 
             self._uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
         self._gpu: Gpu | None = None
-        self._gpu_asked = -GPU_SECONDS
+        self._gpu_queried = -GPU_SECONDS
         self._looked, self._worked = time.perf_counter(), time.process_time()
 
     def look(self) -> Usage:
-        """What was used since the last look."""
+        """Return the use since the last call."""
         now, worked = time.perf_counter(), time.process_time()
         cores = (worked - self._worked) / max(now - self._looked, 1e-9)
         self._looked, self._worked = now, worked
-        if self._uuid and now - self._gpu_asked >= GPU_SECONDS:
-            self._gpu, self._gpu_asked = _ask(self._uuid), now
+        if self._uuid and now - self._gpu_queried >= GPU_SECONDS:
+            self._gpu, self._gpu_queried = _query(self._uuid), now
         return Usage(socket.gethostname(), cores, self._gpu)
 
 
-def _ask(uuid: str) -> Gpu | None:
-    """What the driver's own tool says of a GPU, or None if it says nothing that can be read."""
+def _query(uuid: str) -> Gpu | None:
+    """Query a GPU with nvidia-smi. Returns None if its output cannot be read."""
     command = ["nvidia-smi", f"--id={uuid}", "--query-gpu=utilization.gpu,memory.used,memory.total"]
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             [*command, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True, timeout=5
         )
-        busy, used, total = (float(number) for number in said.stdout.split(","))
+        busy, used, total = (float(number) for number in process.stdout.split(","))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     return Gpu(uuid, busy / 100, used / 1024, total / 1024)

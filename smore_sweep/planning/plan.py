@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from smore_sweep.discovery import all_sweeps
 from smore_sweep.errors import DeclarationError, did_you_mean
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
@@ -68,9 +68,9 @@ def make_plan(
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
-    states = record.states(results, [run.run_id for run in runs])
+    states = run_files.states(results, [run.run_id for run in runs])
     partial = [run_id for run_id, state in states.items() if state == record.PARTIAL]
-    behind = {run_id: summary.update for run_id, summary in record.peek_each(results, partial).items()}
+    behind = {run_id: summary.update for run_id, summary in run_files.peek_each(results, partial).items()}
     states |= dict.fromkeys(set(partial) - behind.keys(), record.MISSING)
     return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.errors import UserError
-from smore_sweep.results.record import DONE, load, run_ids
+from smore_sweep.results.record import DONE
+from smore_sweep.results.run_files import load, run_ids
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import Task

@@ -6,7 +6,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import TrackingError, UserError
 from smore_sweep.execution.session import sweep_experiment
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import Tracker
 from smore_sweep.spec import GENERATED, RunSpec
 from smore_sweep.storage.paths import StoragePath, local_folder
@@ -43,7 +43,7 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: St
 def first_done(runs: list[RunSpec], results: StoragePath) -> list[RunSpec]:
     """Return the first done run of each configuration, task and expert share. Diverged runs do not count."""
     cells: dict[tuple[object, ...], RunSpec] = {}
-    summaries = record.peek_each(results, [run.run_id for run in runs])
+    summaries = run_files.peek_each(results, [run.run_id for run in runs])
     for run in runs:
         cell = run.method, run.task, run.expert_share
         if cell not in cells and run.run_id in summaries and summaries[run.run_id].status == record.DONE:

@@ -1,4 +1,4 @@
-"""What evaluation episodes leave behind, and the numbers that are computed from it, for all methods alike."""
+"""Raw outcomes of evaluation episodes, and the metrics computed from them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ METRICS = ("return99", "return98", "return999", "success", "final_distance")
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Raw outcomes of ``E`` episodes of ``T`` steps, all ``[E, T]`` and about the state after each action: ``reached``
-    (within the reward's threshold), ``succeeded`` (within the success threshold), ``distances`` (to the goal, in its
-    units)."""
+    """Raw outcomes of ``E`` episodes of ``T`` steps, all ``[E, T]`` and about the state after each action.
+
+    Attributes:
+        reached: Whether the goal is within the reward's threshold.
+        succeeded: Whether the goal is within the success threshold.
+        distances: Distance to the goal, in the goal's units.
+    """
 
     reached: NDArray[np.bool_]
     succeeded: NDArray[np.bool_]
     distances: NDArray[np.float32]
 
     def summary(self) -> dict[str, float]:
-        """``return99``, ``return98``, ``return999``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0,
-        for discounts of 0.99, 0.98 and 0.999 (the paper's for locomotion, whose episodes are long);
-        ``success``: share of episodes that succeed after the last action; ``final_distance``: mean distance then."""
+        """Compute the metrics.
+
+        Returns:
+            ``return99``, ``return98``, ``return999``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0,
+            for discounts of 0.99, 0.98 and 0.999 (the paper's for locomotion, whose episodes are long).
+            ``success``: share of episodes that succeed after the last action. ``final_distance``: mean distance then.
+        """
         return {
             "return99": discounted_return(self.reached, 0.99),
             "return98": discounted_return(self.reached, 0.98),
@@ -34,5 +42,5 @@ class Outcomes:
 
 
 def discounted_return(reached: NDArray[np.bool_], discount: float) -> float:
-    """Mean over episodes ``[E, T]`` of the discounted sum of {0, 1} rewards."""
+    """Return the mean over episodes ``[E, T]`` of the discounted sum of {0, 1} rewards."""
     return float((reached * discount ** np.arange(reached.shape[1])).sum(1).mean())

@@ -1,35 +1,23 @@
-"""The record of one run, and its two files. A run's state - done, partial, missing - is what these files say.
+"""The record of one run: its outcomes, parameters and log, and its encoding as a NumPy archive.
 
-``<results>/runs/<run id>/partial.npz``   everything that the run needs to go on, replaced at each evaluation
-``<results>/runs/<run id>/done.npz``      its outcomes and its policy, written once
-
-Files are written whole (:mod:`smore_sweep.storage.paths`), so a kill leaves the old one or the new. They are plain
-NumPy archives without pickled objects, so reading them executes nothing."""
+Archives hold no pickled objects, so reading one executes nothing.
+"""
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import io
 import json
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smore_sweep.errors import StorageError
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.storage import paths
-from smore_sweep.storage.paths import StoragePath
-
-if TYPE_CHECKING:
-    from upath import UPath
 
 BROKEN = (
     OSError,
@@ -41,19 +29,27 @@ BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What NumPy and its parts raise for an archive that is cut short or damaged."""
-
-T = TypeVar("T")
+"""Exceptions that NumPy and the libraries below it raise for a truncated or damaged archive."""
 
 DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 
 
 @dataclass
 class Record:
-    """``content`` is the run's (:meth:`RunSpec.content`). ``evaluations`` maps the number of updates to the outcomes
-    then, ``metrics`` to losses and diagnostics. ``learner`` holds the member's parameters while the run is partial,
-    ``policy`` what is kept of them when it is done. ``facts`` say how it came about: dataset, stack, git revision.
-    ``log`` tells its story in lines for people: starts, evaluations, failures."""
+    """Everything that is stored of a run.
+
+    Attributes:
+        content: The run's content (:meth:`RunSpec.content`).
+        status: ``DONE``, ``DIVERGED`` or ``PARTIAL``.
+        update: Number of updates so far.
+        seconds: Training time so far.
+        facts: Provenance: dataset, stack, git revision.
+        metrics: Losses and diagnostics, by number of updates.
+        evaluations: Outcomes, by number of updates.
+        learner: The member's parameters while the run is partial.
+        policy: The policy's parameters once the run is done.
+        log: Lines for people: starts, evaluations, failures.
+    """
 
     content: dict[str, Any]
     status: str = PARTIAL
@@ -66,24 +62,21 @@ class Record:
     policy: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
-    def note(self, what: str) -> None:
-        """Add to the log, with the time."""
-        self.log.append(log_line(what))
+    def note(self, text: str) -> None:
+        """Add a line with the time to the log."""
+        self.log.append(log_line(text))
 
     def summary(self) -> dict[str, float]:
-        """The numbers of the last evaluation, which is the final one of a done run."""
+        """Summarise the last evaluation, which is the final one of a done run."""
         return self.evaluations[max(self.evaluations)].summary()
-
-
-def log_line(what: str) -> str:
-    """A line of a run's log."""
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {what}"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What tables need of a record, read without its arrays: ``evaluations`` maps the number of updates to the numbers
-    of :meth:`Outcomes.summary` then."""
+    """The part of a record that tables need, read without its arrays.
+
+    ``evaluations`` maps the number of updates to the numbers of :meth:`Outcomes.summary`.
+    """
 
     status: str
     update: int
@@ -92,49 +85,13 @@ class Summary:
     evaluations: dict[int, dict[str, float]]
 
 
-def run_folder(results: StoragePath, run_id: str) -> StoragePath:
-    """Where a run's files lie."""
-    return results / "runs" / run_id
+def log_line(text: str) -> str:
+    """Format a line of a run's log."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {text}"
 
 
-def state(results: StoragePath, run_id: str) -> str:
-    """A run's state; see :func:`states`."""
-    return states(results, [run_id])[run_id]
-
-
-def states(results: StoragePath, run_ids: Sequence[str]) -> dict[str, str]:
-    """``done``, ``partial`` or ``missing`` for each run, by which files are there. (A diverged run is done: it has its
-    outcome.) A file that is cut short does not count. Objects are never cut short: one listing says it all."""
-    if isinstance(results, Path):
-        folder = results / "runs"
-        return {run_id: _state(run_id, lambda name: zipfile.is_zipfile(folder / name)) for run_id in run_ids}
-    found = _names(results, run_ids)
-    return {run_id: _state(run_id, found.__contains__) for run_id in run_ids}
-
-
-def _state(run_id: str, whole: Callable[[str], bool]) -> str:
-    return next((state for state in (DONE, PARTIAL) if whole(f"{run_id}/{state}.npz")), MISSING)
-
-
-def _names(results: UPath, run_ids: Sequence[str]) -> set[str]:
-    """The files of runs, as ``<run id>/<name>``: of all that there are, unless one is meant."""
-    if len(run_ids) == 1:
-        return {f"{run_ids[0]}/{name}" for name in paths.list_names(results / "runs" / run_ids[0])}
-    return paths.list_names(results / "runs")
-
-
-def run_ids(results: StoragePath) -> list[str]:
-    """The ids of all runs that are there, sorted."""
-    if isinstance(results, Path):
-        return sorted(path.name for path in (results / "runs").glob("*"))
-    return sorted({name.split("/")[0] for name in paths.list_names(results / "runs")})
-
-
-def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
-    """Write a run's file: ``partial.npz``, or ``done.npz`` in its place once the run has ended."""
-    folder = run_folder(results, run_id)
-    ended = record.status != PARTIAL
-    path = folder / ("done.npz" if ended else "partial.npz")
+def encode(record: Record) -> bytes:
+    """Encode a record as a NumPy archive."""
     header = {
         "content": record.content,
         "status": record.status,
@@ -154,76 +111,11 @@ def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
             arrays[f"{kind}/{name}"] = array
     archive = io.BytesIO()
     np.savez(archive, **arrays)  # type: ignore[arg-type]  # not compressed: five times as fast, and a tenth larger
-    paths.write(path, archive.getvalue())
-    if ended:
-        paths.remove(folder / "partial.npz")
-    return path
+    return archive.getvalue()
 
 
-def load(results: StoragePath, run_id: str) -> Record | None:
-    """A run's record, or None if it has no file that is whole: a broken one is put aside, and the run made again.
-    Raises :class:`StorageError` if the disk gives it in error, which says nothing of the file."""
-    return _read(results, run_id, _parse)
-
-
-def load_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Record]:
-    """The records of those runs that have one. From an object store they are read many at a time."""
-    return _read_each(results, run_ids, _parse)
-
-
-def peek_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of those runs that have one, as for :func:`load_each`. From a disk half a millisecond each,
-    whatever the size of the networks."""
-    return _read_each(results, run_ids, _summarise)
-
-
-def _read_each(results: StoragePath, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
-    found: dict[str, T | None] = {}
-    if isinstance(results, Path):
-        found = {run_id: _read(results, run_id, parse) for run_id in run_ids}
-    else:
-        there = {run_id: state for run_id, state in states(results, run_ids).items() if state != MISSING}
-        files = [results / "runs" / run_id / f"{state}.npz" for run_id, state in there.items()]
-        for run_id, held in zip(there, paths.read_many(files), strict=True):
-            try:
-                found[run_id] = parse(io.BytesIO(held or b""))
-            except BROKEN:  # or gone, as that of a run which ends meanwhile
-                found[run_id] = _read(results, run_id, parse)
-    return {run_id: parsed for run_id, parsed in found.items() if parsed is not None}
-
-
-def _read(results: StoragePath, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
-    folder = run_folder(results, run_id)
-    for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
-        path = folder / name
-        try:
-            with paths.open_binary(path) as file:
-                return parse(file)
-        except FileNotFoundError:
-            continue
-        except StorageError:  # of an object store that is away
-            raise
-        except BROKEN as error:
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                # The disk's fault, not the file's.
-                raise StorageError(f"{path} cannot be read: {error.strerror}") from None
-            paths.put_aside(path)
-    return None
-
-
-def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(str(archive["header"]))
-    return found
-
-
-def _summarise(file: BinaryIO) -> Summary:
-    with np.load(file, allow_pickle=False) as archive:
-        header = _header(archive)
-    evaluations = {int(update): values for update, values in header["summaries"].items()}
-    return Summary(header["status"], header["update"], header["seconds"], header["facts"], evaluations)
-
-
-def _parse(file: BinaryIO) -> Record:
+def decode(file: BinaryIO) -> Record:
+    """Decode a record. Raises one of :data:`BROKEN` if the archive is damaged."""
     with np.load(file, allow_pickle=False) as archive:
         header = _header(archive)
         record = Record(
@@ -243,21 +135,14 @@ def _parse(file: BinaryIO) -> Record:
     return record
 
 
-def note_published(results: StoragePath, run_id: str, store: str) -> None:
-    """Remember that an ended run is shown in that tracking store
-    (:attr:`smore_sweep.results.tracking.Tracker.store`)."""
-    paths.write(run_folder(results, run_id) / _published(store), b"")
+def decode_summary(file: BinaryIO) -> Summary:
+    """Decode a record's summary from the header alone. Raises as :func:`decode`."""
+    with np.load(file, allow_pickle=False) as archive:
+        header = _header(archive)
+    evaluations = {int(update): values for update, values in header["summaries"].items()}
+    return Summary(header["status"], header["update"], header["seconds"], header["facts"], evaluations)
 
 
-def published(results: StoragePath, run_ids: Sequence[str], store: str) -> set[str]:
-    """Those of the runs that are shown there."""
-    name = _published(store)
-    if isinstance(results, Path):
-        return {run_id for run_id in run_ids if (run_folder(results, run_id) / name).exists()}
-    found = _names(results, run_ids)
-    return {run_id for run_id in run_ids if f"{run_id}/{name}" in found}
-
-
-def _published(store: str) -> str:
-    """The name of the file that says so. A URI may hold a password, so it is a hash."""
-    return f"published-{hashlib.sha256(store.encode()).hexdigest()[:16]}"
+def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads(str(archive["header"]))
+    return header

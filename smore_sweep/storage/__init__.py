@@ -1,1 +1,1 @@
-"""Files, safely: paths local or in an object store, atomic writes, locks and leases."""
+"""Safe file access: local and object-store paths, atomic writes, locks and leases."""

@@ -1,15 +1,15 @@
-"""One writer at a time in an object store, which knows no locks: a lease that its holder keeps renewing.
+"""A lease that its holder keeps renewing: one writer at a time in an object store, which has no locks.
 
-The lease is an object that is created only if it is not there, which the store decides (S3: a conditional PUT). It
-names its holder, and a thread of the holder writes it anew every :data:`BEAT` seconds. Who finds one watches it: if it
-changes, its holder lives and the place is refused; if it stays the same for :data:`PATIENCE` seconds, its holder is
-taken for dead and it is taken over. No time is ever written or compared, so wrong clocks do not matter. That a holder
-on this very machine is dead, as after ``kill -9``, is seen at once.
+The lease is an object that the store creates only if it does not exist (S3: a conditional PUT). It names its holder,
+and a thread of the holder rewrites it every :data:`BEAT` seconds. Another process that finds a lease watches it: if it
+changes, the holder is alive and the process is refused; if it stays the same for :data:`PATIENCE` seconds, the holder
+counts as dead and the process takes the lease over. No time is written or compared, so wrong clocks do not matter. A
+dead holder on the same machine, as after ``kill -9``, is recognised at once.
 
-A holder that was only held up (a suspended laptop, a network that was away) finds at its next beat that the lease is
-another's, and ends. Until then both may write, which does no harm: objects are replaced whole, and a run's outcomes are
-the same bits whoever trains it. For the same reason a store that ignores the condition is safe enough: two that start
-in the same instant both get the lease, and one of them ends at its next beat.
+A holder that was only delayed (a suspended laptop, a network failure) finds at its next beat that another process has
+the lease, and ends. Until then both may write, which does no harm: objects are replaced as a whole, and a run's
+outcomes are the same bits whoever trains it. A store that ignores the condition is safe for the same reason: of two
+processes that start in the same instant, both get the lease, and one of them ends at its next beat.
 """
 
 from __future__ import annotations
@@ -33,16 +33,23 @@ if TYPE_CHECKING:
     from upath import UPath
 
 BEAT = 5.0
-"""Seconds between two signs of life. A second driver is refused within this time."""
+"""Seconds between two renewals. A second driver is refused within this time."""
 PATIENCE = 60.0
-"""Seconds without a sign of life after which a holder is taken for dead."""
+"""Seconds without a renewal after which a holder counts as dead."""
 
 
 @contextmanager
 def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lease that this object is. While it is not clear whether its holder lives, say so and wait.
+    """Hold a lease for the block.
 
-    Raises :class:`LockedError` if it is another's, also at the end if another has taken it over meanwhile."""
+    Args:
+        path: The lease's object.
+        who: Name of this process, for messages of others.
+        say: Receives a sentence if it takes a while to find out whether another holder is alive.
+
+    Raises:
+        LockedError: Another process holds the lease or, at the end of the block, has taken it over meanwhile.
+    """
     mine = {"who": who, "machine": _machine(), "process": os.getpid(), "token": secrets.token_hex(8)}
     _acquire(path, mine, say)
     ended, lost = threading.Event(), threading.Event()
@@ -53,52 +60,57 @@ def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
-        with suppress(StorageError):  # then it stays, and the next driver finds that we are dead
-            found = _read(path)
-            if not lost.is_set() and _is(found, mine):
+        with suppress(StorageError):  # the lease stays, and the next driver finds this process dead
+            content = _read(path)
+            if not lost.is_set() and _is(content, mine):
                 paths.remove(path)
         if lost.is_set():
-            raise LockedError(f"{_who(found)}, which took it over when nothing had been heard of this one for a while")
+            raise LockedError(
+                f"{_who(content)}, which took it over when nothing had been heard of this one for a while"
+            )
 
 
 def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> None:
     while True:
-        found = _read(path)
-        if found is None:
+        content = _read(path)
+        if content is None:
             if paths.create_exclusive(path, _text(mine, 0)):
                 return
-        elif (_is_dead(found) or _watch(path, found, say)) and _read(path) == found:  # and nobody was faster
+        elif (_is_dead(content) or _watch(path, content, say)) and _read(path) == content:  # nobody else was faster
             paths.remove(path)
 
 
-def _watch(path: UPath, found: bytes, say: Callable[[str], None]) -> bool:
-    """Whether the holder gives no sign of life. Returns False at once if the lease is given back, and raises
-    :class:`LockedError` if it is renewed."""
+def _watch(path: UPath, content: bytes, say: Callable[[str], None]) -> bool:
+    """Return True after ``PATIENCE`` seconds without a renewal, or False as soon as the lease is given back.
+
+    Raises:
+        LockedError: The holder has renewed the lease.
+    """
     started = time.monotonic()
-    said = False
+    announced = False
     while (waited := time.monotonic() - started) < PATIENCE:
         time.sleep(BEAT / 4)
         now = _read(path)
         if now is None:
             return False
-        if now != found:
+        if now != content:
             raise LockedError(_who(now))
-        if waited > 2 * BEAT and not said:
-            said = True
-            say(f"no sign of life of {_who(found)}; if there is none for {PATIENCE:.0f} s, its lock is taken over")
+        if waited > 2 * BEAT and not announced:
+            announced = True
+            say(f"no sign of life of {_who(content)}; if there is none for {PATIENCE:.0f} s, its lock is taken over")
     return True
 
 
 def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event) -> None:
-    """Renew the lease until the end; if it is another's by now, end this process as SIGTERM does."""
+    """Renew the lease until the end. If another process has taken it over, end this one by SIGTERM."""
     beat = 0
     while not ended.wait(BEAT):
         beat += 1
-        with suppress(StorageError):  # the store is away: try again at the next beat
-            found = _read(path)
-            if found is None:  # somebody is taking it over, or has removed it: only one of us can create it
+        with suppress(StorageError):  # the store cannot be reached: try again at the next beat
+            content = _read(path)
+            if content is None:  # removed, or about to be taken over: only one process can create it
                 paths.create_exclusive(path, _text(mine, beat))
-            elif _is(found, mine):
+            elif _is(content, mine):
                 paths.write(path, _text(mine, beat))
             else:
                 lost.set()
@@ -117,33 +129,35 @@ def _text(mine: dict[str, Any], beat: int) -> bytes:
     return json.dumps({**mine, "beat": beat}).encode()
 
 
-def _parse(found: bytes) -> dict[str, Any]:
+def _parse(content: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(found)
+        parsed = json.loads(content)
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _who(found: bytes | None) -> str:
-    return str(_parse(found or b"").get("who", "another process"))
+def _who(content: bytes | None) -> str:
+    return str(_parse(content or b"").get("who", "another process"))
 
 
-def _is(found: bytes | None, mine: dict[str, Any]) -> bool:
-    return bool(_parse(found or b"").get("token") == mine["token"])
+def _is(content: bytes | None, mine: dict[str, Any]) -> bool:
+    return bool(_parse(content or b"").get("token") == mine["token"])
 
 
-def _is_dead(found: bytes) -> bool:
-    """Whether the holder was a process of this machine, and is no more."""
-    holder = _parse(found)
+def _is_dead(content: bytes) -> bool:
+    """Return whether the holder was a process of this machine that has ended."""
+    holder = _parse(content)
     if not holder.get("machine") or holder["machine"] != _machine():
         return False
     return not Path(f"/proc/{holder['process']}").exists()
 
 
 def _machine() -> str:
-    """This boot of this machine and, as containers have their own, this space of process numbers; "" where the system
-    does not tell."""
+    """Identify this boot of this machine and, because containers have their own, this process namespace.
+
+    Returns an empty string where the system does not tell.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"

@@ -1,5 +1,8 @@
-"""One writer at a time. The locks are the operating system's: they go with the process, however that ends. (An object
-store has none; see :mod:`smore_sweep.storage.lease`.)"""
+"""Locks of the operating system: one writer at a time.
+
+A lock disappears with its process, however that ends. Object stores have no locks; see
+:mod:`smore_sweep.storage.lease`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,16 @@ from smore_sweep.storage.paths import StoragePath
 
 @contextmanager
 def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of the results, or raise :class:`StorageError` that names who holds it. In an object store it may
-    take a while to find out whether its holder lives; ``say`` is told so."""
+    """Hold the lock of the results for the block.
+
+    Args:
+        results: The results folder.
+        what: The command that holds it, for messages of others.
+        say: Receives a sentence if it takes a while to find out whether another holder is alive (object stores only).
+
+    Raises:
+        StorageError: Another process holds it; the message names that process.
+    """
     try:
         path = results / "driver.lock"
         with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say):
@@ -44,7 +55,7 @@ def _file(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def queue(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of a file. While another process holds it, say so once and wait."""
+    """Hold the lock of a file for the block. While another process holds it, say so once and wait."""
     with path.open("a+") as file:
         if holder := _take(file, what):
             say(f"waiting for {holder}")
@@ -54,7 +65,7 @@ def queue(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _take(file: TextIO, what: str) -> str:
-    """Lock a file and write into it what for, or return who has it."""
+    """Lock a file and sign it. Returns an empty string, or the signature of its holder."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

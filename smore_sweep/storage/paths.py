@@ -1,11 +1,11 @@
-"""Where results are kept: a folder of this machine or of a mount, or a prefix of an object store (``s3://bucket/x``).
+"""Paths of results: a folder of this machine or of a mount, or a prefix of an object store (``s3://bucket/x``).
 
-A folder is a :class:`pathlib.Path`. Any other place is a :class:`upath.UPath`, which joins and prints like one; what
-differs below that is here. Files are written whole or not at all: in a folder under a temporary name, then renamed; in
-an object store by one PUT. One GET reads an object, so what is read is one version of it, whoever writes meanwhile.
+A folder is a :class:`pathlib.Path`. Any other path is a :class:`upath.UPath`, which joins and prints in the same way;
+this module hides the other differences. Writes are atomic: a folder gets a temporary file that is renamed, an object
+store gets one PUT. One GET reads an object, so a reader gets one version of it, whoever writes meanwhile.
 
-Credentials and endpoints are the store's own environment variables (S3: ``AWS_*``), never part of a place. A place that
-cannot be used - no such bucket, no right to it, no network - is a :class:`StorageError` of one sentence.
+Credentials and endpoints come from the store's own environment variables (S3: ``AWS_*``), never from the path. A path
+that cannot be used (no such bucket, no permission, no network) raises a :class:`StorageError` of one sentence.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 StoragePath: TypeAlias = "Path | UPath"
 
 OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
-"""For a scheme's file system. With more than one, s3fs reads a large object in pieces, which may be of two versions."""
+"""File system options by scheme. With more concurrency, s3fs reads large objects in pieces, perhaps of two versions."""
 AT_ONCE = 64
-"""Objects that are read at the same time."""
+"""Objects read in parallel."""
 
 
 def storage_path(text: str) -> StoragePath:
-    """The place that a text names: a path, or a URI of a kind that fsspec knows. Nothing is looked up yet.
+    """Parse a path or a URI that fsspec supports, without accessing it.
 
-    Raises :class:`StorageError` for a URI of an unknown kind or of one whose package is missing, and for credentials in
-    it."""
+    Raises:
+        StorageError: The URI's scheme is unknown or needs a missing package, or the URI holds credentials.
+    """
     scheme, separator, rest = text.partition("://")
     if not separator:
         return Path(text)
@@ -46,7 +47,7 @@ def storage_path(text: str) -> StoragePath:
     bucket = rest.split("/")[0]
     if not bucket:
         raise StorageError(f"results = {text} is not valid; name a bucket: {scheme}://bucket/prefix")
-    if "@" in bucket:  # which is not repeated
+    if "@" in bucket:  # not repeated in the message
         raise StorageError(
             f"results = {scheme}://... must not hold credentials; give them by environment variables (AWS_* for s3)"
         )
@@ -61,22 +62,22 @@ def storage_path(text: str) -> StoragePath:
         raise StorageError(f"results = {text} needs a package that is missing: {error}{hint}") from None
     from upath import UPath
 
-    place: UPath = UPath(text, use_listings_cache=False, **OPTIONS.get(scheme, {}))  # others write there too
-    return place
+    path: UPath = UPath(text, use_listings_cache=False, **OPTIONS.get(scheme, {}))  # other processes write there too
+    return path
 
 
-def absolute(place: StoragePath) -> StoragePath:
-    """The same place, whatever the working directory."""
-    return place.resolve() if isinstance(place, Path) else place
+def absolute(path: StoragePath) -> StoragePath:
+    """Return the path independent of the working directory."""
+    return path.resolve() if isinstance(path, Path) else path
 
 
 def is_folder(folder: StoragePath) -> bool:
-    """Whether there is such a folder. Prefixes of object stores always are: they need not be made."""
+    """Return whether a folder exists. Prefixes of object stores always do: nobody has to create them."""
     return not isinstance(folder, Path) or folder.is_dir()
 
 
 def is_file(path: StoragePath) -> bool:
-    """Whether there is such a file."""
+    """Return whether a file exists."""
     if isinstance(path, Path):
         return path.is_file()
     with _reaching(path):
@@ -84,50 +85,50 @@ def is_file(path: StoragePath) -> bool:
 
 
 def open_binary(path: StoragePath) -> BinaryIO:
-    """A file to read. Raises :class:`FileNotFoundError` if there is none."""
+    """Open a file for reading. Raises :class:`FileNotFoundError` if there is none."""
     return path.open("rb") if isinstance(path, Path) else io.BytesIO(read(path))
 
 
 def read(path: StoragePath) -> bytes:
-    """What a file holds. Raises :class:`FileNotFoundError` if there is none."""
+    """Return a file's content. Raises :class:`FileNotFoundError` if there is none."""
     if isinstance(path, Path):
         return path.read_bytes()
     with _reaching(path):
-        found: bytes = path.fs.cat_file(path.path)
-        return found
+        content: bytes = path.fs.cat_file(path.path)
+        return content
 
 
 def read_many(paths: Sequence[UPath]) -> Iterator[bytes | None]:
-    """What each object holds, in order, read many at a time; None for one that is not there."""
+    """Yield the content of each object, in order, or None for a missing one; reads in parallel."""
     for start in range(0, len(paths), AT_ONCE):
-        part = paths[start : start + AT_ONCE]
-        with _reaching(part[0]):
-            found = part[0].fs.cat([path.path for path in part], on_error="return")
-        for path in part:
-            held = found[path.path]
-            if isinstance(held, bytes):
-                yield held
-            elif isinstance(held, FileNotFoundError):
+        chunk = paths[start : start + AT_ONCE]
+        with _reaching(chunk[0]):
+            contents = chunk[0].fs.cat([path.path for path in chunk], on_error="return")
+        for path in chunk:
+            content = contents[path.path]
+            if isinstance(content, bytes):
+                yield content
+            elif isinstance(content, FileNotFoundError):
                 yield None
             else:
                 with _reaching(path):
-                    raise held
+                    raise content
 
 
 def write(path: StoragePath, data: bytes) -> None:
-    """Write a file, whole; if that fails, the old one stays."""
+    """Write a file atomically; if that fails, the old one stays."""
     if not isinstance(path, Path):
         with _reaching(path):
             path.fs.pipe_file(path.path, data)
         return
     for left_behind in path.parent.glob(f".{path.name}.*"):
-        left_behind.unlink(missing_ok=True)  # by a writer that was killed; there is one writer at a time
+        left_behind.unlink(missing_ok=True)  # from a killed writer; there is one writer at a time
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(data)
 
 
 def create_exclusive(path: UPath, data: bytes) -> bool:
-    """Write an object unless there is one; whether that was so. The store decides, so of two writers one is told no."""
+    """Create an object unless it exists. Returns whether it was created; of two writers the store refuses one."""
     try:
         with _reaching(path):
             path.fs.pipe_file(path.path, data, mode="create")
@@ -137,7 +138,7 @@ def create_exclusive(path: UPath, data: bytes) -> bool:
 
 
 def remove(path: StoragePath) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file, if it exists."""
     with suppress(FileNotFoundError):
         if isinstance(path, Path):
             path.unlink()
@@ -147,7 +148,7 @@ def remove(path: StoragePath) -> None:
 
 
 def put_aside(path: StoragePath) -> None:
-    """Give a broken file another name, for a person to look at."""
+    """Rename a broken file, so that a person can examine it."""
     name = f"{path.name}.broken"
     with suppress(FileNotFoundError):  # another reader was faster
         if isinstance(path, Path):
@@ -158,20 +159,22 @@ def put_aside(path: StoragePath) -> None:
 
 
 def list_names(folder: UPath) -> set[str]:
-    """All that is below a prefix of an object store, as paths relative to it, by one listing.
+    """List the objects below a prefix, as relative paths, with one request.
 
-    Raises :class:`StorageError` if there is no such bucket."""
+    Raises:
+        StorageError: The bucket does not exist.
+    """
     try:
         with _reaching(folder):
-            found = folder.fs.find(folder.path)
+            names = folder.fs.find(folder.path)
     except FileNotFoundError as error:  # a prefix without objects is just empty
         raise StorageError(f"results in {folder} cannot be used: {first_line(error)}") from None
-    return {name.removeprefix(f"{folder.path}/") for name in found}
+    return {name.removeprefix(f"{folder.path}/") for name in names}
 
 
 @contextmanager
 def local_copy(path: StoragePath) -> Iterator[Path]:
-    """A file for those who can only read from a disk."""
+    """Yield a local file with the same content, for libraries that read only from a disk."""
     if isinstance(path, Path):
         yield path
         return
@@ -182,14 +185,13 @@ def local_copy(path: StoragePath) -> Iterator[Path]:
 
 
 def local_folder(results: StoragePath) -> Path:
-    """A folder for what a person looks at here and now: the results folder, or ``output`` if that is elsewhere."""
+    """Return a local folder for files that a person opens: the results folder, or ``output`` if that is remote."""
     return results if isinstance(results, Path) else Path("output")
 
 
 @contextmanager
-def _reaching(place: UPath) -> Iterator[None]:
-    """Turn what the clients of stores raise into a :class:`StorageError` of one line; each has exceptions of its
-    own."""
+def _reaching(path: UPath) -> Iterator[None]:
+    """Turn the exceptions of stores' clients, which differ by store, into a :class:`StorageError` of one line."""
     try:
         yield
     except (FileNotFoundError, FileExistsError):
@@ -197,4 +199,4 @@ def _reaching(place: UPath) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__ == "builtins" and not isinstance(error, OSError | NotImplementedError):
             raise
-        raise StorageError(f"results in {place} cannot be used: {first_line(error)}") from None
+        raise StorageError(f"results in {path} cannot be used: {first_line(error)}") from None

@@ -1,8 +1,7 @@
-"""``make chaos``: disturb sweeps, campaign after campaign, until there were so many disturbances; then report.
+"""``make chaos``: disturb sweeps in campaigns until a number of disturbances is reached; then report.
 
-A campaign is one sweep that is disturbed until all its runs are done, and is then held against one that nobody
-disturbed. Their small cluster (:mod:`tests.e2e.topology`: an MLflow server, a Ray head, two workers) lives on from
-campaign to campaign, but not after a finding.
+A campaign disturbs one sweep until all its runs are done, and compares it with an undisturbed one. All campaigns use
+one small cluster (:mod:`tests.e2e.topology`: an MLflow server, a Ray head, two workers), restarted after a finding.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from tests.chaos.campaign import run_campaign, run_undisturbed
 from tests.chaos.disk import Disk, enter_namespace
 from tests.chaos.report import Finding, Story, write
 from tests.chaos.schedule import schedule
-from tests.e2e.topology import Place, topology
+from tests.e2e.topology import Cluster, topology
 
 SWEEP = Path(__file__).with_name("sweep.py")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the harness; returns 0 if nothing was found, 1 otherwise."""
+    """Run the harness. Returns 0 without findings, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disturbances", type=int, default=100)
@@ -36,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     can_fill = enter_namespace("tests.chaos", arguments)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored, below us too
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # background processes and their children ignore it by default
 
     output: Path = options.output.resolve()
     shutil.rmtree(output, ignore_errors=True)
@@ -44,22 +45,22 @@ def main(arguments: Sequence[str]) -> int:
     story = Story(SWEEP, load_sweep(str(SWEEP)).expand(), output, output / "undisturbed")
     todo = schedule(options.seed, options.disturbances, disk=can_fill)
     while todo:
-        with topology() as place:
-            disk = Disk(place.head / "disk", real=can_fill)
+        with topology() as cluster:
+            disk = Disk(cluster.head / "disk", real=can_fill)
             if not story.undisturbed.exists():
-                run_undisturbed(story, place)
+                run_undisturbed(story, cluster)
             found = len(story.findings)
             while todo and len(story.findings) == found:
-                todo = run_campaign(story, place, disk, todo)
+                todo = run_campaign(story, cluster, disk, todo)
                 write(story, options.seed, options.disturbances)
-        _nothing_left(place, story)
+        _nothing_left(cluster, story)
     print(f"report: {write(story, options.seed, options.disturbances)}")
     return 1 if story.findings else 0
 
 
-def _nothing_left(place: Place, story: Story) -> None:
-    """No process outlives its cluster."""
-    if processes := place.processes():
+def _nothing_left(cluster: Cluster, story: Story) -> None:
+    """Check that no process outlives its cluster."""
+    if processes := cluster.processes():
         story.findings.append(Finding(story.campaigns, 0, f"processes outlive their cluster: {processes}"))
         for pid in processes:
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A campaign: one sweep, disturbed as the schedule says until all its runs are done."""
+"""A campaign: one sweep, disturbed by the schedule until all its runs are done."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.chaos.disturb import disturb
 from tests.chaos.disturbed import DisturbedSweep
 from tests.chaos.report import Finding, Story
 from tests.chaos.schedule import Disturbance
-from tests.e2e.topology import Place
+from tests.e2e.topology import Cluster
 
 
-def run_undisturbed(story: Story, place: Place) -> None:
-    """The sweep that nobody disturbs."""
+def run_undisturbed(story: Story, cluster: Cluster) -> None:
+    """Run the undisturbed sweep."""
     started = time.monotonic()
-    sweep = DisturbedSweep(place, story.sweep, story.runs, story.undisturbed, story.output / "logs-undisturbed")
+    sweep = DisturbedSweep(cluster, story.sweep, story.runs, story.undisturbed, story.output / "logs-undisturbed")
     try:
         sweep.expect(0)
         story.undisturbed_seconds = time.monotonic() - started
@@ -27,13 +27,15 @@ def run_undisturbed(story: Story, place: Place) -> None:
     story.say(f"{len(story.runs)} runs undisturbed in {story.undisturbed_seconds:.0f} s")
 
 
-def run_campaign(story: Story, place: Place, disk: Disk, todo: Sequence[Disturbance]) -> list[Disturbance]:
-    """Disturb one sweep until it is done; returns the disturbances that are left. What must not be is added to the
-    story's findings."""
+def run_campaign(story: Story, cluster: Cluster, disk: Disk, todo: Sequence[Disturbance]) -> list[Disturbance]:
+    """Disturb one sweep until it is done, and add violations to the story's findings.
+
+    Returns the remaining disturbances.
+    """
     started, left = time.monotonic(), list(todo)
     story.campaigns += 1
     results = disk.folder / f"results-{story.campaigns}"
-    sweep = DisturbedSweep(place, story.sweep, story.runs, results, story.output / f"logs-{story.campaigns}")
+    sweep = DisturbedSweep(cluster, story.sweep, story.runs, results, story.output / f"logs-{story.campaigns}")
     try:
         while left and sweep.instant(left[0].gap):
             disturbance = left.pop(0)

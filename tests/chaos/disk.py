@@ -1,4 +1,4 @@
-"""A small disk that can be filled: a tmpfs in a mount namespace of our own, which goes with the last process in it."""
+"""A small disk that can be filled: a tmpfs in a private mount namespace, which ends with its last process."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SIZE = "700m"
-"""A sweep wants 500 MB free before it starts. Nothing is used of it until something is written."""
+"""Size of the disk: a sweep needs 500 MB free before it starts. An empty tmpfs uses no memory."""
 
 NAMESPACE = "CHAOS_NAMESPACE"
 WAYS = (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"])
 
 
 def enter_namespace(module: str, arguments: Sequence[str]) -> bool:
-    """Start this program again in a mount namespace of its own. Returns (there) True; or False if the system does not
-    allow that."""
+    """Restart this program in a private mount namespace.
+
+    Returns True there, or False if the system does not allow it.
+    """
     if NAMESPACE in os.environ:
         return True
     for way in WAYS:
@@ -30,7 +32,7 @@ def enter_namespace(module: str, arguments: Sequence[str]) -> bool:
 
 
 class Disk:
-    """A file system at a folder, if there can be one; an ordinary folder otherwise."""
+    """A file system mounted at a folder if possible, else an ordinary folder."""
 
     def __init__(self, folder: Path, *, real: bool) -> None:
         self.folder = folder
@@ -40,7 +42,7 @@ class Disk:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Not a byte is free any more; in the end, as many as before."""
+        """Fill the disk for the block."""
         while True:
             status = os.statvfs(self.folder)
             used = (status.f_blocks - status.f_bfree) * status.f_frsize

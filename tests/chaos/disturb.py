@@ -1,6 +1,6 @@
-"""The disturbances. Each takes a sweep whose driver runs, does its harm, and says what it did in a few words.
+"""The disturbances. Each disturbs a sweep whose driver runs, and returns a short description.
 
-Those that end the driver give the command again; a driver that has found everything done instead is left as it ended.
+Those that end the driver give the command again, unless the driver has ended with everything done.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.e2e.topology import WORKERS
 
 
 def disturb(sweep: DisturbedSweep, disk: Disk, disturbance: Disturbance) -> str:
-    """Do what is scheduled."""
+    """Apply a scheduled disturbance."""
     sweep.heal(ended=False)
     if disturbance.kind == "disk":
         return _disk(sweep, disk)
@@ -28,9 +28,9 @@ def disturb(sweep: DisturbedSweep, disk: Disk, disturbance: Disturbance) -> str:
 
 
 def _worker(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
-    if not sweep.wait(lambda: bool(sweep.place.actors("ImplicitFunc"))):
+    if not sweep.wait(lambda: bool(sweep.cluster.actors("ImplicitFunc"))):
         return "no worker: the sweep has ended"
-    pid, node = disturbance.dice.choice(sorted(sweep.place.actors("ImplicitFunc").items(), key=lambda item: item[1]))
+    pid, node = disturbance.dice.choice(sorted(sweep.cluster.actors("ImplicitFunc").items(), key=lambda item: item[1]))
     _kill(pid)
     return f"kill -9 of the training worker on {node}"
 
@@ -47,7 +47,7 @@ def _node(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     name, at_once = dice.choice(WORKERS), dice.random() < 0.5
     if name in sweep.down:
         sweep.heal(ended=True)
-    sweep.place.kill(name)
+    sweep.cluster.kill(name)
     sweep.down[name] = False
     if at_once:
         sweep.heal(ended=False)
@@ -57,7 +57,7 @@ def _node(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
 def _mlflow(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     stays = disturbance.dice.random() < 0.5
     if "mlflow" not in sweep.down:
-        sweep.place.kill("mlflow")
+        sweep.cluster.kill("mlflow")
     sweep.down["mlflow"] = stays
     return f"kill -9 of MLflow, which comes back {'after the driver' if stays else 'with the next disturbance'}"
 
@@ -103,8 +103,8 @@ def _truncate(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
         sweep.expect(-signal.SIGKILL)
     elif sweep.interrupt(signal.SIGINT) == 0:
         return "no file was truncated: the sweep has ended"
-    place = sweep.place
-    roots = [sweep.results, Path(place.environment["MINARI_DATASETS_PATH"]), place.mlflow]
+    cluster = sweep.cluster
+    roots = [sweep.results, Path(cluster.environment["MINARI_DATASETS_PATH"]), cluster.mlflow]
     names = list(FILES)
     turn = names.index(disturbance.file)
     for name in names[turn:] + names[:turn]:
@@ -112,7 +112,7 @@ def _truncate(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
             break
     path = dice.choice(found)
     if name == "mlflow.db":
-        place.kill("mlflow")
+        cluster.kill("mlflow")
     size = path.stat().st_size
     length = dice.randrange(size) if size else 0
     os.truncate(path, length)
@@ -124,17 +124,17 @@ def _truncate(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     if sweep.wait(lambda: "training " in sweep.said()) or sweep.driver.returncode == 0:
         return what
     sweep.expect(2, says="is damaged")
-    remedy = re.search(r"remove\s(\S+)\sto\shave\sit\smade\sagain", sweep.said())
+    remedy = re.search(r"remove\s(\S+)\sto\sgenerate\sit\sagain", sweep.said())
     assert remedy is not None, sweep.said()
     shutil.rmtree(remedy.group(1))
     sweep.start()
-    return f"{what}: refused, removed as it was said"
+    return f"{what}: refused, removed as the message says"
 
 
 def _replace_mlflow(sweep: DisturbedSweep) -> str:
-    """A tracking store that is lost is begun anew, from the results."""
-    place = sweep.place
-    (place.mlflow / "mlflow.db").unlink()
+    """Delete the tracking store; the next driver recreates it from the results."""
+    cluster = sweep.cluster
+    (cluster.mlflow / "mlflow.db").unlink()
     sweep.down["mlflow"] = True
     sweep.again()
     return "a new one"

@@ -1,4 +1,4 @@
-"""A sweep whose driver is started, watched, ended and started again; and what must be true of it in the end."""
+"""A disturbed sweep: start, watch, end and restart its driver, and check the results in the end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.spec import RunSpec
 from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
-from tests.e2e.topology import Driver, Place
+from tests.e2e.topology import Cluster, Driver
 
 PATIENCE = 600.0
-"""Seconds without any progress after which a sweep hangs."""
+"""Seconds without progress after which a sweep counts as hanging."""
 
 POLL = 0.3
 NOTHING_LEFT_SECONDS = 30.0
@@ -28,11 +28,11 @@ NOTHING_LEFT_SECONDS = 30.0
 class DisturbedSweep:
     """A sweep on a topology, in a results folder, with the log of each of its drivers in ``logs``."""
 
-    def __init__(self, place: Place, file: Path, runs: Sequence[RunSpec], results: Path, logs: Path) -> None:
-        self.place, self.file, self.runs, self.results = place, file, runs, results
+    def __init__(self, cluster: Cluster, file: Path, runs: Sequence[RunSpec], results: Path, logs: Path) -> None:
+        self.cluster, self.file, self.runs, self.results = cluster, file, runs, results
         self.restarts = 0
         self.down: dict[str, bool] = {}
-        """What was killed and not yet started again; whether it stays away until the driver has ended."""
+        """Killed processes not restarted yet, and whether they stay away until the driver's end."""
         self._logs = logs
         self._first_seen: dict[Path, tuple[int, int]] = {}
         self._base = 0
@@ -42,22 +42,22 @@ class DisturbedSweep:
 
     @property
     def evaluations(self) -> int:
-        """How many evaluations the whole sweep keeps."""
+        """Number of evaluations of the whole sweep."""
         return sum(run.budget.updates // run.budget.evaluate_every for run in self.runs)
 
     def kept(self) -> int:
-        """How many evaluations are kept now."""
+        """Return the number of evaluations recorded so far."""
         return sum(self._behind(run) // run.budget.evaluate_every for run in self.runs)
 
     def said(self) -> str:
-        """What the driver has printed."""
+        """Return the driver's output."""
         return self._log.read_text()
 
     def give_command(self, log: Path) -> Driver:
         """Start a driver."""
         line = ["smore-sweep", "run", str(self.file), "--results", str(self.results), "--address", "auto"]
         with log.open("w") as file:
-            return self.place.run(line, file)
+            return self.cluster.run(line, file)
 
     def again(self) -> None:
         """Give the same command again, after the driver has ended. While MLflow is away it is refused."""
@@ -74,13 +74,15 @@ class DisturbedSweep:
         self.driver = self.give_command(self._log)
 
     def instant(self, gap: float) -> bool:
-        """Wait for an instant: a share of all evaluations kept since the last one, or the driver's first word if that
-        is 0. False if the driver ends before."""
+        """Wait until a share of all evaluations was recorded, or for the driver's first output if it is 0.
+
+        Returns False if the driver ends before.
+        """
         wanted = round(gap * self.evaluations)
         return self.wait(lambda: self.kept() >= self._base + wanted if wanted else bool(self.said()))
 
     def wait(self, until: Callable[[], bool]) -> bool:
-        """Wait until something is so. False if the driver ends before."""
+        """Wait for a condition. Returns False if the driver ends before."""
         kept, since = -1, time.monotonic()
         while not until():
             self.observe()
@@ -93,7 +95,7 @@ class DisturbedSweep:
         return True
 
     def observe(self) -> None:
-        """A file of a run that has ended is never written again, unless it is damaged."""
+        """Check that files of ended runs are never written again, unless they are damaged."""
         for path in filter(zipfile.is_zipfile, self.results.glob("runs/*/done.npz")):
             status = path.stat()
             seen = self._first_seen.setdefault(path, (status.st_mtime_ns, status.st_size))
@@ -102,16 +104,18 @@ class DisturbedSweep:
             )
 
     def forget(self, path: Path) -> None:
-        """A file that we have damaged ourselves may be written again."""
+        """Allow a file that the harness has damaged to be written again."""
         self._first_seen.pop(path, None)
 
     def disturbed(self) -> None:
-        """The next instant counts from here."""
+        """Count the next instant from here."""
         self._base = self.kept()
 
     def expect(self, *codes: int, says: str = "") -> int:
-        """Wait for the driver's end, which must be one of these exit codes, with these words; and a refusal without
-        a traceback (Tune prints one for a lost worker)."""
+        """Wait for the driver's end, with one of these exit codes and this output.
+
+        A refusal must have no traceback (Tune prints one for a lost worker).
+        """
         self.wait(lambda: False)
         code, said = self.driver.wait(), self.said()
         assert code in codes, f"the exit code is {code}, not {' or '.join(map(str, codes))}:\n{said}"
@@ -120,8 +124,10 @@ class DisturbedSweep:
         return code
 
     def interrupt(self, name: signal.Signals) -> int:
-        """End the driver as Ctrl-C or a cluster does; no entry in MLflow says that it still runs. (One that had not yet
-        begun to train may leave such entries of a driver that was killed before it to the next.)"""
+        """End the driver like Ctrl-C or a cluster; afterwards no entry in MLflow says that it still runs.
+
+        A driver that has not begun to train may leave such entries of an earlier, killed driver to the next one.
+        """
         (os.killpg if name == signal.SIGINT else os.kill)(self.driver.pid, name)
         code = self.expect(130, 0, says="interrupted")
         if "mlflow" not in self.down and "training " in self.said():
@@ -130,14 +136,14 @@ class DisturbedSweep:
         return code
 
     def entries(self) -> list[tuple[str, str]]:
-        """(run id, status) of every entry in MLflow."""
-        return mlflow_runs(self.results, self.place.environment["MLFLOW_TRACKING_URI"])
+        """Return (run id, status) of every entry in MLflow."""
+        return mlflow_runs(self.results, self.cluster.environment["MLFLOW_TRACKING_URI"])
 
     def heal(self, *, ended: bool) -> None:
-        """Start what was killed again, if it is time."""
+        """Restart killed processes, if it is time."""
         for name in [name for name, stays in self.down.items() if ended or not stays]:
-            self.place.launch(name)
-            self.place.wait(name)
+            self.cluster.launch(name)
+            self.cluster.wait(name)
             del self.down[name]
 
     def stop(self) -> None:
@@ -147,7 +153,7 @@ class DisturbedSweep:
             self.driver.wait()
 
     def finish(self) -> None:
-        """After a driver that found everything done: the command once more has nothing to train, and all is well."""
+        """Check that, once all runs are done, the same command trains nothing."""
         self.heal(ended=True)
         trained = self.kept()
         self.start()
@@ -157,8 +163,8 @@ class DisturbedSweep:
         self.observe()
 
     def check(self, undisturbed: Path) -> None:
-        """Everything is as if nothing had happened."""
-        uri = self.place.environment["MLFLOW_TRACKING_URI"]
+        """Check that everything is as if nothing had happened."""
+        uri = self.cluster.environment["MLFLOW_TRACKING_URI"]
         assert_each_once_in_mlflow(self.results, uri, self.runs)
         assert_same_outcomes(undisturbed, self.results, self.runs)
         assert table(self.results, self.file) == table(undisturbed, self.file), "the table differs"
@@ -170,14 +176,14 @@ class DisturbedSweep:
             time.sleep(POLL)
 
     def _alive(self) -> list[str]:
-        """Drivers, and actors of theirs, that still run."""
-        drivers = [f"driver {pid}" for pid in self.place.processes() if self.place.node(pid) == "driver"]
-        actors = [f"{name} {pid}" for name in ("ImplicitFunc", "Recorder") for pid in self.place.actors(name)]
+        """Return the drivers, and their actors, that still run."""
+        drivers = [f"driver {pid}" for pid in self.cluster.processes() if self.cluster.node(pid) == "driver"]
+        actors = [f"{name} {pid}" for name in ("ImplicitFunc", "Recorder") for pid in self.cluster.actors(name)]
         return drivers + actors
 
     def _behind(self, run: RunSpec) -> int:
-        """Updates behind a run; like the platform's own reading, but a broken file stays where it is."""
-        state = record.state(self.results, run.run_id)
+        """Return a run's number of updates, without putting a broken file aside."""
+        state = run_files.state(self.results, run.run_id)
         if state != record.PARTIAL:
             return run.budget.updates if state == record.DONE else 0
         try:
@@ -189,7 +195,7 @@ class DisturbedSweep:
 
 
 def second_driver(sweep: DisturbedSweep, log: Path) -> tuple[int, str]:
-    """Exit code and words of a second driver on the same results."""
+    """Run a second driver on the same results. Returns its exit code and output."""
     process = sweep.give_command(log)
     try:
         return process.wait(PATIENCE), log.read_text()

@@ -1,4 +1,4 @@
-"""What a run of the harness tells: a line for each disturbance as it happens, and a page at the end."""
+"""Reports of the harness: a line per disturbance, and a page at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.chaos.schedule import FILES, KINDS
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that must not be. ``disturbance``: the last one before it."""
+    """A violated expectation. ``disturbance`` is the last one before it."""
 
     campaign: int
     disturbance: int
@@ -23,8 +23,14 @@ class Finding:
 
 @dataclass
 class Story:
-    """All that happened so far. ``sweep``: the file of the sweep; ``runs``: what it plans; ``output``: where logs go;
-    ``undisturbed``: the results that nobody disturbed."""
+    """History of the harness.
+
+    Attributes:
+        sweep: File of the sweep.
+        runs: Its planned runs.
+        output: Folder of the logs.
+        undisturbed: Results of the undisturbed sweep.
+    """
 
     sweep: Path
     runs: Sequence[RunSpec]
@@ -38,13 +44,13 @@ class Story:
     findings: list[Finding] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
-    def say(self, what: str) -> None:
+    def say(self, text: str) -> None:
         """Print a line with the time and the campaign."""
-        print(f"[{time.monotonic() - self.started:6.0f} s] campaign {self.campaigns}: {what}", flush=True)
+        print(f"[{time.monotonic() - self.started:6.0f} s] campaign {self.campaigns}: {text}", flush=True)
 
 
 def write(story: Story, seed: int, wanted: int) -> Path:
-    """Write the page, as Markdown; returns where it is."""
+    """Write the page as Markdown. Returns its path."""
     done = story.kinds.total()
     names = {**KINDS, **{name: f"{name} cut to a random length" for name in FILES}}
     rows = [f"| {names[kind]} | {story.kinds[kind]} |" for kind in names if story.kinds[kind]]

@@ -1,7 +1,7 @@
-"""Which disturbances, and when: all of it from the seed.
+"""Schedule of disturbances, derived from the seed.
 
-An instant is a matter of progress, not of seconds, so that a seed means the same on a slow machine: so many evaluations
-are kept after the last disturbance, or the sweep has only just said its first word.
+Instants depend on progress, not on seconds, so that a seed means the same on a slow machine: a number of evaluations
+after the last disturbance, or the driver's first output.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KINDS = {
     "truncate": "truncated file",
     "second": "second driver",
 }
-"""What is done, and its name in the report."""
+"""Kinds of disturbances, and their names in the report."""
 
 FILES = {
     "partial.npz": "runs/*/partial.npz",
@@ -33,13 +33,13 @@ FILES = {
     "packed.npy": "smore/*/*/packed/*.npy",
     "mlflow.db": "mlflow.db",
 }
-"""State files that are truncated in turn, and where they are in their folder."""
+"""State files that are truncated in turn, and their paths."""
 
 OFTEN = ("worker", "driver", "truncate")
 """Kinds that come twice as often as the others."""
 
 LONGEST_GAP = 0.2
-"""Share of a sweep's evaluations that passes at most between two disturbances."""
+"""Largest share of a sweep's evaluations between two disturbances."""
 
 AT_ONCE = 0.15
 """Share of the disturbances that do not wait for an evaluation."""
@@ -47,8 +47,13 @@ AT_ONCE = 0.15
 
 @dataclass(frozen=True)
 class Disturbance:
-    """``file``: what is truncated, if something is; ``gap``: the share of the sweep's evaluations to wait for; and the
-    ``seed`` of all else that is chosen."""
+    """One disturbance.
+
+    Attributes:
+        file: File to truncate, if any.
+        gap: Share of the sweep's evaluations to wait for.
+        seed: Seed of all other choices.
+    """
 
     number: int
     kind: str
@@ -58,13 +63,15 @@ class Disturbance:
 
     @property
     def dice(self) -> random.Random:
-        """A random generator that is the same for every call."""
+        """Return a random generator, the same for every call."""
         return random.Random(self.seed)
 
 
 def schedule(seed: int, count: int, *, disk: bool) -> list[Disturbance]:
-    """``count`` disturbances, dealt from shuffled decks of all kinds (``disk``: whether a disk can be filled here), so
-    that each kind has its share."""
+    """Return ``count`` disturbances from shuffled decks of all kinds, so that each kind has its share.
+
+    ``disk`` says whether a disk can be filled here.
+    """
     dice = random.Random(f"chaos {seed}")
     kinds: list[str] = []
     while len(kinds) < count:
@@ -72,10 +79,10 @@ def schedule(seed: int, count: int, *, disk: bool) -> list[Disturbance]:
         dice.shuffle(deck)
         kinds += deck
     files = itertools.cycle(FILES)
-    made = []
+    disturbances = []
     for number, kind in enumerate(kinds[:count], 1):
         own = f"chaos {seed} {number}"
         dice = random.Random(f"{own} gap")
         gap = 0.0 if dice.random() < AT_ONCE else dice.uniform(0, LONGEST_GAP)
-        made.append(Disturbance(number, kind, next(files) if kind == "truncate" else "", gap, own))
-    return made
+        disturbances.append(Disturbance(number, kind, next(files) if kind == "truncate" else "", gap, own))
+    return disturbances

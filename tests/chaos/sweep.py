@@ -1,4 +1,4 @@
-"""The sweep that is disturbed: 40 runs in ten stacks, tiny networks on Reacher, 240 evaluations."""
+"""The sweep to disturb: 40 runs in ten stacks, tiny networks on Reacher, 240 evaluations."""
 
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR

@@ -1,4 +1,4 @@
-"""One undisturbed sweep, against which the disturbed ones are held."""
+"""One undisturbed sweep as the reference for the disturbed ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session", autouse=True)
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Minari's folder, and a clean environment, for every process of these tests."""
+    """Set Minari's folder and a clean environment for all processes of these tests."""
     before = {name: os.environ.pop(name, None) for name in ("MINARI_DATASETS_PATH", "MLFLOW_TRACKING_URI")}
     os.environ["MINARI_DATASETS_PATH"] = str(tmp_path_factory.mktemp("datasets"))
     yield
@@ -27,7 +27,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Results folder and output of a sweep that nobody disturbed. It also made the data."""
+    """Return results folder and output of an undisturbed sweep, which also generates the data."""
     results = tmp_path_factory.mktemp("undisturbed")
     code, output = run(results)
     assert code == 0, output

@@ -1,4 +1,4 @@
-"""A method for the tests that fails, if its knob says so."""
+"""A method for the tests that fails on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WELL, RAISES = 0.0, 1.0
 UPDATES: Counter[str] = Counter()
-"""Of this process. (A method has no memory of its own.)"""
+"""Count of updates in this process, because a method has no state."""
 
 
 @method

@@ -21,7 +21,7 @@ UNPRIVILEGED = "nobody"
 
 
 def programs() -> Path | None:
-    """The folder with PostgreSQL's programs, or None if it is not installed."""
+    """Return the folder of PostgreSQL's programs, or None if it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parts[4]))
     on_path = shutil.which("postgres")
     return found[-1].parent if found else Path(on_path).parent if on_path else None
@@ -29,7 +29,7 @@ def programs() -> Path | None:
 
 @contextmanager
 def database() -> Iterator[Path]:
-    """The files of a new, empty database, whose only user has a password."""
+    """Create the files of an empty database whose only user has a password."""
     folder = Path(tempfile.mkdtemp(prefix="smore_sweep-"))
     try:
         password = folder / "password"
@@ -46,7 +46,7 @@ def database() -> Iterator[Path]:
 
 @contextmanager
 def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server of these files that answers; stopped at the end."""
+    """Run a server of these files, ready to answer, for the block."""
     process = _start("postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(data), "-F")
     try:
         for _ in range(600):
@@ -62,14 +62,14 @@ def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop a server without waiting for those who use it."""
+    """Stop a server without waiting for its clients."""
     if process.poll() is None:
         process.send_signal(signal.SIGQUIT)
     process.wait()
 
 
 def uri(port: int, password: str = PASSWORD) -> str:
-    """The tracking URI of a server."""
+    """Return the tracking URI of a server."""
     return f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
 
 

@@ -1,4 +1,4 @@
-"""A sweep for the tests: tiny networks on Reacher, a fast environment, yet long enough to be killed in the middle."""
+"""A sweep for the tests: tiny networks on Reacher, a fast environment, but long enough to be killed in the middle."""
 
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe

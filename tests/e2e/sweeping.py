@@ -1,4 +1,4 @@
-"""Sweeps as real processes, for the tests: start them, watch them, kill them, and read what they left."""
+"""Run sweeps as real processes for the tests: start, watch and kill them, and read their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.discovery import load_sweep
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import origin
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath, absolute
@@ -25,17 +25,17 @@ SWEEP_FILE = Path(__file__).with_name("small_sweep.py")
 RUNS = load_sweep(str(SWEEP_FILE)).expand()
 RUN_IDS = [planned.run_id for planned in RUNS]
 PATIENCE = 600.0
-"""Seconds after which something that should have happened has not; it is a minute where the cores are ours alone."""
+"""Seconds to wait for anything; it takes a minute at most on free cores."""
 
 
 def command(results: StoragePath, *options: str) -> list[str]:
-    """The command that a person gives."""
+    """Return the command that a person gives."""
     return [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results), *options]
 
 
 @contextmanager
 def driver(results: StoragePath, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A sweep's driver, whose output can be read; killed at the end if it still runs."""
+    """Start a sweep's driver with readable output; kill it at the end of the block if it still runs."""
     process = subprocess.Popen(
         command(results, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -50,19 +50,19 @@ def driver(results: StoragePath, *options: str) -> Iterator[subprocess.Popen[str
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and output of a driver that runs to its end."""
+    """Wait for a driver's end. Returns its exit code and output."""
     output, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, output
 
 
 def run(results: StoragePath, *options: str) -> tuple[int, str]:
-    """Run a sweep undisturbed."""
+    """Run a sweep undisturbed. Returns its exit code and output."""
     with driver(results, *options) as process:
         return finish(process)
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until something is so, while the driver runs."""
+    """Wait for a condition while the driver runs."""
     deadline = time.monotonic() + PATIENCE
     while not what():
         assert process.poll() is None, f"the sweep ended early: {finish(process)[1]}"
@@ -71,16 +71,16 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 
 def partial_runs(results: StoragePath) -> dict[str, int]:
-    """Updates behind each run that is under way."""
-    found = record.peek_each(results, RUN_IDS)
+    """Return the number of updates so far of each partial run."""
+    found = run_files.peek_each(results, RUN_IDS)
     return {run_id: summary.update for run_id, summary in found.items() if summary.status == record.PARTIAL}
 
 
 def outcomes(results: StoragePath, runs: Sequence[RunSpec] = RUNS) -> dict[str, NDArray[Any]]:
-    """Every raw outcome of every run, by name: what the tables are made of, bit for bit."""
+    """Return every raw outcome of every run, by name."""
     arrays = {}
     for planned in runs:
-        found = record.load(results, planned.run_id)
+        found = run_files.load(results, planned.run_id)
         assert found is not None, f"{planned.title} is missing"
         assert found.status == record.DONE
         for update, evaluation in found.evaluations.items():
@@ -90,7 +90,7 @@ def outcomes(results: StoragePath, runs: Sequence[RunSpec] = RUNS) -> dict[str, 
 
 
 def assert_same_outcomes(first: StoragePath, second: StoragePath, runs: Sequence[RunSpec] = RUNS) -> None:
-    """The two results folders hold the same runs with bitwise the same outcomes."""
+    """Assert that two results folders hold the same runs with bitwise equal outcomes."""
     one, other = outcomes(first, runs), outcomes(second, runs)
     assert one.keys() == other.keys()
     for name in one:
@@ -98,7 +98,7 @@ def assert_same_outcomes(first: StoragePath, second: StoragePath, runs: Sequence
 
 
 def mlflow_runs(results: StoragePath, uri: str | None = None) -> list[tuple[str, str]]:
-    """(run id, status) of every entry of the results folder, in its own store or in that at ``uri``."""
+    """Return (run id, status) of the results folder's entries, in its own store or in that at ``uri``."""
     from mlflow import MlflowClient
 
     client = MlflowClient(uri or f"sqlite:///{results / 'mlflow.db'}")
@@ -108,17 +108,17 @@ def mlflow_runs(results: StoragePath, uri: str | None = None) -> list[tuple[str,
 
 
 def assert_each_once_in_mlflow(results: StoragePath, uri: str | None = None, runs: Sequence[RunSpec] = RUNS) -> None:
-    """Every planned run has one entry, and it is finished."""
+    """Assert that every planned run has one finished entry."""
     assert sorted(mlflow_runs(results, uri)) == sorted((planned.run_id, "FINISHED") for planned in runs)
 
 
 def table(results: StoragePath, sweep: Path = SWEEP_FILE) -> str:
-    """The sweep's table as CSV, from the documented command."""
+    """Return the sweep's table as CSV, from the documented command."""
     script = Path(__file__).parents[2] / "analysis" / "tables.py"
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(script), "--sweep", str(sweep), "--results", str(results), "--format", "csv"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return made.stdout
+    return process.stdout

@@ -1,5 +1,7 @@
-"""A short ``make chaos``: one small sweep on two nodes, disturbed four times. (A driver that is killed, interrupted, or
-not alone: :mod:`tests.e2e.test_kill`.)"""
+"""A short ``make chaos``: one small sweep on two nodes, disturbed four times.
+
+:mod:`tests.e2e.test_kill` tests drivers that are killed, interrupted, or not alone.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from tests.e2e.sweeping import RUNS, SWEEP_FILE
 from tests.e2e.topology import topology
 
 SEED = 412
-"""A seed whose first disturbances are all of different kinds, and over before the sweep is."""
+"""A seed whose first disturbances are all of different kinds, and end before the sweep."""
 
 
 def test_a_sweep_that_is_disturbed_four_times_ends_as_if_nobody_had(
@@ -22,8 +24,8 @@ def test_a_sweep_that_is_disturbed_four_times_ends_as_if_nobody_had(
     story = Story(SWEEP_FILE, RUNS, tmp_path, undisturbed[0])
     todo = schedule(SEED, 4, disk=False)
     assert len({disturbance.kind for disturbance in todo}) == 4
-    with topology() as place:
-        left = run_campaign(story, place, Disk(place.head / "disk", real=False), todo)
+    with topology() as cluster:
+        left = run_campaign(story, cluster, Disk(cluster.head / "disk", real=False), todo)
     assert not story.findings, story.findings[0].error
     assert not left
-    assert not place.processes()
+    assert not cluster.processes()

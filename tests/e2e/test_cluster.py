@@ -1,4 +1,4 @@
-"""A sweep on an existing cluster of two nodes (simulated on this machine), of which the driver's trains nothing."""
+"""A sweep on an existing cluster of two simulated nodes, with a driver on a node that does not train."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.sweeping import PATIENCE, assert_same_outcomes, command
 
-# In a process of its own: Ray's test cluster leaves threads and warnings behind.
+# A separate process, because Ray's test cluster leaves threads and warnings behind.
 CLUSTER = """
 import subprocess, sys
 from ray.cluster_utils import Cluster
@@ -25,10 +25,10 @@ sys.exit(codes.index(0) if codes == [2, 0] else 99)
 def test_a_cluster_of_two_nodes_gives_the_same_results(undisturbed: tuple[Path, str], tmp_path: Path) -> None:
     too_much = command(tmp_path / "refused", "--gpus-per-stack", "1")
     commands = ["\t".join(line) for line in (too_much, command(tmp_path / "results", "--stack-size", "1"))]
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", CLUSTER, *commands], capture_output=True, text=True, timeout=2 * PATIENCE, check=False
     )
-    assert made.returncode == 1, made.stdout + made.stderr
-    assert "gpus per stack = 1 is more than the cluster has (0); give 0 to use CPUs" in made.stderr
-    assert "training 8 runs as 8 stacks of 1 on 2 CPU cores" in made.stdout
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert "gpus per stack = 1 is more than the cluster has (0); give 0 to use CPUs" in process.stderr
+    assert "training 8 runs as 8 stacks of 1 on 2 CPU cores" in process.stdout
     assert_same_outcomes(undisturbed[0], tmp_path / "results")

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from smore_sweep.discovery import load_sweep
 from smore_sweep.monitoring import heartbeat
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from tests.e2e.sweeping import PATIENCE
 
 SWEEP_FILE = Path(__file__).with_name("faulty_sweep.py")
@@ -21,11 +21,11 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
     results, note = tmp_path / "results", tmp_path / "note"
     command = [sys.executable, "-m", "smore_sweep", "run", str(SWEEP_FILE), "--results", str(results)]
     command += ["--notify", f"{NOTE} {note}"]
-    made = subprocess.run(
+    process = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False
     )
-    output = made.stdout
-    assert made.returncode == 1, output
+    output = process.stdout
+    assert process.returncode == 1, output
     assert "Traceback" not in output
     failure = "failed: Faulty hidden=16 fault=1.0 · PointReach · 10% · s0: ValueError: [boom]"
     assert failure in output.partition("Discounted return")[0]  # as it happened, and
@@ -36,9 +36,9 @@ def test_the_others_finish_and_the_failure_is_told(tmp_path: Path) -> None:
 
     runs = load_sweep(str(SWEEP_FILE)).expand()
     raises = runs[1]
-    states = [record.state(results, run.run_id) for run in runs]
+    states = [run_files.state(results, run.run_id) for run in runs]
     assert states == [record.DONE, record.PARTIAL, record.DONE]
-    kept = record.load(results, raises.run_id)
+    kept = run_files.load(results, raises.run_id)
     assert kept is not None
     assert kept.update == 100  # it was tried again from there
 

@@ -1,4 +1,4 @@
-"""Kill it: workers, drivers, Ctrl-C, two at once. After each, the same command; in the end, the undisturbed results."""
+"""Kills of workers and drivers, Ctrl-C, two drivers at once: the same command then gives the undisturbed results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smore_sweep.bench.processes import workers
 from smore_sweep.monitoring import heartbeat
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from tests.e2e.sweeping import (
     RUNS,
     assert_each_once_in_mlflow,
@@ -24,12 +24,12 @@ from tests.e2e.sweeping import (
 
 
 def under_way(results: Path) -> bool:
-    """Some run has evaluations behind it and updates before it."""
+    """Return whether some run is partial, with evaluations behind it."""
     return any(100 <= update < 700 for update in partial_runs(results).values())
 
 
 def interrupted(results: Path, name: signal.Signals) -> tuple[int, str]:
-    """Exit code and output of a driver that gets a signal when it has kept something new."""
+    """Signal a driver after its first new record. Returns its exit code and output."""
     with driver(results) as process:
         # What the driver before it had under way may be written for some seconds more.
         wait_for(lambda: bool(workers(process.pid)), process)
@@ -62,7 +62,7 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
         wait_for(lambda: bool(partial_runs(tmp_path)) and partial_runs(tmp_path) != before, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    done_before = {planned.run_id for planned in RUNS if record.state(tmp_path, planned.run_id) == record.DONE}
+    done_before = {planned.run_id for planned in RUNS if run_files.state(tmp_path, planned.run_id) == record.DONE}
     assert len(done_before) < len(RUNS)
     times = {run_id: (tmp_path / "runs" / run_id / "done.npz").stat().st_mtime_ns for run_id in done_before}
 

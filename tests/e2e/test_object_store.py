@@ -1,4 +1,4 @@
-"""Results in an object store: a sweep, killed and gone on with, has the results and the table of one in a folder."""
+"""Results in an object store: a sweep, killed and resumed, has the results and the table of one in a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.storage.paths import StoragePath
 from tests.e2e.sweeping import (
     RUN_IDS,
@@ -37,7 +37,7 @@ def test_a_sweep_in_an_object_store(
         assert "Traceback" not in output
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    states = record.states(bucket, RUN_IDS)
+    states = run_files.states(bucket, RUN_IDS)
     assert set(states.values()) != {record.DONE}
 
     with driver(bucket) as process:

@@ -1,5 +1,7 @@
-"""PostgreSQL as MLflow's store: it is respected, and may go away in the middle of a sweep. (For MLflow's own server
-:mod:`tests.e2e.test_chaos` does the same.)"""
+"""PostgreSQL as MLflow's store, which may go away in the middle of a sweep.
+
+:mod:`tests.e2e.test_chaos` tests the same for MLflow's own server.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ def test_a_server_that_dies_in_mid_sweep_loses_nothing(
 
 
 def assert_nowhere(secret: str, output: str, results: Path, uri: str) -> None:
-    """Neither what was printed, nor any file of the results, nor MLflow shows it."""
+    """Assert that neither the output, nor any file of the results, nor MLflow contains the secret."""
     from mlflow import MlflowClient
 
     assert secret not in output

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from tests.e2e.sweeping import RUNS, SWEEP_FILE, assert_each_once_in_mlflow, mlflow_runs, run, table
 
 
@@ -21,7 +21,7 @@ def test_a_sweep_ends_with_its_table(undisturbed: tuple[Path, str]) -> None:
     assert "Traceback" not in output
     assert_each_once_in_mlflow(results)
     for planned in RUNS:
-        found = record.load(results, planned.run_id)
+        found = run_files.load(results, planned.run_id)
         assert found is not None
         assert found.content == planned.content()
         assert list(found.evaluations) == list(range(100, 801, 100))
@@ -41,7 +41,7 @@ def test_mlflow_shows_what_a_person_looks_for(undisturbed: tuple[Path, str]) -> 
     wanted = {"method", "task", "expert_share", "seed", "scale", "source", "git", "dataset", "stack", "sweep"}
     assert wanted <= run.data.tags.keys()
     assert run.data.params["beta"] == "0.5"
-    found = record.load(results, planned.run_id)
+    found = run_files.load(results, planned.run_id)
     assert found is not None
     for name, value in found.summary().items():
         assert run.data.metrics[f"eval/{name}"] == value

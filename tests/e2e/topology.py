@@ -1,8 +1,8 @@
-"""The containers of docker/compose.yaml as plain processes of this machine: an MLflow server, a Ray head that trains
-nothing, two workers of one CPU each, token authentication, everything on loopback.
+"""The containers of docker/compose.yaml as plain processes on loopback.
 
-Each node has an address, a home, a working directory and a temporary directory of its own. Where the system allows it
-(mount namespaces), the workers cannot see the head's folder, so that only what is declared is shared.
+These are an MLflow server, a Ray head that trains nothing, and two workers of one CPU each, with token authentication.
+Each node has its own address, home, working directory and temporary directory. Where the system allows it (mount
+namespaces), the workers cannot see the head's folder, so that they share only declared folders.
 
 By hand, ``python -m tests.e2e.topology COMMAND ...`` runs a command at the head, such as
 ``smore-sweep run quickstart --address auto``; without one it prints how to use it and waits for Ctrl-C.
@@ -32,14 +32,15 @@ WORKERS = ("worker1", "worker2")
 STARTED = "Ray runtime started"
 HIDE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
 MARK = "SMORE_SWEEP_PLACE"
-"""Environment variable that tells what a process belongs to. It comes last: Ray's titles overwrite the first ones."""
+"""Environment variable with the owner of a process. It comes last, because Ray's titles overwrite the first ones."""
 Driver = subprocess.Popen[str]
 
 
-class Place:
+class Cluster:
     """The topology's processes: ``mlflow``, ``head``, ``worker1``, ``worker2``. Each can be killed and started again.
 
-    ``head`` and ``mlflow`` are folders of theirs, all nodes see ``shared``, a driver has ``environment``."""
+    ``head`` and ``mlflow`` are their folders, all nodes see ``shared``, drivers have ``environment``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.head, self.shared, self.mlflow = folder / "head", folder / "shared", folder / "mlflow"
@@ -82,7 +83,7 @@ class Place:
         self._jobs_port = jobs_port
 
     def launch(self, name: str) -> None:
-        """Start a process, in a folder of its own."""
+        """Start a process in its own folder."""
         home = self._folder / name
         home.mkdir(exist_ok=True)
         with self._log(name).open("wb") as log:
@@ -92,7 +93,7 @@ class Place:
             )  # fmt: skip
 
     def wait(self, name: str) -> None:
-        """Wait until a process that was started is of use."""
+        """Wait until a started process is ready."""
         deadline = time.monotonic() + PATIENCE
         health = f"http://127.0.0.1:{self._mlflow_port}/health"
         while not (answers(health) if name == "mlflow" else STARTED in self._log(name).read_text()):
@@ -101,7 +102,7 @@ class Place:
             time.sleep(0.1)
 
     def kill(self, name: str) -> None:
-        """kill -9 of a process and of everything below it: a node with its Ray and its workers."""
+        """Kill (-9) a process and all its descendants: a node with its Ray and its workers."""
         while alive := [pid for pid in self.processes() if self.node(pid) == name]:
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -111,18 +112,18 @@ class Place:
         self._processes[name].wait()
 
     def processes(self) -> list[int]:
-        """Every process of this topology, and of the drivers that were started in it."""
+        """Return all processes of this topology, and of the drivers started in it."""
         mark = f"\0{MARK}={self._folder}/".encode()
         everything = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         return [pid for pid in everything if mark in _read(pid, "environ")]
 
     def node(self, pid: int) -> str:
-        """The name of what a process belongs to: ``driver``, or one of the four."""
+        """Return the owner of a process: ``driver``, or one of the four."""
         found = re.search(rf"\0{MARK}=([^\0]*)".encode(), _read(pid, "environ"))
         return Path(os.fsdecode(found.group(1))).name if found else ""
 
     def actors(self, name: str) -> dict[int, str]:
-        """Process id of every Ray actor or task of that name, and its node."""
+        """Return the process ids of all Ray actors or tasks of that name, with their nodes."""
         return {
             pid: self.node(pid) for pid in self.processes() if _read(pid, "cmdline").startswith(f"ray::{name}".encode())
         }
@@ -175,26 +176,26 @@ class Place:
 
 
 @contextlib.contextmanager
-def topology() -> Iterator[Place]:
+def topology() -> Iterator[Cluster]:
     """Start all processes; kill them, and remove their folders, at the end."""
     # A short path: a socket's name in it may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="smore-", ignore_cleanup_errors=True) as folder:
-        place = Place(Path(folder))
+        cluster = Cluster(Path(folder))
         try:
-            place.launch("mlflow")
-            place.launch("head")
-            place.wait("head")
+            cluster.launch("mlflow")
+            cluster.launch("head")
+            cluster.wait("head")
             for name in WORKERS:
-                place.launch(name)
+                cluster.launch(name)
             for name in (*WORKERS, "mlflow"):
-                place.wait(name)
-            yield place
+                cluster.wait(name)
+            yield cluster
         finally:
-            place.end()
+            cluster.end()
 
 
 def _read(pid: int, what: str) -> bytes:
-    """A file of a process, empty if the process has ended."""
+    """Read a file of a process; empty if the process has ended."""
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
@@ -203,11 +204,11 @@ def _read(pid: int, what: str) -> bytes:
 
 def main(command: Sequence[str]) -> int:
     """Run a command at the head, or wait for Ctrl-C."""
-    with topology() as place:
+    with topology() as cluster:
         if command:
-            os.environ.update(place.environment)
-            return subprocess.run(list(command), cwd=place.head, check=False).returncode
-        for name in sorted(place.environment.items() - os.environ.items()):
+            os.environ.update(cluster.environment)
+            return subprocess.run(list(command), cwd=cluster.head, check=False).returncode
+        for name in sorted(cluster.environment.items() - os.environ.items()):
             print(f"export {name[0]}={shlex.quote(name[1])}")
         print("# Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -1,1 +1,1 @@
-"""Bringing other people's episodes into the store: one file a format. ``smore-sweep data import --help``."""
+"""Importers of published datasets, one module per format; see ``smore-sweep data import --help``."""

@@ -1,24 +1,24 @@
-"""D4RL's HDF5 files of running bodies: ``halfcheetah_medium-v2.hdf5``, ``ant_expert-v2.hdf5``, ...
+"""Import D4RL's HDF5 files of running bodies: ``halfcheetah_medium-v2.hdf5``, ``ant_expert-v2.hdf5``, ...
 
 A file is a flat series of steps (``observations``, ``actions``, ``terminals``, ``timeouts`` and, in version 2,
 ``next_observations``), one episode after the other.
 
-Our reading: an episode is an episode. With ``next_observations`` it has up to 1000 transitions; without, the state
-after its last action is not in the file, and it has one transition less. Terminated ones stay in their last state for
-the rest; episodes that break off before the time limit, as the last one of a file does, are left out. The commanded
-goal is the task's 11 or 5 m/s.
+By default an episode of the file becomes an episode. With ``next_observations`` it has up to 1000 transitions; without
+them, the file lacks the state after its last action, and it has one transition less. Terminated episodes stay in their
+last state for the rest; episodes that break off before the time limit, as the last one of a file does, are left out.
+The commanded goal is the task's 11 or 5 m/s.
 
-The released reading (``released=True``), a source of its own named ``...-released``, is that of SMORe's code, as far as
-episodes of T + 1 states can say it:
+``released=True`` reads files as SMORe's code does, as far as episodes of T + 1 states can express it, into a separate
+source named ``...-released``:
 
 * ``d4rl.qlearning_dataset`` drops the last step of every timed-out episode and takes the next row of the file for the
   next observation;
-* the series is cut into pieces of 1000 transitions, or at a terminal, where the last transition is repeated to 1000. So
-  pieces go across the 999 transitions of HalfCheetah's episodes. What is left over at the end is dropped, and so is
-  what is beyond 2,000,000 transitions;
+* the series is cut into pieces of 1000 transitions, or at a terminal, where the last transition is repeated to 1000.
+  Pieces therefore go across the 999 transitions of HalfCheetah's episodes. An incomplete piece at the end is dropped,
+  and so is everything beyond 2,000,000 transitions;
 * the commanded goals are 0 m/s (the released code multiplies them by 0).
 
-What differs even so: where a piece goes from one episode to the next, the transition before (one in 999) enters the
+Remaining differences: where a piece goes from one episode to the next, the transition before (one in 999) enters the
 next episode's first state, not its own last one; the copies of a terminal transition enter its own state, not the next
 episode's first one.
 """
@@ -42,26 +42,29 @@ RELEASED_CAP = 2_000_000
 Pieces = list[tuple[Array, Array]]
 
 
-def bring_in(place: Path, source: str, say: Callable[[str], None], *, released: bool = False) -> None:
-    """Import a file, or every one that the tasks need under a folder. Raises :class:`DatasetError` for what cannot be
-    used."""
-    if not place.exists():
-        raise DatasetError(f"there is no {place}")
+def import_dataset(path: Path, source: str, say: Callable[[str], None], *, released: bool = False) -> None:
+    """Import a file, or every one under a folder that the tasks need.
+
+    Raises:
+        DatasetError: A file is missing or cannot be used.
+    """
+    if not path.exists():
+        raise DatasetError(f"there is no {path}")
     names = re.compile(r"(halfcheetah|ant)[_-](random|medium|expert)-v2\.hdf5")
-    paths = [place] if place.is_file() else sorted(place.rglob("*.hdf5"))
-    found = [(path, match) for path in paths if (match := names.fullmatch(path.name))]
-    if not found:
-        raise DatasetError(f"{place} holds no {{halfcheetah,ant}}_{{random,medium,expert}}-v2.hdf5")
-    for path, match in found:
+    files = [path] if path.is_file() else sorted(path.rglob("*.hdf5"))
+    matches = [(file, match) for file in files if (match := names.fullmatch(file.name))]
+    if not matches:
+        raise DatasetError(f"{path} holds no {{halfcheetah,ant}}_{{random,medium,expert}}-v2.hdf5")
+    for file, match in matches:
         body, quality = match[1], match[2]
-        pieces, steps = read(path, released=released)
+        pieces, steps = read(file, released=released)
         episodes = assemble(pieces, body, steps, 0.0 if released else BODIES[body].target)
         for name, policy in pools_of(body, quality):
-            ingest(name, policy, episodes, f"{source}-released" if released else source, origin_of(path), say)
+            ingest(name, policy, episodes, f"{source}-released" if released else source, origin_of(file), say)
 
 
 def read(path: Path, *, released: bool = False) -> tuple[Pieces, int]:
-    """The pieces ``(observations [L + 1, o], actions [L, a])`` of a file, and how long the longest may be."""
+    """Read the pieces ``(observations [L + 1, o], actions [L, a])`` of a file, and the length that a whole one has."""
     import h5py
 
     try:
@@ -91,9 +94,9 @@ def _episodes(content: dict[str, Any]) -> tuple[Pieces, int]:
         states = observations[begin:end]
         if following is not None:
             states = np.concatenate([states, following[end - 1 : end]])
-        done = actions[begin : begin + len(states) - 1]
-        if len(done) == steps or (terminals[end - 1] and len(done)):
-            pieces.append((states, done))
+        taken = actions[begin : begin + len(states) - 1]
+        if len(taken) == steps or (terminals[end - 1] and len(taken)):
+            pieces.append((states, taken))
         begin = end
     return pieces, steps
 

@@ -1,4 +1,4 @@
-"""The last step of every import: check the episodes against the task, and store them."""
+"""Last step of every import: check the episodes against the task, and save them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ from smore_sweep.tasks import task
 
 
 def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str, say: Callable[[str], None]) -> None:
-    """Store a pool under its source, in place of what was there. ``origin`` says where it is from.
+    """Save a pool under its source, in place of an existing one.
 
-    Actions beyond [-1, 1] are clipped, as every environment does with them (the released noisy FetchReach data may hold
-    such). Raises :class:`smore_sweep.data.pools.DatasetError` if sizes are not the task's or a number is not finite,
-    and :class:`DatasetError` if the source cannot have this name."""
+    Actions beyond [-1, 1], as in the released noisy FetchReach data, are clipped, as every environment does.
+
+    Args:
+        name: The task.
+        policy: The policy of the episodes.
+        episodes: The episodes; their actions are clipped in place.
+        source: The source.
+        origin: Provenance, for the metadata.
+        say: Receives messages.
+
+    Raises:
+        DatasetError: Sizes differ from the task's, a number is not finite, or the source cannot have this name.
+    """
     check_source(source)
     if source == GENERATED:
-        raise DatasetError(f"source {GENERATED!r} is for our own roll-outs; give what is imported another name")
+        raise DatasetError(f"source {GENERATED!r} is reserved for generated data; give the imported data another name")
     sizes = task(name).sizes
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),
@@ -40,12 +50,12 @@ def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str,
         say(f"{origin}: {beyond:.2%} of the actions were beyond [-1, 1] and are clipped")
         np.clip(episodes.actions, -1.0, 1.0, out=episodes.actions)
     with pools.writing(name, policy, say, source):
-        pools.store(name, policy, episodes, {"origin": origin, "actions_clipped": beyond}, source)
+        pools.save(name, policy, episodes, {"origin": origin, "actions_clipped": beyond}, source)
     steps = episodes.actions.shape[1]
     say(f"{pools.dataset_id(name, policy, source)}: {len(episodes):,} episodes of {steps:,} steps from {origin}")
 
 
 def origin_of(path: Path) -> str:
-    """A file's place and the first 16 hexadecimal digits of its SHA-256."""
+    """Return a file's name and the first 16 hexadecimal digits of its SHA-256."""
     with path.open("rb") as file:
         return f"{path.name} (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"

@@ -1,4 +1,4 @@
-"""What the importers of running data share: which pools a file belongs to, and whole episodes out of ragged ones."""
+"""Shared parts of the importers of running data: the pools of a file, and whole episodes from ragged ones."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ STEPS = 1000
 
 @dataclass(frozen=True)
 class Body:
-    """A running body: its tasks' names begin with ``tasks``, its goal is to run at ``target`` m/s, its speed stands at
-    ``velocity`` in the observation. The first ``kept`` numbers of an observation mean the same everywhere; what follows
-    (the ant's contact forces: zeros in D4RL's v2 data and in our environment) is set to zero."""
+    """A running body.
+
+    Attributes:
+        tasks: Prefix of its tasks' names.
+        velocity: Index of the forward velocity in the observation.
+        target: Target velocity (m/s).
+        kept: Length of the part of an observation that means the same in every source. The rest (the ant's contact
+            forces: zeros in D4RL's v2 data and in our environment) is set to zero.
+    """
 
     tasks: str
     velocity: int
@@ -34,18 +40,22 @@ BODIES = {"halfcheetah": Body("CheetahTgtVel", 8, 11.0, 17), "ant": Body("AntTgt
 
 
 def pools_of(body: str, quality: str) -> list[tuple[str, str]]:
-    """(task, policy) of the pools that data of a quality are for. ``medium`` and ``random`` runners are what the paper
-    mixes 30 episodes of the ``expert`` with, in tasks ``-m-e`` and ``-r-e``."""
+    """Return (task, policy) of the pools that use data of a quality.
+
+    The paper mixes 30 episodes of the ``expert`` with ``medium`` or ``random`` runners, in tasks ``-m-e`` and ``-r-e``.
+    """
     letters = {"medium": "m", "random": "r", "expert": "mr"}[quality]
     return [(f"{BODIES[body].tasks}-{letter}-e", quality) for letter in letters]
 
 
 def assemble(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, target: float) -> Episodes:
-    """Episodes of ``steps`` actions out of pieces ``(observations [L + 1, o], actions [L, a])``. A shorter piece must
-    have ended in a terminal state, and stays there with its last action for the rest."""
+    """Assemble episodes of ``steps`` actions from pieces ``(observations [L + 1, o], actions [L, a])``.
+
+    A shorter piece must have ended in a terminal state. It stays there, with its last action, for the rest.
+    """
     row = BODIES[body]
     size = task(pools_of(body, "medium")[0][0]).sizes.observation
-    made: list[tuple[Array, Array]] = []
+    episodes: list[tuple[Array, Array]] = []
     for observations, actions in pieces:
         if observations.shape[1] < row.kept:
             raise DatasetError(
@@ -55,11 +65,11 @@ def assemble(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, targe
         full[: len(observations), : row.kept] = observations[:, : row.kept]
         full[len(observations) :] = full[len(observations) - 1]
         rest = np.repeat(actions[-1:], steps - len(actions), 0)
-        made.append((full, np.concatenate([actions, rest]).astype(np.float32)))
-    everything = np.stack([observations for observations, _ in made])
+        episodes.append((full, np.concatenate([actions, rest]).astype(np.float32)))
+    everything = np.stack([observations for observations, _ in episodes])
     return Episodes(
         everything,
-        np.stack([actions for _, actions in made]),
+        np.stack([actions for _, actions in episodes]),
         everything[:, :, row.velocity : row.velocity + 1].copy(),
-        np.full((len(made), 1), target, np.float32),
+        np.full((len(episodes), 1), target, np.float32),
     )

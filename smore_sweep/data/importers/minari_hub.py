@@ -1,8 +1,8 @@
-"""Running data of the Minari Hub: ``mujoco/halfcheetah/medium-v0``, ``mujoco/ant/expert-v0``, ...
+"""Import running data of the Minari Hub: ``mujoco/halfcheetah/medium-v0``, ``mujoco/ant/expert-v0``, ...
 
-They are downloaded by Minari, unless they are among the local datasets already. The hub has no random runners, so these
-data are for the ``-m-e`` tasks. The policies are not D4RL's. Terminated episodes stay in their terminal state for the
-rest; others that are shorter than the time limit are left out.
+Minari downloads datasets that are not local yet. The hub has no random runners, so these data are for the ``-m-e``
+tasks. The policies are not D4RL's. Terminated episodes stay in their terminal state for the rest; other episodes
+shorter than the time limit are left out.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from smore_sweep.errors import DatasetError, first_line
 DEFAULT = [f"mujoco/{body}/{quality}-v0" for body in BODIES for quality in ("medium", "expert")]
 HUB = "https://huggingface.co"
 PATIENCE = 5.0
-"""Seconds for the hub to answer. Minari alone would try for 24 and end in a page of traceback."""
+"""Seconds for the hub to answer. Minari alone tries for 24 and ends in a page of traceback."""
 
 
-def bring_in(ids: Sequence[str], source: str, say: Callable[[str], None]) -> None:
-    """Import datasets of the hub. Raises :class:`smore_sweep.data.pools.DatasetError` for what cannot be had or
-    used."""
+def import_dataset(ids: Sequence[str], source: str, say: Callable[[str], None]) -> None:
+    """Import datasets of the hub. Raises :class:`DatasetError` if one cannot be downloaded or used."""
     matches = [(name, re.fullmatch(rf"mujoco/({'|'.join(BODIES)})/(medium|expert)-v\d+", name)) for name in ids]
     for name, match in matches:
         if not match:
@@ -56,14 +55,16 @@ def _dataset(name: str) -> Any:
         _reach(name)
         try:
             minari.download_dataset(name)
-        except Exception as error:  # of whatever client Minari uses
+        except Exception as error:  # whichever client Minari uses
             raise DatasetError(f"{name} cannot be downloaded: {first_line(error)}") from None
     return minari.load_dataset(name)
 
 
 def _reach(name: str) -> None:
-    """Raise :class:`smore_sweep.data.pools.DatasetError` unless the hub answers soon. In a thread: no timeout applies
-    to a name server that does not answer."""
+    """Raise :class:`DatasetError` unless the hub answers soon.
+
+    It asks in a thread, because no timeout applies to a name server that does not answer.
+    """
     trouble = ["no answer"]
 
     def ask() -> None:

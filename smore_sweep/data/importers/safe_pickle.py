@@ -1,9 +1,9 @@
-"""Reading pickles of numpy arrays without running anything that they ask for.
+"""Read pickles of NumPy arrays without executing their instructions.
 
-A pickle is a program: it names functions and calls them. Here the few names that numpy's own pickles use stand for
-classes of this file, which take down shape, type and bytes; any other name is refused. So a pickle can build numbers,
-strings, plain containers and arrays of numbers, and nothing else. All of them are classes with a ``__setstate__``,
-because an object without one would take whatever attributes the pickle gives it.
+A pickle is a program that names functions and calls them. This reader maps the few names that NumPy's own pickles use
+to classes of this module, which record shape, type and bytes, and refuses any other name. A pickle can therefore build
+numbers, strings, plain containers and arrays of numbers, and nothing else. All these classes have a ``__setstate__``,
+because an object without one accepts any attributes from the pickle.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ class RefusedError(Exception):
 
 
 def arrays(path: Path) -> dict[str, Any]:
-    """The dictionary in a pickle file. Raises :class:`RefusedError` if it asks for more than arrays and plain
-    containers, is no dictionary, or is damaged."""
+    """Read the dictionary in a pickle file.
+
+    Raises:
+        RefusedError: It asks for more than arrays and plain containers, is no dictionary, or is damaged.
+    """
     try:
         with path.open("rb") as file:
             loaded = _Reader(file, encoding="latin1").load()  # the encoding: for files that Python 2 wrote
     except RefusedError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise RefusedError(f"is no readable pickle ({type(error).__name__}: {str(error)!a})") from None
+        raise RefusedError(f"is not a readable pickle ({type(error).__name__}: {str(error)!a})") from None
     if not isinstance(loaded, dict):
         raise RefusedError(f"holds a {type(loaded).__name__} instead of a dictionary of arrays")
     return {str(name): value.value if isinstance(value, _Array) else value for name, value in loaded.items()}
@@ -42,7 +45,7 @@ class _Type:
 
     def __init__(self, code: object = None, *_: object) -> None:
         if code not in KINDS:
-            raise RefusedError(f"holds an array of type {code!r}, which is no number")
+            raise RefusedError(f"holds an array of type {code!r}, which is not numeric")
         self.code, self.order = str(code), "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -85,14 +88,14 @@ class _Bytes:
         return text.encode("latin1")
 
     def __setstate__(self, state: object) -> None:
-        raise RefusedError("changes what is not its own")
+        raise RefusedError("changes the state of its reader")
 
 
 NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Array,
     ("_codecs", "encode"): _Bytes,
-    # numpy 1 said core, numpy 2 says _core
+    # core in NumPy 1, _core in NumPy 2
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _Buffer for core in ("core", "_core")},
 }

@@ -1,12 +1,12 @@
-"""The pickles of WGCSL and GoFAR, which the paper trains on.
+"""Import the pickles of WGCSL and GoFAR, which the paper trains on.
 
-One file a task and policy, ``.../{random,expert}/<Task>/buffer.pkl``: a dictionary of float64 arrays ``o`` [N, 50, o],
-``u`` [N, 49, a], ``g`` [N, 49, g] (the commanded goal, the same at every step) and ``ag`` [N, 50, g]. The 50th step was
-made and dropped, so an episode has T = 49 transitions; evaluation keeps the task's horizon of 50. The folders around
+There is one file per task and policy, ``.../{random,expert}/<Task>/buffer.pkl``: a dictionary of float64 arrays ``o``
+[N, 50, o], ``u`` [N, 49, a], ``g`` [N, 49, g] (the commanded goal, the same at every step) and ``ag`` [N, 50, g]. The
+50th step is missing, so an episode has T = 49 transitions; evaluation keeps the task's horizon of 50. Parent folders
 differ (``offline_data``, ``offline_data_wgcsl``, ``hard_tasks_2e6``) and do not matter. FetchReach has noisy variants,
-``buffer-noise0.5.pkl``, which are data of tasks of their own, ``FetchReachNoise0.5``.
+``buffer-noise0.5.pkl``, which are data of separate tasks, ``FetchReachNoise0.5``.
 
-Whether GoFAR's files equal WGCSL's is not known: give them a source of their own (``--source gofar``).
+It is not known whether GoFAR's files equal WGCSL's: give them a separate source (``--source gofar``).
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from smore_sweep.tasks import TASKS
 POLICIES = ("random", "expert")
 
 
-def bring_in(place: Path, source: str, say: Callable[[str], None]) -> None:
-    """Import a file, or every such file under a folder. Raises :class:`DatasetError` for what cannot be used."""
-    found = find(place)
-    if not found:
-        raise DatasetError(f"{place} holds no {{random,expert}}/<Task>/buffer.pkl")
-    for (name, policy), path in found.items():
+def import_dataset(path: Path, source: str, say: Callable[[str], None]) -> None:
+    """Import a file, or every such file under a folder. Raises :class:`DatasetError` if one cannot be used."""
+    files = find(path)
+    if not files:
+        raise DatasetError(f"{path} holds no {{random,expert}}/<Task>/buffer.pkl")
+    for (name, policy), file in files.items():
         if name in TASKS:
-            ingest(name, policy, read(path), source, origin_of(path), say)
+            ingest(name, policy, read(file), source, origin_of(file), say)
         else:
-            say(f"left out: {path}, for there is no task {name}")
+            say(f"left out {file}: there is no task {name}")
 
 
-def find(place: Path) -> dict[tuple[str, str], Path]:
-    """The files at a place: (task, policy) to path."""
-    if not place.exists():
-        raise DatasetError(f"there is no {place}")
-    found: dict[tuple[str, str], Path] = {}
-    for path in [place] if place.is_file() else sorted(place.rglob("buffer*.pkl")):
-        variant = re.fullmatch(r"buffer(?:-noise(\d+\.\d))?\.pkl", path.name)
-        folder, policy = path.absolute().parent.name, path.absolute().parent.parent.name
+def find(path: Path) -> dict[tuple[str, str], Path]:
+    """Return the files under a path, by (task, policy)."""
+    if not path.exists():
+        raise DatasetError(f"there is no {path}")
+    files: dict[tuple[str, str], Path] = {}
+    for file in [path] if path.is_file() else sorted(path.rglob("buffer*.pkl")):
+        variant = re.fullmatch(r"buffer(?:-noise(\d+\.\d))?\.pkl", file.name)
+        folder, policy = file.absolute().parent.name, file.absolute().parent.parent.name
         if not variant or policy not in POLICIES:
             continue
         pool = (folder if variant[1] is None else f"{folder}Noise{variant[1]}", policy)
-        if pool in found:
-            raise DatasetError(f"{found[pool]} and {path} are both of {' '.join(pool)}; import one of their folders")
-        found[pool] = path
-    return found
+        if pool in files:
+            raise DatasetError(f"{files[pool]} and {file} are both of {' '.join(pool)}; import one of their folders")
+        files[pool] = file
+    return files
 
 
 def read(path: Path) -> Episodes:
-    """The episodes of one file."""
+    """Read the episodes of one file."""
     try:
         content = arrays(path)
     except RefusedError as error:

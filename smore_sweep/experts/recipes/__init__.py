@@ -1,1 +1,1 @@
-"""How the shipped policies were fitted and trained."""
+"""Scripts that fit and train the shipped policies."""

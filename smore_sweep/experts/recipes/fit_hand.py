@@ -1,14 +1,14 @@
-"""Fits the commands of the HandReach expert: ``python -m smore_sweep.experts.recipes.fit_hand FILE``.
+"""Fit the commands of the HandReach expert: ``python -m smore_sweep.experts.recipes.fit_hand FILE``.
 
-For each posture, first the mean goal's command from several random starts, of which the best is kept, then, with the
-fingertips' feedback, the polynomial for the whole distribution of goals. Both are the same damped (Levenberg-Marquardt)
-least-squares fit of where the fingertips come to rest, with derivatives by finite differences in the simulator. A miss
-by ``e`` metres costs ``e^2 / (e^2 + scale^2)``, which with the task's threshold as the scale is a smooth stand-in for
-failure: goals out of reach hardly count. The polynomials are fitted with a larger scale first, so that no goal is given
-up too early.
+For each posture, the script fits the mean goal's command from several random starts and keeps the best; then, with the
+fingertips' feedback, it fits the polynomial for the whole distribution of goals. Both steps are a damped
+(Levenberg-Marquardt) least-squares fit of the fingertips' resting positions, with derivatives by finite differences in
+the simulator. A miss by ``e`` metres costs ``e^2 / (e^2 + scale^2)``, a smooth measure of failure if the scale is the
+task's threshold: goals out of reach hardly count. The polynomials are fitted with a larger scale first, so that no goal
+is given up too early.
 
 It takes about seven minutes of one core. FILE is an ``.npz`` file that :mod:`smore_sweep.experts.hand` can read; the
-shipped one was made with mujoco 3.3.0 and the default seed.
+shipped one comes from mujoco 3.3.0 and the default seed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from smore_sweep.experts import hand
 Array = NDArray[np.float64]
 
 THRESHOLD = 0.01  # metres
-GOALS = 32  # for each posture with a meeting
+GOALS = 32  # per posture with a meeting
 STARTS, START_ROUNDS = 8, 12
 START_SPREAD = 0.2  # standard deviation of the random starts' commands
 SCALES = {3.0 * THRESHOLD: 3, THRESHOLD: 5}  # of the misses, in metres, with the rounds of the polynomials' fit
@@ -38,7 +38,7 @@ LARGEST = 0.5  # change of a coefficient in a round
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Fit the commands of the HandReach expert.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=0)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def fit_all(seed: int) -> tuple[Array, Array]:
-    """The coefficients (5, 10, 20) and the gains (5, 15, 20) of all postures."""
+    """Return the coefficients (5, 10, 20) and the gains (5, 15, 20) of all postures."""
     env, rng = HandReach(), np.random.default_rng(seed)
     env.reset(seed=seed)
     coefficients, gains = np.zeros((5, 10, 20)), np.zeros((5, 15, 20))
@@ -57,13 +57,13 @@ def fit_all(seed: int) -> tuple[Array, Array]:
         mean = goals.mean(axis=0, keepdims=True)
         starts = resting(env) + START_SPREAD * rng.standard_normal((STARTS, 20))
         tries = [fit(env, posture, mean, constant(start), gains[posture], THRESHOLD, START_ROUNDS) for start in starts]
-        found, _ = min(tries, key=lambda fitted: fitted[1])
-        tips = settle(env, posture, mean[0], found, gains[posture])
+        best, _ = min(tries, key=lambda fitted: fitted[1])
+        tips = settle(env, posture, mean[0], best, gains[posture])
         gains[posture] = feedback(env)
-        found[0] -= (mean[0] - tips) @ gains[posture]  # what the feedback of this rest adds
+        best[0] -= (mean[0] - tips) @ gains[posture]  # the feedback at this rest
         for scale, rounds in SCALES.items():
-            found, cost = fit(env, posture, goals, found, gains[posture], scale, rounds)
-        coefficients[posture] = found
+            best, cost = fit(env, posture, goals, best, gains[posture], scale, rounds)
+        coefficients[posture] = best
         print(f"posture {posture}: mean cost {cost:.3f}", flush=True)
     home = sample(env, 4, 1)
     coefficients[4], _ = fit(env, 4, home, constant(resting(env)), gains[4], THRESHOLD, START_ROUNDS)
@@ -71,7 +71,7 @@ def fit_all(seed: int) -> tuple[Array, Array]:
 
 
 def sample(env: HandReach, posture: int, count: int) -> Array:
-    """``count`` goals (count, 15) of the environment's distribution, all of one posture."""
+    """Sample ``count`` goals (count, 15) of one posture from the environment's distribution."""
     goals: list[Array] = []
     while len(goals) < count:
         goal = env._sample_goal()
@@ -81,18 +81,18 @@ def sample(env: HandReach, posture: int, count: int) -> Array:
 
 
 def resting(env: HandReach) -> Array:
-    """The commands (20,) that pull the joints to where they are initially."""
+    """Return the commands (20,) of the joints' initial angles."""
     command: Array = (env.initial_qpos[hand.ACTUATED] - hand.MIDDLE) / hand.HALF
     return command
 
 
 def constant(command: Array) -> Array:
-    """The coefficients (10, 20) of a command that does not depend on the goal."""
+    """Return the coefficients (10, 20) of a command that does not depend on the goal."""
     return np.vstack([command, np.zeros((9, 20))])
 
 
 def feedback(env: HandReach) -> Array:
-    """The gains (15, 20): the damped pseudo-inverse of the fingertips' Jacobian at the hand's present angles."""
+    """Return the gains (15, 20): the damped pseudo-inverse of the fingertips' Jacobian at the present angles."""
     jacobian = np.zeros((15, 24))
     for finger, site in enumerate(env._fingertips):
         mujoco.mj_jacSite(env.model, env.data, jacobian[3 * finger : 3 * finger + 3], None, site)
@@ -106,7 +106,7 @@ def feedback(env: HandReach) -> Array:
 def fit(
     env: HandReach, posture: int, goals: Array, start: Array, gains: Array, scale: float, rounds: int
 ) -> tuple[Array, float]:
-    """Coefficients (10, 20) that lead the hand to ``goals`` (N, 15), and their mean cost."""
+    """Fit coefficients (10, 20) for ``goals`` (N, 15). Returns them and their mean cost."""
     best, damping = start.copy(), 1e-2
     cost = mean_cost(env, posture, goals, best, gains, scale)
     for _ in range(rounds):
@@ -130,20 +130,20 @@ def fit(
 
 
 def mean_cost(env: HandReach, posture: int, goals: Array, coefficients: Array, gains: Array, scale: float) -> float:
-    """Between 0, if the fingertips come to rest at their goals, and 1, if they do so far away."""
+    """Return the mean cost: 0 if the fingertips come to rest at their goals, 1 if far away."""
     misses = np.array([settle(env, posture, goal, coefficients, gains) for goal in goals]) - goals
     squares = np.sum(misses**2, axis=1)
     return float(np.mean(squares / (squares + scale**2)))
 
 
 def settle(env: HandReach, posture: int, goal: Array, coefficients: Array, gains: Array) -> Array:
-    """Where the fingertips (15,) come to rest from the initial posture."""
+    """Return the positions (15,) where the fingertips come to rest from the initial posture."""
     env._reset_sim()
     return advance(env, posture, goal, coefficients, gains, SETTLE)
 
 
 def derivatives(env: HandReach, posture: int, goal: Array, coefficients: Array, gains: Array) -> Array:
-    """Of the resting fingertips, by the command (15, 20), about the hand's present state of rest."""
+    """Return the derivatives (15, 20) of the resting fingertips by the command, at the present state of rest."""
     joints = env.data.qpos.copy()
     ends = []
     for change in (np.zeros(20), *(CHANGE * np.eye(20))):
@@ -154,7 +154,7 @@ def derivatives(env: HandReach, posture: int, goal: Array, coefficients: Array, 
 
 
 def advance(env: HandReach, posture: int, goal: Array, coefficients: Array, gains: Array, steps: int) -> Array:
-    """The fingertips (15,) after so many steps towards ``goal``."""
+    """Return the fingertips (15,) after ``steps`` steps towards ``goal``."""
     x = hand.monomials(goal, posture)
     for _ in range(steps):
         env._set_action(hand.act(env.data.qpos, env._get_achieved_goal(), goal, x, coefficients, gains))

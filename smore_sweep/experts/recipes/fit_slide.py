@@ -1,8 +1,9 @@
-"""Fits the constants of the strike in :mod:`smore_sweep.experts.fetch_slide` by least squares, and prints them.
+"""Fit the constants of the strike in :mod:`smore_sweep.experts.fetch_slide` by least squares, and print them.
 
-``python -m smore_sweep.experts.recipes.fit_slide`` plays the expert up to the strike, strikes with random commands, and
-looks where the puck ends up. One command repeated shows what a first hit leads to, two different ones what the second
-adds."""
+``python -m smore_sweep.experts.recipes.fit_slide`` runs the expert up to the strike, strikes with random commands, and
+records the puck's final position. A repeated command shows the effect of the first hit, two different ones that of the
+second.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from smore_sweep.experts.fetch import STEP, Array, command
 from smore_sweep.tasks import TASKS
 
 EPISODES = 600
-AFTERWARDS = 32  # steps that the puck gets to slide
+AFTERWARDS = 32  # steps for the puck to slide
 
 
 class Hit(NamedTuple):
-    """A command at the puck, and the launch velocity (2,) that it came to."""
+    """A command at the puck, and the resulting launch velocity (2,)."""
 
     scene: expert.Scene
     move: Array
@@ -28,7 +29,7 @@ class Hit(NamedTuple):
 
 
 def main() -> None:
-    """Strike in ``EPISODES`` episodes, and print the constants with the standard deviations of what they leave."""
+    """Strike in ``EPISODES`` episodes, and print the constants with the standard deviations of the residuals."""
     env: Any = TASKS["FetchSlide"].make().unwrapped
     hits = [hit for seed in range(EPISODES) for hit in _hits(env, seed)]
     first = [hit for hit in hits if hit.scene.resting and hit.repeated]
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def _hits(env: Any, seed: int) -> list[Hit]:
-    """The first and the last hit of an episode."""
+    """Return the first and the last hit of an episode."""
     rng = np.random.default_rng(seed)
     observation, _ = env.reset(seed=seed)
     moves = rng.uniform((0.4, -0.4), (1.0, 0.4), (2, 2))
@@ -74,7 +75,7 @@ def _hits(env: Any, seed: int) -> list[Hit]:
 
 
 def _fit(name: str, features: list[Array], hits: list[Hit], axis: int) -> None:
-    """Least squares, twice: outliers, where the puck tipped over or met the gripper again, are left out."""
+    """Fit by repeated least squares without outliers, where the puck tipped over or met the gripper again."""
     x, y = np.array(features), np.array([hit.velocity[axis] for hit in hits])
     kept = np.ones(len(y), bool)
     for _ in range(3):

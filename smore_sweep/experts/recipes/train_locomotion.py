@@ -1,18 +1,17 @@
-"""Trains the policies of the locomotion tasks: ``python -m smore_sweep.experts.recipes.train_locomotion cheetah
-FOLDER``.
+"""Train the policies of the locomotion tasks: ``python -m smore_sweep.experts.recipes.train_locomotion BODY FOLDER``.
 
 Soft actor-critic (Haarnoja et al. 2018, with a learned temperature) on Gymnasium's ``HalfCheetah-v5`` and ``Ant-v5``,
-arranged for one slow core. What differs from the usual settings: several environments feed one learner, which makes
-fewer updates than there are steps; the critics' hidden layers are normalised (LayerNorm without gains), which bears the
-higher learning rate; batch and nets are smaller, the actor's most of all (it is what is shipped); actor and temperature
+arranged for one slow core. Differences from the usual settings: several environments feed one learner, which makes
+fewer updates than there are steps; the critics' hidden layers are normalised (LayerNorm without gains), which permits
+the higher learning rate; batch and networks are smaller, most of all the actor, which is shipped; actor and temperature
 are updated with every second update of the critics; the learning rate falls linearly to zero over the last third of the
-steps, which the gait needs to become even (the cheetah's shipped policies were trained before that, at a constant one).
+steps, which makes the gait even (the cheetah's shipped policies come from a constant one).
 
-The reward pays for speed up to the task's target and no further: ``min(v, target) - CONTROL_COST |a|^2`` and, for the
+The reward is for speed up to the task's target: ``min(v, target) - CONTROL_COST |a|^2`` and, for the
 ant, ``HEALTHY`` for each step on its feet. ``v`` is the mean forward speed over the step (m/s).
 
-At every evaluation the deterministic policy is written to ``FOLDER/policy-STEPS.npz``, the format that
-:mod:`smore_sweep.experts.locomotion` reads, and ``FOLDER/curve.csv`` grows by a row. The learner's state goes to
+Every evaluation writes the deterministic policy to ``FOLDER/policy-STEPS.npz``, in the format that
+:mod:`smore_sweep.experts.locomotion` reads, adds a row to ``FOLDER/curve.csv``, and saves the learner's state in
 ``FOLDER/checkpoint.pt``, from which the same command resumes (with new episodes and fresh random numbers).
 """
 
@@ -46,30 +45,30 @@ DECAY = 1 / 3  # of the steps, the last ones: the learning rate falls to zero
 TEMPERATURE = 0.1  # at the start
 ENVIRONMENTS = 8
 WARM_UP = 10_000  # uniformly random steps before the first update
-EVALUATE, EPISODES = 24_000, 3  # steps from one evaluation and checkpoint to the next, its episodes
+EVALUATE, EPISODES = 24_000, 3  # steps between evaluations, episodes per evaluation
 CONTROL_COST, HEALTHY = 0.05, 0.2
 REWARD_SCALE = 0.1  # normalised layers with small output weights learn small values sooner
 
 
 @dataclass(frozen=True)
 class Body:
-    """What is trained: an environment of Gymnasium, with what this script needs to know of it."""
+    """A body to train: its environment of Gymnasium, and facts about it."""
 
     env_id: str
     velocity: int
-    """Where the observation holds the forward velocity."""
+    """Index of the forward velocity in the observation."""
     target: float
     """m/s"""
     updates: int
-    """Updates for one step of all environments: the fewer, the cheaper the simulator is."""
+    """Updates per step of all environments; fewer for a cheaper simulator."""
 
     def make(self) -> gymnasium.Env[Any, Any]:
-        """The environment, the ant's without contact forces: an observation of 27."""
+        """Create the environment, the ant's without contact forces: an observation of 27."""
         options = {"include_cfrc_ext_in_observation": False} if self.env_id.startswith("Ant") else {}
         return gymnasium.make(self.env_id, **options)
 
     def reward(self, info: dict[str, float], action: NDArray[np.float32]) -> float:
-        """The shaped and scaled reward of a step, from Gymnasium's ``info``."""
+        """Return the shaped and scaled reward of a step, from Gymnasium's ``info``."""
         healthy = HEALTHY if info.get("reward_survive", 0.0) > 0.0 else 0.0
         reward = min(info["x_velocity"], self.target) + healthy - CONTROL_COST * float(action @ action)
         return REWARD_SCALE * reward
@@ -79,12 +78,12 @@ BODIES = {"cheetah": Body("HalfCheetah-v5", 8, 11.0, 2), "ant": Body("Ant-v5", 1
 
 
 def learning_rate(progress: float) -> float:
-    """After that share of all steps: constant, and falling to zero over the last ``DECAY`` of them."""
+    """Return the rate at a share of all steps: constant, then falling to zero over the last ``DECAY`` of them."""
     return LEARNING_RATE * min(1.0, (1.0 - progress) / DECAY)
 
 
 def layers(sizes: Sequence[int], copies: int = 1) -> list[Tensor]:
-    """Weights ``[copies, in, out]`` and biases ``[copies, 1, out]`` by turns, uniform in ``+-1/sqrt(in)``."""
+    """Create weights ``[copies, in, out]`` and biases ``[copies, 1, out]`` by turns, uniform in ``+-1/sqrt(in)``."""
     return [
         (torch.rand(copies, rows, fan_out) * 2.0 - 1.0).div(fan_in**0.5).requires_grad_()
         for fan_in, fan_out in itertools.pairwise(sizes)
@@ -93,7 +92,7 @@ def layers(sizes: Sequence[int], copies: int = 1) -> list[Tensor]:
 
 
 def network(parameters: list[Tensor], x: Tensor, *, normalize: bool) -> Tensor:
-    """``[copies, B, out]`` of inputs ``[copies, B, in]``: ReLU layers, in the critics normalised before the ReLU."""
+    """Map inputs ``[copies, B, in]`` to ``[copies, B, out]`` by ReLU layers, in the critics with normalisation."""
     for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
         x = torch.baddbmm(bias, x, weight)
         x = functional.layer_norm(x, x.shape[-1:]).relu() if normalize else x.relu()
@@ -101,7 +100,7 @@ def network(parameters: list[Tensor], x: Tensor, *, normalize: bool) -> Tensor:
 
 
 def sample(actor: list[Tensor], observations: Tensor) -> tuple[Tensor, Tensor]:
-    """Actions ``[B, a]`` of the stochastic policy, and the logarithms of their densities ``[B]``."""
+    """Sample actions ``[B, a]`` of the stochastic policy. Returns them and their log densities ``[B]``."""
     mean, log_std = network(actor, observations[None], normalize=False)[0].chunk(2, -1)
     log_std = 3.5 * torch.tanh(log_std) - 1.5  # in [-5, 2]
     noise = torch.randn_like(mean)
@@ -112,7 +111,7 @@ def sample(actor: list[Tensor], observations: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def values(critics: list[Tensor], observations: Tensor, actions: Tensor) -> Tensor:
-    """The two critics' values ``[2, B]``."""
+    """Return the two critics' values ``[2, B]``."""
     inputs = torch.cat([observations, actions], -1)
     return network(critics, inputs.expand(2, -1, -1), normalize=True)[..., 0]
 
@@ -121,8 +120,8 @@ class Learner:
     """Actor, twin critics, temperature, their optimisers, the replay buffer and the learning curve."""
 
     def __init__(self, observation: int, action: int) -> None:
-        """Sizes of observations and actions."""
-        self.sizes = [observation, action, 1, 1, observation]  # of a transition's parts: s, a, r, ended, s'
+        """Create a learner for these sizes of observations and actions."""
+        self.sizes = [observation, action, 1, 1, observation]  # of a transition's fields: s, a, r, ended, s'
         self.actor = layers([observation, HIDDEN_ACTOR, HIDDEN_ACTOR, 2 * action])
         self.critics = layers([observation + action, HIDDEN_CRITIC, HIDDEN_CRITIC, 1], copies=2)
         self.targets = [parameter.detach().clone() for parameter in self.critics]
@@ -138,13 +137,13 @@ class Learner:
         self.updates = 0
 
     def store(self, transitions: NDArray[np.float32]) -> None:
-        """Put transitions ``[n, s + a + 1 + 1 + s]`` in place of the oldest."""
+        """Replace the oldest transitions by new ones ``[n, s + a + 1 + 1 + s]``."""
         rows = (self.steps + torch.arange(len(transitions))) % CAPACITY
         self.buffer[rows] = torch.from_numpy(transitions)
         self.steps += len(transitions)
 
     def update(self) -> None:
-        """One update of the critics and their targets, and every second time one of actor and temperature."""
+        """Update the critics and their targets, and every second time actor and temperature."""
         rows = torch.randint(min(self.steps, CAPACITY), (BATCH,))
         observations, actions, rewards, ended, following = torch.split(self.buffer[rows], self.sizes, -1)
         temperature = self.log_temperature.detach().exp()
@@ -164,14 +163,14 @@ class Learner:
         self.updates += 1
 
     def act(self, observation: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The deterministic policy's action."""
+        """Return the deterministic policy's action."""
         with torch.no_grad():
             outputs = network(self.actor, torch.from_numpy(observation).float()[None, None], normalize=False)
             action: NDArray[np.float32] = torch.tanh(outputs[0, 0, : self.sizes[1]]).numpy()
         return action
 
     def save(self, path: Path) -> None:
-        """Write everything, in one piece."""
+        """Save the learner's state atomically."""
         state = {
             "parameters": [parameter.detach() for parameter in self._parameters()],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -183,7 +182,7 @@ class Learner:
             torch.save(state, unfinished)
 
     def load(self, path: Path) -> None:
-        """Read what :meth:`save` wrote."""
+        """Restore the state that :meth:`save` wrote."""
         state = torch.load(path, weights_only=True)
         with torch.no_grad():
             for parameter, saved in zip(self._parameters(), state["parameters"], strict=True):
@@ -204,8 +203,12 @@ class Learner:
 
 
 def evaluate(body: Body, learner: Learner) -> dict[str, float]:
-    """Of the deterministic policy: mean speed (m/s), share of steps within 0.5 m/s of the target, mean length and
-    mean return (Gymnasium's reward, undiscounted) of the episodes."""
+    """Evaluate the deterministic policy.
+
+    Returns:
+        Mean speed (m/s), share of steps within 0.5 m/s of the target, and mean length and return (Gymnasium's reward,
+        undiscounted) of the episodes.
+    """
     env = body.make()
     speeds: list[float] = []
     total = 0.0
@@ -227,8 +230,10 @@ def evaluate(body: Body, learner: Learner) -> dict[str, float]:
 
 
 def export(learner: Learner, recipe: dict[str, Any], path: Path) -> None:
-    """Write the deterministic policy: ``weight0, bias0, ...`` in float32 (of the last layer only the means) and
-    ``recipe`` as JSON text."""
+    """Write the deterministic policy: ``weight0, bias0, ...`` in float32, and ``recipe`` as JSON text.
+
+    The last layer has only the means.
+    """
     parameters = [parameter.detach()[0].numpy() for parameter in learner.actor]
     parameters[-2:] = [parameter[:, : learner.sizes[1]] for parameter in parameters[-2:]]
     arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(parameters[::2])}
@@ -285,7 +290,7 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Train a policy of the locomotion tasks; run again to resume.")
     parser.add_argument("body", choices=BODIES)
     parser.add_argument("folder", type=Path)
@@ -293,8 +298,7 @@ def main() -> None:
         "--steps",
         type=int,
         default=3_000_000,
-        help="environment steps; the learning rate falls over the last third of them, so keep to one number when "
-        "resuming (default: %(default)s)",
+        help="environment steps; keep the number when resuming, for the learning rate (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The benchmark compares like with like: the plain loop minimises what our learner minimises."""
+"""Benchmarks: the plain loop has the learner's objective, and the measurements are consistent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _learner(stack: int = 1) -> Learner:
 
 
 def _copy(modules: Sequence[torch.nn.Module], leaves: dict[str, torch.Tensor]) -> None:
-    """The modules' parameters, one module a copy, into a stacked network's buffer."""
+    """Copy the modules' parameters, one module per copy, into a stacked network's buffer."""
     for copy, module in enumerate(modules):
         linear = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)]
         norms = [layer for layer in module.modules() if isinstance(layer, torch.nn.LayerNorm)]
@@ -62,7 +62,7 @@ def _copy(modules: Sequence[torch.nn.Module], leaves: dict[str, torch.Tensor]) -
 
 
 def _batch() -> tuple[Side, Side, Batch]:
-    """The same 16 transitions of rho and 16 of q for the plain loop and for a stack of one."""
+    """Return the same 16 transitions of rho and 16 of q for the plain loop and for a stack of one."""
     generator = torch.Generator().manual_seed(1)
 
     def side() -> Side:
@@ -171,7 +171,7 @@ def test_the_packed_stacks_are_many_and_unequal() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_a_learner_does_not_copy_the_episodes() -> None:
-    """Not even for a moment: the highest memory is looked at, not what is left in the end."""
+    """The peak of memory shows that not even a temporary copy is made."""
     store = large_store(64_000_000)
     budget = replace(make_budget(batch_size=8), episodes=store.episodes)
     runs = [replace(run, budget=budget) for run in make_runs(SMORe(hidden=16), range(2), budget)]
@@ -187,7 +187,7 @@ def test_a_learner_does_not_copy_the_episodes() -> None:
 
 
 def test_memory_of_a_process_is_told_apart() -> None:
-    """In a process of its own: in this one, what other tests leave behind may be freed meanwhile."""
+    """Run a new process, because this one may free memory of other tests meanwhile."""
     look = """if True:
         import numpy as np
         from smore_sweep.bench.processes import memory
@@ -198,12 +198,12 @@ def test_memory_of_a_process_is_told_apart() -> None:
         print(now.own - before.own, now.own, now.proportional, now.resident)
     """
     grown, own, proportional, resident = map(int, subprocess.check_output([sys.executable, "-c", look]).split())
-    assert 72e6 < grown < 120e6
+    assert 50e6 < grown < 120e6  # 80 MB, or none if the array were not counted
     assert own <= proportional <= resident
 
 
 def _highest() -> int:
-    """Bytes that this process had in memory at most."""
+    """Return the peak memory of this process, in bytes."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 

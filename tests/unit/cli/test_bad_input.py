@@ -145,7 +145,7 @@ def test_a_damaged_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
 
     pool = Episodes(arrays(40, 51, 11), np.tanh(arrays(40, 50, 2)), arrays(40, 51, 2), arrays(40, 2))
     for policy in ("expert", "random"):
-        pools.store("Reacher", policy, pool, {})
+        pools.save("Reacher", policy, pool, {})
         kept = pools.load("Reacher", policy, 30)
         np.testing.assert_array_equal(kept.actions, pool.actions[:30])
         np.testing.assert_array_equal(kept.desired_goals, pool.desired_goals[:30])

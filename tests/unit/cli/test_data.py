@@ -66,7 +66,7 @@ def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_data_make_does_not_make_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     for policy in ("expert", "random"):
-        pools.store("Reacher", policy, made_up(6, 50, 0), {})
+        pools.save("Reacher", policy, made_up(6, 50, 0), {})
     assert main(["data", "make", "Reacher", "--episodes", "5"]) == 0
     assert capsys.readouterr().out == "".join(f"smore/Reacher/{p}-v1: 6 episodes\n" for p in ("expert", "random"))
     assert main(["data", "make", "Reacher", "--episodes", "0"]) == 2
@@ -77,7 +77,7 @@ def test_imported_episodes_that_are_missing_are_not_made(capsys: pytest.CaptureF
         assert main([command, "mine.py", "--source", "wgcsl"]) == 2
         error = capsys.readouterr().err
         assert "dataset smore-wgcsl/Reacher/expert-v1 holds 0 episodes, 4 are needed" in error
-        assert "; bring them in with: smore-sweep data import wgcsl DIR\n" in error
+        assert "; import them with: smore-sweep data import wgcsl DIR\n" in error
     for source, said in (("theirs", "FORMAT ... --source theirs"), ("d4rl-released", "d4rl DIR --released")):
         assert main(["plan", "mine.py", "--source", source]) == 2
         assert f"smore-sweep data import {said}\n" in capsys.readouterr().err
@@ -86,8 +86,8 @@ def test_imported_episodes_that_are_missing_are_not_made(capsys: pytest.CaptureF
 
 
 def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
-    pools.store("Reacher", "expert", made_up(4, 49, 0), {}, "wgcsl")
-    pools.store("Reacher", "random", made_up(20, 49, 1), {}, "wgcsl")
+    pools.save("Reacher", "expert", made_up(4, 49, 0), {}, "wgcsl")
+    pools.save("Reacher", "random", made_up(20, 49, 1), {}, "wgcsl")
     wanted = make_plan(load_sweep("mine.py"), None, tmp_path / "results", source="wgcsl")
     own = make_plan(load_sweep("mine.py"), None, tmp_path / "results")
     assert not {run.run_id for run in wanted.runs} & {run.run_id for run in own.runs}
@@ -115,8 +115,8 @@ def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     achieved = np.ones((4, 51, 2), np.float32)
     achieved[0, 48:] = 0.0  # there for the last 3 of 50 steps, and at the start of 2 of 200 transitions
     episodes = Episodes(np.zeros((4, 51, 11), np.float32), np.zeros((4, 50, 2), np.float32), achieved, goals)
-    pools.store("Reacher", "expert", episodes, {"noise": 0.2, "mujoco_version": "3.3.0"})
-    pools.store("Reacher", "random", made_up(12, 50, 0), {})
+    pools.save("Reacher", "expert", episodes, {"noise": 0.2, "mujoco_version": "3.3.0"})
+    pools.save("Reacher", "random", made_up(12, 50, 0), {})
     picture = tmp_path / "pictures" / "goals.png"
     assert main(["data", "show", "Reacher", "--picture", str(picture)]) == 0
     said = [[word.strip() for word in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
@@ -137,7 +137,8 @@ def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_generation_is_measured_against_bare_processes() -> None:
-    single, bare, ours = generation.measure("Reacher", workers=1, rounds=1)
-    assert all(len(spread.values) == 1 for spread in (single, bare, ours))
-    assert ours.median > 0.2 * bare.median  # writing and drawing actions are the smaller part
+    single, bare, ours = generation.measure("Reacher", workers=1, rounds=3)
+    assert all(len(spread.values) == 3 for spread in (single, bare, ours))
+    # Writing and drawing actions are the smaller part. The best round counts: a busy machine may hold one up.
+    assert max(a / b for a, b in zip(ours.values, bare.values, strict=True)) > 0.2
     assert ours.median > 100.0  # environment steps a second

@@ -1,4 +1,4 @@
-"""Pools of episodes: they grow without changing, survive kills, and a share of 0 or 1 needs only one of them."""
+"""Pools of episodes: they grow without changing, survive kills, and an expert share of 0 or 1 needs only one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_jobs_meet_at_multiples(first: int, end: int, size: int) -> None:
 def test_minari_reads_what_we_write(root: Path) -> None:
     import minari
 
-    pools.store("Reacher", "expert", made_up(2), generate._facts("Reacher", "expert"))
+    pools.save("Reacher", "expert", made_up(2), generate._facts("Reacher", "expert"))
     dataset = minari.load_dataset("smore/Reacher/expert-v1")
     pool = pools.load("Reacher", "expert", 2)
     (first, second) = dataset.iterate_episodes()
@@ -90,11 +90,11 @@ def test_minari_reads_what_we_write(root: Path) -> None:
     assert second.truncations.tolist() == [False] * 49 + [True]
     assert not second.terminations.any()
     assert list(minari.list_local_datasets()) == ["smore/Reacher/expert-v1"]
-    said = dataset.storage.metadata
-    assert {"task": "Reacher", "policy": "expert", "noise": 0.2, "source": "generated"}.items() <= said.items()
-    assert said["fingerprint"] == pool.fingerprint()
+    metadata = dataset.storage.metadata
+    assert {"task": "Reacher", "policy": "expert", "noise": 0.2, "source": "generated"}.items() <= metadata.items()
+    assert metadata["fingerprint"] == pool.fingerprint()
     for package in ("mujoco", "gymnasium", "gymnasium_robotics", "numpy", "smore_sweep"):
-        assert said[f"{package}_version"]
+        assert metadata[f"{package}_version"]
     assert dataset.recover_environment().spec.id == "smore/Reacher-v0"
 
 
@@ -109,18 +109,22 @@ def test_an_interrupt_drops_what_has_not_begun(root: Path) -> None:
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(40)}
+    jobs = 20 * (os.cpu_count() or 1)
+    todo = {root / f"{number}.npz": (20 * number, 20) for number in range(jobs)}
     before = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
         generate._roll_out("Reacher", "random", todo, interrupt)
-    assert multiprocessing.active_children() == before  # nobody goes on in the background, and
-    assert 1 <= len(list(root.glob("*.npz"))) < 20  # those under way were finished, the others not begun
+    assert multiprocessing.active_children() == before  # no worker goes on in the background
+    # Jobs under way are finished (a running and a queued one per core), the others are not begun.
+    assert 1 <= len(list(root.glob("*.npz"))) < jobs // 2
 
 
 def test_a_kill_loses_no_finished_job(root: Path) -> None:
+    jobs = 15 * (os.cpu_count() or 1)  # of 20 episodes
+    episodes = 20 * jobs
     code = (
-        "from smore_sweep.console import make_console\nfrom smore_sweep.data import generate\n"
-        "if __name__ == '__main__':\n    generate.ensure(make_console(), 'Reacher', 'random', 600)\n"
+        "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
+        f"if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', {episodes})\n"
     )
     script = root / "make.py"
     script.write_text(code)
@@ -134,20 +138,20 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
     process.wait()
     while any(map(alive, workers)) and time.monotonic() < patience:
         time.sleep(0.01)
-    assert not any(map(alive, workers))  # they end with the driver, and make nothing for nobody
+    assert not any(map(alive, workers))  # they end with the driver
     kept = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.npz")}
-    assert 4 <= len(kept) < 30
+    assert 4 <= len(kept) < jobs
     assert not (root / "smore/Reacher/random-v1").exists()
 
-    broken = min(kept)  # as a machine that goes down may leave it
+    broken = min(kept)  # as after a crash of the machine
     broken.write_bytes(broken.read_bytes()[:100])
-    made = []
+    missing = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: made.extend(todo))
+        patch.setattr(generate, "_roll_out", lambda name, policy, todo, _: missing.extend(todo))
         patch.setattr(generate, "rollout", lambda *_: made_up(20))  # of the broken part, and of those left out here
-        generate.ensure(OUT, "Reacher", "random", 600)
-    assert not set(made) & set(kept)
-    pool = pools.load("Reacher", "random", 600)
+        generate.ensure(OUT, "Reacher", "random", episodes)
+    assert not set(missing) & set(kept)
+    pool = pools.load("Reacher", "random", episodes)
     for path in kept:
         first, count = map(int, path.stem.split("+"))
         wanted = made_up(20) if path == broken else rollout("Reacher", "random", first, count)
@@ -156,7 +160,7 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
 
 
 def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
-    pools.store("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
+    pools.save("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
     path = pools.folder("Reacher", "random") / "data" / "metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mujoco_version": "2.1"}))
     generate.ensure(OUT, "Reacher", "random", 2)
@@ -166,7 +170,7 @@ def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
 
 def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = made_up(3), made_up(4)
-    pools.store("Reacher", "random", old, {})
+    pools.save("Reacher", "random", old, {})
     place = pools.folder("Reacher", "random")
     rename = Path.rename
 
@@ -178,20 +182,20 @@ def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", die)
         with pytest.raises(KeyboardInterrupt), pools.writing("Reacher", "random", print):
-            pools.store("Reacher", "random", new, {})
+            pools.save("Reacher", "random", new, {})
     assert not place.exists()
     assert pools.available("Reacher", "random") == 3
     assert_same(pools.load("Reacher", "random", 3), old)
     with pools.writing("Reacher", "random", print) as making:
         assert place.exists()
         assert [path.name for path in making.iterdir()] == ["lock"]
-        pools.store("Reacher", "random", new, {})
+        pools.save("Reacher", "random", new, {})
     assert_same(pools.load("Reacher", "random", 4), new)
 
 
 def test_packed_arrays_are_made_again(root: Path) -> None:
     pool = made_up(5)
-    pools.store("Reacher", "random", pool, {})
+    pools.save("Reacher", "random", pool, {})
     packed = pools.folder("Reacher", "random") / "packed" / "actions.npy"
     mapped = pools.load("Reacher", "random", 4).actions
     assert type(mapped) is np.ndarray
@@ -217,17 +221,19 @@ def test_a_second_maker_says_so_and_waits(root: Path) -> None:
     first = context.Process(target=_hold, args=(lock, ready, go))
     first.start()
     ready.wait()
-    said: list[str] = []
+    messages: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        messages.append(line)
         go.set()
 
     with pools.writing("Reacher", "random", say):
-        assert said == [f"waiting for making smore/Reacher/random-v1 (process {first.pid} on {os.uname().nodename})"]
+        assert messages == [
+            f"waiting for making smore/Reacher/random-v1 (process {first.pid} on {os.uname().nodename})"
+        ]
     first.join()
     with pools.writing("Reacher", "random", say):
-        assert len(said) == 1
+        assert len(messages) == 1
 
 
 def test_no_episodes_need_no_pool(root: Path) -> None:

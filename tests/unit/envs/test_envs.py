@@ -1,4 +1,4 @@
-"""The environments: Gymnasium's own checker, the layout of Reacher's observation, the sparse reward, the resets."""
+"""Environments: Gymnasium's checker, the layout of Reacher's observation, the sparse reward, resets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_environment_agrees_with_the_task_table(name: str) -> None:
     assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (task.sizes.action,), np.float32)
 
     def around(threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Achieved goals at the threshold, inside and outside, and the desired ones."""
+        """Return achieved goals at, inside and outside the threshold, and the desired ones."""
         reached = np.zeros((3, task.sizes.goal))
         reached[:, 0] = threshold, threshold - 1e-9, threshold + 1e-9
         return reached, np.zeros_like(reached)
@@ -204,7 +204,7 @@ def test_robot_can_be_copied_and_pickled(name: str) -> None:
 
 
 def noisy(sigma: float, count: int, action: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """The actions (count, 4) that arrive at the simulator in a noisy FetchReach, which does not move here."""
+    """Return the actions (count, 4) that reach the simulator of a noisy FetchReach, which does not move here."""
     env: Any = TASKS[f"FetchReachNoise{sigma}"].make().unwrapped
     env.reset(seed=0)
     arrived: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""PointReach and PointRooms: the API checker, walls worked by hand, no way through them, experts that always arrive."""
+"""PointReach and PointRooms: Gymnasium's checker, collisions computed by hand, closed walls, experts that arrive."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_starts_and_goals_are_uniform_outside_the_walls(name: str) -> None:
 
 
 def random_walk(walls: tuple[Wall, ...], steps: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Positions of a walk of full and partial steps that keeps a direction for some time, to press against walls."""
+    """Return positions of a walk that keeps directions for some time, to press against walls."""
     random = np.random.default_rng(seed)
     x, y, places = 3.0, 3.0, []
     action = np.zeros(2)

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from smore_sweep.cli.main import main
 from smore_sweep.execution import local
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import RunSpec
 from sweeps.coverage_ablation import SWEEP
@@ -76,7 +76,7 @@ def test_one_run_is_trained_once_and_published(
     command = [*TRAIN, "--episodes", "20", "--results", str(tmp_path)]
     assert main(command) == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    final = record.load(tmp_path, folder.name)
+    final = run_files.load(tmp_path, folder.name)
     assert final is not None
     assert (final.status, final.update, sorted(final.evaluations)) == (record.DONE, 40, [20, 40])
     (entry,) = entries(tmp_path)
@@ -89,7 +89,7 @@ def test_one_run_is_trained_once_and_published(
     with zipfile.ZipFile(folder / "done.npz", "w") as archive:  # an archive, but no record: the run is trained again
         archive.writestr("nothing", "")
     assert main(command) == 0
-    again = record.load(tmp_path, folder.name)
+    again = run_files.load(tmp_path, folder.name)
     assert again is not None
     assert again.summary() == final.summary()
     before = (folder / "done.npz").stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The scripted experts: pure functions of the observation that solve their tasks, also when their actions are noisy."""
+"""Scripted experts: pure functions of the observation that solve their tasks, even with noisy actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISCOUNT = 0.99
 
 
 def rollouts(task: Task, noise: float) -> tuple[float, float]:
-    """The share of successful episodes and the mean discounted return of ``EPISODES`` episodes of the expert."""
+    """Return the success rate and the mean discounted return of ``EPISODES`` episodes of the expert."""
     env, expert = task.make(), task.policy("expert")
     assert expert is not None
     successes, returns = [], []
@@ -40,27 +40,28 @@ def rollouts(task: Task, noise: float) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("name", "noise", "floor"),
     [
-        ("FetchReach", 0.0, 37.5),
-        ("FetchReach", 0.2, 37.0),
-        ("Reacher", 0.0, 33.0),
-        ("Reacher", 0.2, 32.5),
-        ("FetchPush", 0.0, 28.0),
-        ("FetchPush", 0.2, 25.0),
-        ("FetchPick", 0.0, 28.0),
-        ("FetchPick", 0.2, 25.5),
-        ("SawyerReach", 0.0, 33.0),
-        ("SawyerReach", 0.2, 32.5),
-        ("SawyerDoor", 0.0, 32.5),
-        ("SawyerDoor", 0.2, 32.0),
-        ("PointReach", 0.0, 35.0),
-        ("PointReach", 0.2, 34.5),
-        ("PointRooms", 0.0, 34.0),
-        ("PointRooms", 0.2, 33.5),
+        ("FetchReach", 0.0, 37.0),
+        ("FetchReach", 0.2, 36.7),
+        ("Reacher", 0.0, 31.5),
+        ("Reacher", 0.2, 30.0),
+        ("FetchPush", 0.0, 25.5),
+        ("FetchPush", 0.2, 22.0),
+        ("FetchPick", 0.0, 25.0),
+        ("FetchPick", 0.2, 23.0),
+        ("SawyerReach", 0.0, 31.0),
+        ("SawyerReach", 0.2, 31.0),
+        ("SawyerDoor", 0.0, 31.5),
+        ("SawyerDoor", 0.2, 30.5),
+        ("PointReach", 0.0, 34.0),
+        ("PointReach", 0.2, 33.5),
+        ("PointRooms", 0.0, 33.0),
+        ("PointRooms", 0.2, 32.5),
     ],
 )
 def test_expert_solves_its_task(name: str, noise: float, floor: float) -> None:
+    """The floors stand midway between the expert's return and that of the same expert at half speed."""
     success, mean_return = rollouts(TASKS[name], noise)
-    assert success >= 0.9
+    assert success >= 0.8  # 0.95 or more; 0.15 or less for random actions
     assert mean_return >= floor
 
 
@@ -80,8 +81,9 @@ def test_launch_velocity_is_the_inverse_of_the_sliding_way() -> None:
         np.testing.assert_allclose(launch_velocity(sliding_way(velocity)), velocity, atol=0.02)
 
 
-@pytest.mark.parametrize(("noise", "success_floor", "floor"), [(0.0, 0.75, 28.0), (0.05, 0.6, 25.0)])
+@pytest.mark.parametrize(("noise", "success_floor", "floor"), [(0.0, 0.65, 22.0), (0.05, 0.5, 20.0)])
 def test_hand_expert_mostly_reaches_the_goal(noise: float, success_floor: float, floor: float) -> None:
+    """Success is about 0.8 with either noise, 0.4 with 0.1 and 0 with 0.2; the return is about 29, 28, 15 and 1."""
     success, mean_return = rollouts(TASKS["HandReach"], noise)
     assert success >= success_floor
     assert mean_return >= floor
@@ -125,7 +127,8 @@ def test_hand_fit_brings_the_fingertips_nearer_to_their_goals() -> None:
 def test_noise_in_the_environment_makes_the_task_harder(noise: float) -> None:
     task = TASKS[f"FetchReachNoise{noise}"]
     _, mean_return = rollouts(task, task.expert_noise)
-    low, high = {0.5: (35.5, 38.0), 1.0: (25.0, 30.0), 1.5: (14.0, 20.0)}[noise]
+    # Midway between the returns 38.0 (without noise), 37.0, 28.2, and 17.8.
+    low, high = {0.5: (32.5, 37.5), 1.0: (23.0, 32.5), 1.5: (11.0, 23.0)}[noise]
     assert low <= mean_return <= high
 
 

@@ -1,4 +1,4 @@
-"""The running tasks: environments that are Gymnasium's in the form of D4RL's data, shipped policies, their training."""
+"""Running tasks: environments equal to Gymnasium's in the form of D4RL's data, shipped policies, and their training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def base(name: str) -> Any:
 
 
 def speed(name: str, policy: str, seed: int, steps: int = 200) -> float:
-    """Mean forward velocity over the last three quarters of the steps, in m/s; 0 after the end of the episode."""
+    """Return the mean forward velocity (m/s) over the last three quarters of the steps; 0 after the episode."""
     env, act = TASKS[name].make(), TASKS[name].policy(policy)
     env.action_space.seed(seed)
     observation: Any
@@ -244,7 +244,7 @@ def test_shipped_policies_load_without_pickle_and_say_how_they_were_trained(name
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training script, shrunk: 64 steps of 8 environments are an evaluation of one episode and a checkpoint."""
+    """Shrink the training script: 64 steps of 8 environments, an evaluation of one episode, and a checkpoint."""
     small = {
         "HIDDEN_CRITIC": 32,
         "BATCH": 32,
@@ -271,7 +271,7 @@ def test_densities_are_those_of_the_squashed_gaussian() -> None:
 
 @pytest.mark.usefixtures("small")
 def test_critics_fit_rewards_and_the_actor_climbs_them() -> None:
-    """Episodes of one step whose reward grows with the first part of the action and falls with the second."""
+    """Episodes of one step whose reward grows with the action's first entry and falls with the second."""
     torch.manual_seed(0)
     learner = train_locomotion.Learner(3, 2)
     rng = np.random.default_rng(0)

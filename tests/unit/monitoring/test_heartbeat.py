@@ -1,4 +1,4 @@
-"""What is seen of a sweep while it trains: in a log, in a terminal, and from elsewhere."""
+"""Progress of a sweep in a log, in a terminal, and from another process."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def text(out: Console) -> str:
 def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_reporter, "PLAIN_SECONDS", 0.0)
     monkeypatch.setattr(progress_reporter, "STACKS_SECONDS", 0.0)
-    out, (plan, made) = console(terminal=False), planned(tmp_path)
-    assert len(made) > progress_reporter.ROWS
-    with ProgressReporter(out, plan, made, 8, tmp_path) as view:
-        for number in range(len(made)):
+    out, (plan, stacks) = console(terminal=False), planned(tmp_path)
+    assert len(stacks) > progress_reporter.ROWS
+    with ProgressReporter(out, plan, stacks, 8, tmp_path) as view:
+        for number in range(len(stacks)):
             view.on_progress(sign(number, 1))
         view.on_progress(sign(0, 1300, evaluated=1300, latest=36.4))
         view.on_step()
@@ -63,23 +63,25 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
     assert lines[0].startswith("first updates after ")
     assert lines[1].endswith("· 1 run · update 1,300: mean return 36.40")
     assert f"0/{len(plan.runs)} runs · " in lines[2]
-    assert f"CPU {0.75 * len(made):.1f} of 8 cores · GPU 62%, 20.5 of 80 GB · ? left" in lines[2]  # one, shared by all
-    assert lines[3].endswith(f"on node: 1,300 of {updates(made[0]):,} · return 36.40")
-    assert lines[3 + progress_reporter.ROWS] == f"  and {len(made) - progress_reporter.ROWS} more stacks"
+    assert (
+        f"CPU {0.75 * len(stacks):.1f} of 8 cores · GPU 62%, 20.5 of 80 GB · ? left" in lines[2]
+    )  # one, shared by all
+    assert lines[3].endswith(f"on node: 1,300 of {updates(stacks[0]):,} · return 36.40")
+    assert lines[3 + progress_reporter.ROWS] == f"  and {len(stacks) - progress_reporter.ROWS} more stacks"
     assert lines[-2] == "  failed: some run: ValueError: [red]boom[/red]"
-    assert lines[-1].endswith("was lost; another goes on from the last evaluation")
+    assert lines[-1].endswith("was lost; another resumes from the last evaluation")
 
 
 def test_a_terminal_shows_the_stacks_that_train(tmp_path: Path) -> None:
-    out, (plan, made) = console(terminal=True), planned(tmp_path)
-    with ProgressReporter(out, plan, made, 8, tmp_path) as view:
+    out, (plan, stacks) = console(terminal=True), planned(tmp_path)
+    with ProgressReporter(out, plan, stacks, 8, tmp_path) as view:
         view.on_progress(sign(0, 700))
         view.on_progress(sign(1, 1300, evaluated=1300, latest=36.4))
         view.on_stack_end(0)
         shown = console(terminal=True)
         shown.print(view._render())
     assert "700 of" not in text(shown)
-    assert f"1,300 of {updates(made[1]):,} · return 36.40" in text(shown)
+    assert f"1,300 of {updates(stacks[1]):,} · return 36.40" in text(shown)
     assert "mean return" not in text(out)  # it is in the bar, and said at the end of a stack only
     assert max(len(line.rstrip()) for line in text(shown).splitlines()) <= 80
 
@@ -87,11 +89,11 @@ def test_a_terminal_shows_the_stacks_that_train(tmp_path: Path) -> None:
 def test_shares_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    plan, made = planned(tmp_path)
-    made = [Stack(made[0].runs, start=600), *made[1:4]]
-    whole = updates(made[0])
-    assert {updates(stack) for stack in made} == {whole}
-    with ProgressReporter(console(terminal=False), plan, made, 2, tmp_path) as view:
+    plan, stacks = planned(tmp_path)
+    stacks = [Stack(stacks[0].runs, start=600), *stacks[1:4]]
+    whole = updates(stacks[0])
+    assert {updates(stack) for stack in stacks} == {whole}
+    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path) as view:
         view.on_progress(sign(0, 600))
         now[0] += 20
         view.on_progress(sign(0, 1600))
@@ -111,8 +113,8 @@ def test_shares_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None:
-    plan, made = planned(tmp_path)
-    slow = next(stack for stack in made if stack.runs[0].method.name == "SMORe")
+    plan, stacks = planned(tmp_path)
+    slow = next(stack for stack in stacks if stack.runs[0].method.name == "SMORe")
     fast = Stack((replace(slow.runs[0], method=GCSL(hidden=128)),))
     assert slow.work > 5 * fast.work
     with ProgressReporter(console(terminal=False), plan, [slow, fast], 2, tmp_path) as view:
@@ -123,8 +125,8 @@ def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None
 
 def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert heartbeat.load(tmp_path) is None
-    plan, made = planned(tmp_path)
-    with ProgressReporter(console(terminal=False), plan, made, 2, tmp_path) as view:
+    plan, stacks = planned(tmp_path)
+    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path) as view:
         view.on_progress(sign(0, 10))
         view.on_failure("failed: some run: ValueError: boom")
         view._save("")
@@ -132,16 +134,16 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
         assert seen is not None
         assert replace(seen, written=0.0) == replace(view._snapshot(""), written=0.0)
         assert main(["status", SWEEP, "--results", str(tmp_path)]) == 0
-        said = capsys.readouterr().out
-        assert f"{SWEEP} · laptop: 0 done, 0 partial, 30 missing" in said
-        assert f"{SWEEP} · laptop: training for 0 s, last sign of life 0 s ago (" in said
-        assert f"10 of {updates(made[0]):,}" in said
-        assert "failed: some run: ValueError: boom" in said
+        output = capsys.readouterr().out
+        assert f"{SWEEP} · laptop: 0 done, 0 partial, 30 missing" in output
+        assert f"{SWEEP} · laptop: training for 0 s, last sign of life 0 s ago (" in output
+        assert f"10 of {updates(stacks[0]):,}" in output
+        assert "failed: some run: ValueError: boom" in output
 
     ended = heartbeat.load(tmp_path)
     assert ended is not None
-    said = next(progress_reporter.describe(ended, ended.written + 180))
-    assert said.startswith(f"{SWEEP} · laptop: training ended 3 min 00 s ago")
+    line = next(progress_reporter.describe(ended, ended.written + 180))
+    assert line.startswith(f"{SWEEP} · laptop: training ended 3 min 00 s ago")
     gone = next(progress_reporter.describe(replace(seen, written=0.0), progress_reporter.GONE_SECONDS + 1))
     assert "no sign of life for 1 min 01 s, so its driver is gone" in gone
     (tmp_path / "live.json").write_text("{")
@@ -149,18 +151,18 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_an_interrupted_sweep_says_so(tmp_path: Path) -> None:
-    plan, made = planned(tmp_path)
-    with pytest.raises(KeyboardInterrupt), ProgressReporter(console(terminal=False), plan, made, 2, tmp_path):
+    plan, stacks = planned(tmp_path)
+    with pytest.raises(KeyboardInterrupt), ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path):
         raise KeyboardInterrupt
     seen = heartbeat.load(tmp_path)
     assert seen is not None
     assert seen.ended == "was interrupted"
 
 
-@pytest.mark.parametrize(("said", "found"), [("63, 2048, 81920\n", Gpu("GPU-1", 0.63, 2.0, 80.0)), ("[N/A]\n", None)])
-def test_a_gpu_is_asked(said: str, found: Gpu | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("output", "gpu"), [("63, 2048, 81920\n", Gpu("GPU-1", 0.63, 2.0, 80.0)), ("[N/A]\n", None)])
+def test_a_gpu_is_queried(output: str, gpu: Gpu | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\nprintf '{said}'\n")
+    tool.write_text(f"#!/bin/sh\nprintf '{output}'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert usage._ask("GPU-1") == found
+    assert usage._query("GPU-1") == gpu

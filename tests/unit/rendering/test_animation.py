@@ -17,7 +17,7 @@ pytest.importorskip("gymnasium_robotics")
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
 from smore_sweep.rendering import animation
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.smore import SMORe
@@ -48,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def keep(records: Sequence[tuple[str, Record]]) -> None:
         for run_id, latest in records:
-            record.save(folder, run_id, latest)
+            run_files.save(folder, run_id, latest)
 
     learner = build_learner(RUNS, store, torch.device("cpu"))
     train(RUNS, learner, [Record(run.content()) for run in RUNS], keep=keep, tick=lambda _: None)
@@ -83,7 +83,7 @@ def test_an_expert_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_a_run_plays_the_episodes_of_its_evaluation(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = []
     for run in RUNS:
-        done = record.load(results, run.run_id)
+        done = run_files.load(results, run.run_id)
         assert done is not None
         assert not done.learner
         options = ["--results", str(results), "--seed", "3", "--episodes", "2"]
@@ -146,12 +146,12 @@ def test_records_without_a_usable_policy(results: Path, tmp_path: Path, capsys: 
     run_id = RUNS[0].run_id
 
     def error(status: str = "done", *, policy: bool = True, **content: object) -> str:
-        changed = record.load(results, run_id)
+        changed = run_files.load(results, run_id)
         assert changed is not None
         changed.status = status
         changed.content |= content
         changed.policy = changed.policy if policy else {}
-        record.save(tmp_path, run_id, changed)
+        run_files.save(tmp_path, run_id, changed)
         assert main(["play", "PointReach", "--policy", run_id, "--results", str(tmp_path)]) == 2
         (tmp_path / "runs" / run_id / "done.npz").unlink(missing_ok=True)
         message = capsys.readouterr().err

@@ -18,7 +18,7 @@ from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
 from smore_sweep.execution.session import sweep_experiment
 from smore_sweep.rendering import animation, videos
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
 from smore_sweep.smore import SMORe
@@ -95,10 +95,10 @@ def test_one_seed_of_each_cell_gets_an_animation_once(results: Path, capsys: pyt
 def test_a_seed_that_is_not_done_is_passed_over(results: Path, tmp_path: Path) -> None:
     shutil.copytree(results / "runs", tmp_path / "runs")
     for run, status in ((RUNS[0], DIVERGED), (RUNS[2], PARTIAL)):
-        changed = record.load(tmp_path, run.run_id)
+        changed = run_files.load(tmp_path, run.run_id)
         assert changed is not None
         (tmp_path / "runs" / run.run_id / "done.npz").unlink()
-        record.save(tmp_path, run.run_id, replace(changed, status=status))
+        run_files.save(tmp_path, run.run_id, replace(changed, status=status))
     assert videos.first_done(RUNS, tmp_path) == [RUNS[1], RUNS[3]]
 
 

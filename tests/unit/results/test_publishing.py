@@ -1,4 +1,4 @@
-"""What is kept gets into MLflow: each number once, the latest record of a run only, whatever fails in between."""
+"""Publishing to MLflow: each number once, only the latest record of a run, despite failures in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
 from smore_sweep.errors import TrackingError
-from smore_sweep.results import record as records
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
@@ -26,13 +26,13 @@ RUNS = make_runs(SMORe(), range(4), make_budget(batch_size=8, updates=UPDATES))
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("results")
     return Experiment(folder, f"sqlite:///{folder / 'mlflow.db'}", "kept", "for the tests", {"git": "0"})
 
 
 def stand(run: RunSpec, update: int) -> Record:
-    """The run's record after that many updates, with an evaluation every ten."""
+    """Return the run's record at an update, with an evaluation every ten updates."""
     done = range(10, update + 1, 10)
     ones = Outcomes(np.ones((2, 50), bool), np.ones((2, 50), bool), np.zeros((2, 50), np.float32))
     return Record(
@@ -44,36 +44,38 @@ def stand(run: RunSpec, update: int) -> Record:
     )
 
 
-def entry(job: Experiment, run: RunSpec) -> tuple[Run, list[int]]:
-    """The run's only entry in MLflow, and the steps at which it has a value."""
-    client = MlflowClient(job.tracking_uri)
-    experiment = client.get_experiment_by_name("kept")
-    assert experiment is not None
-    (found,) = client.search_runs([experiment.experiment_id], f"tags.run_id = '{run.run_id}'")
-    return found, [point.step for point in client.get_metric_history(found.info.run_id, "train/value")]
+def entry(experiment: Experiment, run: RunSpec) -> tuple[Run, list[int]]:
+    """Return the run's only entry in MLflow, and the steps at which it has a value."""
+    client = MlflowClient(experiment.tracking_uri)
+    found = client.get_experiment_by_name("kept")
+    assert found is not None
+    (run_entry,) = client.search_runs([found.experiment_id], f"tags.run_id = '{run.run_id}'")
+    return run_entry, [point.step for point in client.get_metric_history(run_entry.info.run_id, "train/value")]
 
 
-def test_a_run_is_shown_step_by_step(job: Experiment) -> None:
-    tracker, run = Tracker(job), RUNS[0]
+def test_a_run_is_shown_step_by_step(experiment: Experiment) -> None:
+    tracker, run = Tracker(experiment), RUNS[0]
     for update in (10, 20):
         tracker.publish(run.run_id, stand(run, update), {"title": run.title}, None)
-    found, steps = entry(job, run)
+    found, steps = entry(experiment, run)
     assert steps == [10, 20]
     assert (found.info.status, found.data.tags["state"]) == ("RUNNING", PARTIAL)
     assert found.data.params["beta"] == "0.5"
-    path = records.save(job.results, run.run_id, stand(run, UPDATES))
+    path = run_files.save(experiment.results, run.run_id, stand(run, UPDATES))
     tracker.publish(run.run_id, stand(run, UPDATES), {"title": run.title}, path)
-    found, steps = entry(job, run)
+    found, steps = entry(experiment, run)
     assert steps == [10, 20, 30]
     assert (found.info.status, found.data.tags["state"]) == ("FINISHED", DONE)
-    assert [file.path for file in MlflowClient(job.tracking_uri).list_artifacts(found.info.run_id)] == [
+    assert [file.path for file in MlflowClient(experiment.tracking_uri).list_artifacts(found.info.run_id)] == [
         "done.npz",
         "log.txt",
     ]
 
 
-def test_what_got_through_before_a_failure_is_not_said_again(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker, run = Tracker(job), RUNS[1]
+def test_what_got_through_before_a_failure_is_not_said_again(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker, run = Tracker(experiment), RUNS[1]
     log = MlflowClient.log_batch
 
     def log_and_fail(*arguments: Any, **options: Any) -> None:
@@ -85,13 +87,13 @@ def test_what_got_through_before_a_failure_is_not_said_again(job: Experiment, mo
         with pytest.raises(TrackingError, match="the answer got lost"):
             tracker.publish(run.run_id, stand(run, 10), {"title": run.title}, None)
     tracker.publish(run.run_id, stand(run, 20), {"title": run.title}, None)
-    assert entry(job, run)[1] == [10, 20]
-    Tracker(job).publish(run.run_id, stand(run, UPDATES), {"title": run.title}, None)  # of a later driver
-    assert entry(job, run)[1] == [10, 20, 30]
+    assert entry(experiment, run)[1] == [10, 20]
+    Tracker(experiment).publish(run.run_id, stand(run, UPDATES), {"title": run.title}, None)  # of a later driver
+    assert entry(experiment, run)[1] == [10, 20, 30]
 
 
-def test_keeping_does_not_wait_for_mlflow(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder, (first, second), seen = Recorder(job), RUNS[2:], []
+def test_keeping_does_not_wait_for_mlflow(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, (first, second), seen = Recorder(experiment), RUNS[2:], []
     busy, free, publish = threading.Event(), threading.Event(), Tracker.publish
 
     def slow(self: Tracker, run_id: str, record: Record, *rest: Any) -> None:
@@ -106,11 +108,11 @@ def test_keeping_does_not_wait_for_mlflow(job: Experiment, monkeypatch: pytest.M
     assert busy.wait(60)
     for update in (10, 20, UPDATES):
         recorder.keep([(second.run_id, stand(second, update))])
-    assert records.state(job.results, second.run_id) == DONE
+    assert run_files.state(experiment.results, second.run_id) == DONE
     free.set()
     assert recorder.close() == ""
     assert seen == [(first.run_id, 10), (second.run_id, UPDATES)]
-    assert entry(job, second)[1] == [10, 20, 30]
-    assert entry(job, first)[0].info.status == "KILLED"
-    ended = records.published(job.results, [first.run_id, second.run_id], Tracker(job).store)
+    assert entry(experiment, second)[1] == [10, 20, 30]
+    assert entry(experiment, first)[0].info.status == "KILLED"
+    ended = run_files.published(experiment.results, [first.run_id, second.run_id], Tracker(experiment).store)
     assert ended == {second.run_id}

@@ -1,4 +1,4 @@
-"""The recorder: what it hands out, what it makes of failures, and what of a full disk. MLflow is real."""
+"""The recorder with a real MLflow: assignments, failures and a full disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
@@ -27,21 +27,21 @@ CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For one store of MLflow: to make it takes seconds."""
-    return tmp_path_factory.mktemp("place")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of one MLflow store for all tests, because its creation takes seconds."""
+    return tmp_path_factory.mktemp("mlflow")
 
 
 @pytest.fixture
-def job(place: Path, tmp_path: Path) -> Experiment:
-    return Experiment(tmp_path, f"sqlite:///{place}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
+def experiment(mlflow_folder: Path, tmp_path: Path) -> Experiment:
+    return Experiment(tmp_path, f"sqlite:///{mlflow_folder}/mlflow.db", tmp_path.name, "a test", {"git": "0"})
 
 
 @pytest.fixture
-def recorder(job: Experiment) -> Iterator[Recorder]:
-    made = Recorder(job)
-    yield made
-    made.close()
+def recorder(experiment: Experiment) -> Iterator[Recorder]:
+    recorder = Recorder(experiment)
+    yield recorder
+    recorder.close()
 
 
 def candidates() -> list[Candidate]:
@@ -56,61 +56,61 @@ def trained(record: Record, update: int, status: str = PARTIAL) -> Record:
     return record
 
 
-def entry(job: Experiment, run_id: str) -> Run:
-    client = MlflowClient(job.tracking_uri)
+def entry(experiment: Experiment, run_id: str) -> Run:
+    client = MlflowClient(experiment.tracking_uri)
     everywhere = [found.experiment_id for found in client.search_experiments()]
-    (found,) = client.search_runs(everywhere, f"tags.run_id = '{run_id}' and tags.results LIKE '%{job.results}'")
+    (found,) = client.search_runs(everywhere, f"tags.run_id = '{run_id}' and tags.results LIKE '%{experiment.results}'")
     return found
 
 
-def log(job: Experiment, run_id: str, to: Path) -> str:
-    client = MlflowClient(job.tracking_uri)
+def log(experiment: Experiment, run_id: str, to: Path) -> str:
+    client = MlflowClient(experiment.tracking_uri)
     to.mkdir(exist_ok=True)
-    return Path(client.download_artifacts(entry(job, run_id).info.run_id, "log.txt", str(to))).read_text()
+    return Path(client.download_artifacts(entry(experiment, run_id).info.run_id, "log.txt", str(to))).read_text()
 
 
 def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
-    recorder: Recorder, job: Experiment, tmp_path: Path
+    recorder: Recorder, experiment: Experiment, tmp_path: Path
 ) -> None:
-    part = recorder.begin(candidates(), "here")
-    assert [run_id for run_id, _ in part.members] == RUNS
-    recorder.keep([(run_id, trained(found, 100)) for run_id, found in part.members])
+    assignment = recorder.begin(candidates(), "here")
+    assert [run_id for run_id, _ in assignment.members] == RUNS
+    recorder.keep([(run_id, trained(found, 100)) for run_id, found in assignment.members])
     recorder.fail(RUNS, "ValueError: boom", "Traceback of it")
 
-    part = recorder.begin(candidates(), "here")  # taken apart: by itself, from its last record
-    assert [(run_id, found.update) for run_id, found in part.members] == [(RUNS[0], 100)]
-    assert (part.behind, part.ended) == (100, 0)
-    (news,) = part.news
+    assignment = recorder.begin(candidates(), "here")  # taken apart: by itself, from its last record
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[0], 100)]
+    assert (assignment.behind, assignment.ended) == (100, 0)
+    (news,) = assignment.news
     assert news.endswith("run a and 1 other: ValueError: boom")
     recorder.fail([RUNS[0]], "ValueError: boom", "Traceback of it")
     assert recorder.failed() == ["run a: ValueError: boom"]
 
-    part = recorder.begin(candidates(), "here")
-    ((run_id, found),) = part.members
+    assignment = recorder.begin(candidates(), "here")
+    ((run_id, found),) = assignment.members
     assert run_id == RUNS[1]
-    assert part.news == ["failed: run a: ValueError: boom"]
+    assert assignment.news == ["failed: run a: ValueError: boom"]
     recorder.keep([(run_id, trained(found, 200, DONE))])
-    part = recorder.begin(candidates(), "here")
-    assert (part.members, part.ended, part.behind) == ([], 1, 300)
+    assignment = recorder.begin(candidates(), "here")
+    assert (assignment.members, assignment.ended, assignment.behind) == ([], 1, 300)
 
     recorder.close()
-    failed = entry(job, RUNS[0])
+    failed = entry(experiment, RUNS[0])
     assert failed.info.status == "FAILED"
     assert failed.data.tags["error"] == "ValueError: boom"
-    assert "failed: ValueError: boom\nTraceback of it\n" in log(job, RUNS[0], tmp_path / "failed")
-    assert entry(job, RUNS[1]).info.status == "FINISHED"
-    assert record.state(tmp_path, RUNS[0]) == PARTIAL
+    assert "failed: ValueError: boom\nTraceback of it\n" in log(experiment, RUNS[0], tmp_path / "failed")
+    assert entry(experiment, RUNS[1]).info.status == "FINISHED"
+    assert run_files.state(tmp_path, RUNS[0]) == PARTIAL
 
     # The same command, later: the entry is opened again, and is no failure any more.
-    again = Recorder(job)
+    again = Recorder(experiment)
     ((run_id, found),) = again.begin(candidates(), "elsewhere").members
     assert (run_id, found.update) == (RUNS[0], 100)
     again.keep([(run_id, trained(found, 200, DONE))])
     again.close()
-    mended = entry(job, RUNS[0])
+    mended = entry(experiment, RUNS[0])
     assert (mended.info.run_id, mended.info.status) == (failed.info.run_id, "FINISHED")
     assert "error" not in mended.data.tags
-    lines = log(job, RUNS[0], tmp_path / "mended")
+    lines = log(experiment, RUNS[0], tmp_path / "mended")
     places = [
         lines.index(told)
         for told in (
@@ -125,17 +125,17 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
 
 
 def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(
-    recorder: Recorder, job: Experiment
+    recorder: Recorder, experiment: Experiment
 ) -> None:
     recorder.begin(candidates()[:1], "here")
     for _ in range(2):
         recorder.fail(RUNS[:1], "RuntimeError: too early")
-        part = recorder.begin(candidates()[:1], "here")
-    assert part.members == []
-    assert record.state(job.results, RUNS[0]) == PARTIAL
+        assignment = recorder.begin(candidates()[:1], "here")
+    assert assignment.members == []
+    assert run_files.state(experiment.results, RUNS[0]) == PARTIAL
     recorder.close()
-    assert entry(job, RUNS[0]).info.status == "FAILED"
-    fresh = Recorder(job)
+    assert entry(experiment, RUNS[0]).info.status == "FAILED"
+    fresh = Recorder(experiment)
     ((_, found),) = fresh.begin(candidates()[:1], "here").members
     assert (found.update, found.learner) == (0, {})  # which is where a learner that is not loaded stands
     fresh.close()
@@ -147,45 +147,45 @@ def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> N
         assert len(members) == 2
         recorder.keep([(run_id, trained(found, update)) for run_id, found in members])
     for lost in range(LOSSES):
-        part = recorder.begin(candidates(), "here")
-        assert len(part.members) == 2, lost
-        log = part.members[0][1].log
+        assignment = recorder.begin(candidates(), "here")
+        assert len(assignment.members) == 2, lost
+        log = assignment.members[0][1].log
         assert ["its worker was lost" in line for line in log[-1 - lost :]] == [False] + lost * [True]
     alone = [recorder.begin(candidates(), "here").members[0][0] for _ in range(2 * LOSSES)]
     assert alone == [RUNS[0]] * LOSSES + [RUNS[1]] * LOSSES
     assert recorder.begin(candidates(), "here").members == []
-    (said,) = recorder.failed()
-    assert said == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
+    (message,) = recorder.failed()
+    assert message == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
 
 
-def test_results_may_lie_in_a_folder_with_an_apostrophe(job: Experiment) -> None:
-    job = replace(job, results=job.results / "john's")
+def test_results_may_lie_in_a_folder_with_an_apostrophe(experiment: Experiment) -> None:
+    experiment = replace(experiment, results=experiment.results / "john's")
     for status in (PARTIAL, DONE):  # the second finds what the first left
-        recorder = Recorder(job)
+        recorder = Recorder(experiment)
         ((run_id, found),) = recorder.begin(candidates()[:1], "here").members
         recorder.keep([(run_id, trained(found, 100 if status == PARTIAL else 200, status))])
         assert recorder.close() == ""
-    client = MlflowClient(job.tracking_uri)
-    experiment = client.get_experiment_by_name(job.sweep)
-    assert experiment is not None
-    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
+    client = MlflowClient(experiment.tracking_uri)
+    stored = client.get_experiment_by_name(experiment.sweep)
+    assert stored is not None
+    assert [run.info.status for run in client.search_runs([stored.experiment_id])] == ["FINISHED"]
 
 
-def test_what_cannot_be_noted_leaves_no_entry_running(job: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_noted_leaves_no_entry_running(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(record, "note_published", fail)
-    recorder = Recorder(job)
+    monkeypatch.setattr(run_files, "note_published", fail)
+    recorder = Recorder(experiment)
     (first, found), (second, other) = recorder.begin(candidates(), "here").members
     recorder.keep([(first, trained(found, 200, DONE)), (second, trained(other, 100))])
     with pytest.raises(RecordingError, match="cannot be written: Input/output error"):
         recorder.close()
-    assert [entry(job, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
+    assert [entry(experiment, run_id).info.status for run_id in RUNS] == ["FINISHED", "KILLED"]
 
 
 def test_a_full_disk_is_said_and_costs_no_record(
-    recorder: Recorder, job: Experiment, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = recorder.begin(candidates(), "here").members
     recorder.keep([(run_id, trained(found, 100)) for run_id, found in members])
@@ -197,5 +197,5 @@ def test_a_full_disk_is_said_and_costs_no_record(
         patch.setattr(os, "fsync", full)
         with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
             recorder.keep([(run_id, trained(found, 200, DONE)) for run_id, found in members])
-    assert [record.state(job.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
+    assert [run_files.state(experiment.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
     assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]

@@ -1,4 +1,4 @@
-"""Which runs train next: in stacks, after a failure by themselves, and never for ever."""
+"""Retries: runs train in stacks, after a failure by themselves, and never for ever."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ from smore_sweep.results.retries import LOSSES, TRIES, RetryPolicy
 
 
 def test_runs_that_stand_furthest_train_together() -> None:
-    attempts = RetryPolicy()
-    assert attempts.choose({"a": 100, "b": 0, "c": 100}) == ["a", "c"]
-    assert attempts.choose({"b": 0}) == ["b"]
-    assert attempts.choose({}) == []
+    retries = RetryPolicy()
+    assert retries.choose({"a": 100, "b": 0, "c": 100}) == ["a", "c"]
+    assert retries.choose({"b": 0}) == ["b"]
+    assert retries.choose({}) == []
 
 
 def test_a_stack_that_fails_is_taken_apart_and_each_run_tried_once_more() -> None:
-    attempts = RetryPolicy()
+    retries = RetryPolicy()
     standing = {"a": 100, "b": 0, "c": 100}
-    assert not attempts.fail("a")
-    assert not attempts.fail("c")
-    assert attempts.choose(standing) == ["b"]  # which has not been tried yet
-    assert not attempts.fail("b")
-    assert attempts.choose(standing) == ["a"]
-    assert attempts.fail("a")
-    assert attempts.choose(standing) == ["b"]
+    assert not retries.fail("a")
+    assert not retries.fail("c")
+    assert retries.choose(standing) == ["b"]  # which has not been tried yet
+    assert not retries.fail("b")
+    assert retries.choose(standing) == ["a"]
+    assert retries.fail("a")
+    assert retries.choose(standing) == ["b"]
     del standing["b"]  # it is done
-    assert attempts.choose(standing) == ["c"]
-    assert attempts.fail("c")
-    assert attempts.choose(standing) == []
+    assert retries.choose(standing) == ["c"]
+    assert retries.fail("c")
+    assert retries.choose(standing) == []
 
 
 def test_lost_workers_are_counted_until_something_is_kept() -> None:
-    attempts = RetryPolicy()
+    retries = RetryPolicy()
     for _ in range(10 * LOSSES):
-        attempts.start(["a", "b"])
-        assert attempts.losses(["a", "b"]) < LOSSES
-        attempts.progress(["a", "b"])
+        retries.start(["a", "b"])
+        assert retries.losses(["a", "b"]) < LOSSES
+        retries.progress(["a", "b"])
     for lost in range(LOSSES):
-        assert attempts.losses(["a", "b"]) == lost
-        attempts.start(["a", "b"])
-    assert attempts.losses(["a"]) == LOSSES
+        assert retries.losses(["a", "b"]) == lost
+        retries.start(["a", "b"])
+    assert retries.losses(["a"]) == LOSSES
 
 
 def test_what_kills_its_worker_ends() -> None:
-    attempts, starts = RetryPolicy(), 0
+    retries, starts = RetryPolicy(), 0
     given_up: list[str] = []
-    while part := attempts.choose({name: 0 for name in "abc" if name not in given_up}):
-        if attempts.losses(part) == LOSSES:
-            given_up += [name for name in part if attempts.fail(name)]
+    while run_ids := retries.choose({name: 0 for name in "abc" if name not in given_up}):
+        if retries.losses(run_ids) == LOSSES:
+            given_up += [name for name in run_ids if retries.fail(name)]
         else:
-            attempts.start(part)
+            retries.start(run_ids)
             starts += 1
     assert given_up == ["a", "b", "c"]
     assert starts == LOSSES + 3 * LOSSES * (TRIES - 1)

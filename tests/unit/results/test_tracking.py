@@ -1,4 +1,4 @@
-"""What MLflow's entries are told apart by."""
+"""The origin that tells MLflow's entries apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One writer at a time: who has the lock, who is refused, and who may take it over."""
+"""Locks and leases: one writer at a time, refusals and takeovers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def other_machine(text: bytes) -> bytes:
-    """The same lease, held elsewhere."""
+    """Hold the same lease in another process."""
     return json.dumps({**json.loads(text), "machine": "elsewhere"}).encode()
 
 
@@ -72,22 +72,22 @@ def test_a_killed_holder_of_this_machine_is_replaced_at_once(results: StoragePat
             hold(results, "x", print),
         ):
             pytest.fail("two hold it")
-    said: list[str] = []
-    with hold(results, "the second", said.append):
-        assert not said
+    messages: list[str] = []
+    with hold(results, "the second", messages.append):
+        assert not messages
 
 
 def test_a_holder_elsewhere_that_lives_is_refused_and_a_silent_one_replaced(bucket: StoragePath) -> None:
     path = bucket / "driver.lock"
-    said: list[str] = []
+    messages: list[str] = []
     with hold(bucket, "the first", print):
         silent = other_machine(path.read_bytes())
     path.write_bytes(silent)  # its holder is gone, and nobody can look for it
     started = time.monotonic()
-    with hold(bucket, "the second", said.append):
+    with hold(bucket, "the second", messages.append):
         assert time.monotonic() - started >= lease.PATIENCE
         assert json.loads(path.read_bytes())["who"].startswith("the second")
-        (line,) = said
+        (line,) = messages
         assert line.startswith(f"no sign of life of the first (process {os.getpid()} on ")
     assert not path.exists()
 
@@ -154,6 +154,6 @@ def test_a_lock_that_is_removed_by_hand_comes_back(bucket: StoragePath) -> None:
 
 def test_a_lock_that_is_no_lease_is_taken_over_after_a_while(bucket: StoragePath) -> None:
     (bucket / "driver.lock").write_bytes(b"\xffscribble")
-    said: list[str] = []
-    with hold(bucket, "the first", said.append):
-        assert said[0].startswith("no sign of life of another process;")
+    messages: list[str] = []
+    with hold(bucket, "the first", messages.append):
+        assert messages[0].startswith("no sign of life of another process;")

@@ -1,4 +1,4 @@
-"""Places for results: what is refused and how, and that nothing is half written or asked for twice."""
+"""Paths of results: refusals, atomic writes, and the number of requests to an object store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, storage_path
-from tests.unit.results.test_record import example
+from tests.unit.results.test_run_files import example
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +28,7 @@ def test_a_path_is_a_path(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("s4://bucket/x", "results = s4://bucket/x is not valid: 's4' is no kind of store; give a path or s3://bucket"),
         ("s3://", "results = s3:// is not valid; name a bucket: s3://bucket/prefix"),
@@ -37,10 +37,12 @@ def test_a_path_is_a_path(text: str) -> None:
         ("gs://bucket/x", "results = gs://bucket/x needs a package that is missing: Please install gcsfs"),
     ],
 )
-def test_what_is_no_place_is_refused_in_one_sentence(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_place_is_refused_in_one_sentence(
+    text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plan", "quickstart", "--results", text]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert "secret@" not in error
 
@@ -50,8 +52,8 @@ def test_paths_load_no_client_of_any_store() -> None:
         "import sys; from smore_sweep.cli.main import main; main(['plan', 'quickstart', '--results', 'nowhere']);"
         "sys.exit(bool({'fsspec', 'upath', 's3fs', 'aiohttp', 'botocore'} & sys.modules.keys()))"
     )
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert made.returncode == 0, made.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert process.returncode == 0, process.stderr
 
 
 COMMANDS = (
@@ -63,26 +65,26 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["plan", "run", "tables"])
 def test_a_bucket_that_is_not_there_is_one_sentence(command: list[str], store: str, tmp_path: Path) -> None:
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *command, "--results", "s3://no-such-bucket/x"], capture_output=True, text=True, check=False,
         cwd=ROOT, env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"},
     )  # fmt: skip
-    assert made.returncode == 2
-    assert made.stderr.strip().removeprefix("smore-sweep: ") == (
+    assert process.returncode == 2
+    assert process.stderr.strip().removeprefix("smore-sweep: ") == (
         "results in s3://no-such-bucket/x/runs cannot be used: The specified bucket does not exist"
     )
 
 
 def test_no_store_at_the_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a process of its own, for the client of this one knows its address already."""
+    """Run a new process, because the client of this one already knows its address."""
     for name, value in (("ENDPOINT_URL", "http://127.0.0.1:9"), ("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y")):
         monkeypatch.setenv(f"AWS_{name}", value)
     command = [sys.executable, "-m", "smore_sweep", "status", "quickstart", "--results", "s3://bucket/x"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=dict(os.environ))
-    assert made.returncode == 2
-    assert "results in s3://bucket/x/runs cannot be used: Could not connect" in made.stderr
-    assert "Traceback" not in made.stderr
-    assert made.stderr.count("\n") == 1
+    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=dict(os.environ))
+    assert process.returncode == 2
+    assert "results in s3://bucket/x/runs cannot be used: Could not connect" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stderr.count("\n") == 1
 
 
 def test_mlflow_needs_a_place_of_its_own(
@@ -115,7 +117,7 @@ def test_what_others_wrote_meanwhile_is_seen(bucket: StoragePath) -> None:
 
 
 def test_a_large_object_is_read_by_one_request(bucket: StoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that it is one version of it, and not the halves of two."""
+    """One request returns one version, not halves of two."""
     assert not isinstance(bucket, Path)
     data = bytes(range(256)) * (60 << 12)  # 60 MiB, more than a block of s3fs
     paths.write(bucket / "large", data)
@@ -130,7 +132,7 @@ def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
     sweep = load_sweep("quickstart")
     runs = sweep.expand()
     for run, status in zip(runs[:6], ["done", "partial"] * 3, strict=True):
-        record.save(bucket, run.run_id, example(status))
+        run_files.save(bucket, run.run_id, example(status))
     requests = counted(bucket, monkeypatch)
     plan = make_plan(sweep, None, bucket)
     assert (plan.count("done"), plan.count("partial")) == (3, 3)
@@ -138,17 +140,17 @@ def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
 
 
 def counted(bucket: StoragePath, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The requests that the client of an object store makes from now on."""
+    """Record the requests that the client of an object store makes."""
     assert not isinstance(bucket, Path)
-    made: list[str] = []
+    requests: list[str] = []
     ask = bucket.fs._call_s3
 
     async def noted(method: str, *args: object, **options: object) -> object:
-        made.append(method)
+        requests.append(method)
         return await ask(method, *args, **options)
 
     monkeypatch.setattr(bucket.fs, "_call_s3", noted)
-    return made
+    return requests
 
 
 def test_a_listing_of_a_bucket_that_went_away_is_no_empty_one(store: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.frames import archive
 from analysis.frames.runs import curves, load
-from smore_sweep.results import record
+from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, PARTIAL, Record
 from smore_sweep.smore import SMORe
@@ -41,16 +41,16 @@ def folder(tmp_path: Path) -> tuple[Path, list[RunSpec]]:
             evaluations[20] = outcomes(100 + seed, 5)
         facts = {"dataset": f"print {seed}", "git": "abc"}
         made = Record(run.content(), status, max(evaluations), 1.5 + seed, facts, evaluations=evaluations)
-        record.save(tmp_path / "output", run.run_id, made)
+        run_files.save(tmp_path / "output", run.run_id, made)
     return tmp_path / "output", runs
 
 
 def test_a_summary_is_the_record_without_its_arrays(folder: tuple[Path, list[RunSpec]]) -> None:
     path, runs = folder
-    shorts = record.peek_each(path, [run.run_id for run in runs])
+    shorts = run_files.peek_each(path, [run.run_id for run in runs])
     assert list(shorts) == [run.run_id for run in runs[:5]]
     for run_id, short in shorts.items():
-        whole = record.load(path, run_id)
+        whole = run_files.load(path, run_id)
         assert whole is not None
         assert (short.status, short.update, short.seconds, short.facts) == (
             whole.status,
@@ -111,9 +111,9 @@ def test_exports_of_two_machines_come_together(
     archive.write(path, whole, lambda _: None)
     for machine, part in enumerate([runs[:3], runs[2:5]]):  # the third run is partial on both
         for run in part:
-            found = record.load(path, run.run_id)
+            found = run_files.load(path, run.run_id)
             assert found is not None
-            record.save(tmp_path / str(machine), run.run_id, found)
+            run_files.save(tmp_path / str(machine), run.run_id, found)
         assert archive.main(["--results", str(tmp_path / str(machine)), "--to", str(joined)]) == 0
     assert "2 runs (1 not ended, left out), 4 in all" in capsys.readouterr().out
     assert {file.name: file.read_bytes() for file in joined.iterdir()} == {
@@ -124,10 +124,10 @@ def test_exports_of_two_machines_come_together(
 def test_an_exported_run_is_renewed(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
     path, runs = folder
     archive.write(path, tmp_path / "exported", lambda _: None)
-    found = record.load(path, runs[0].run_id)
+    found = run_files.load(path, runs[0].run_id)
     assert found is not None
     found.evaluations[20] = outcomes(7, 5)
-    record.save(path, runs[0].run_id, found)
+    run_files.save(path, runs[0].run_id, found)
     archive.write(path, tmp_path / "exported", lambda _: None)
     again = archive.outcomes(tmp_path / "exported", runs[0].run_id)
     np.testing.assert_array_equal(again.distances, outcomes(7, 5).distances)

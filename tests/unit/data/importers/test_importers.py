@@ -1,4 +1,4 @@
-"""Other people's files, written here byte for byte as they write them, and what the store holds after an import."""
+"""Importers, on files with the exact bytes of their original writers: the content of pools after an import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wgcsl_content(episodes: int, seed: int = 0) -> dict[str, Array]:
-    """As FetchReach's: 50 observations and 49 actions, float64, achieved goal = observation[:3], constant goals."""
+    """Create content like FetchReach's: 50 observations, 49 actions, float64, achieved goal = observation[:3]."""
     generator = np.random.default_rng(seed)
     o = generator.normal(size=(episodes, 50, 10))
     u = generator.uniform(-1, 1, (episodes, 49, 4))
@@ -38,7 +38,7 @@ def wgcsl_content(episodes: int, seed: int = 0) -> dict[str, Array]:
 
 
 def dump(content: object, path: Path, protocol: int) -> None:
-    """A pickle as numpy 1 wrote it, where the protocol names things by lines (0 to 3); else as numpy 2 does."""
+    """Write a pickle like NumPy 1 where the protocol names globals by lines (0 to 3), else like NumPy 2."""
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = pickle.dumps(content, protocol)
     path.write_bytes(raw.replace(b"numpy._core.", b"numpy.core.") if protocol < 4 else raw)
@@ -52,10 +52,10 @@ def test_wgcsl_pickles(protocol: int, tmp_path: Path, capsys: pytest.CaptureFixt
     dump(random, tmp_path / "offline_data_wgcsl/random/FetchReach/buffer.pkl", protocol)
     dump(random, tmp_path / "offline_data_wgcsl/hard_tasks_2e6/random/FetchThrow/buffer.pkl", protocol)
     assert main(["data", "import", "wgcsl", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "smore-wgcsl/FetchReach/random-v1: 6 episodes of 49 steps from buffer.pkl (sha256 " in said
-    assert "0.34% of the actions were beyond [-1, 1] and are clipped" in said  # 1 of 294
-    assert "for there is no task FetchThrow" in said
+    message = capsys.readouterr().out
+    assert "smore-wgcsl/FetchReach/random-v1: 6 episodes of 49 steps from buffer.pkl (sha256 " in message
+    assert "0.34% of the actions were beyond [-1, 1] and are clipped" in message  # 1 of 294
+    assert "buffer.pkl: there is no task FetchThrow" in message
     random["u"][0, 3, 1] = 1.0
     for policy, content in (("expert", expert), ("random", random)):
         pool = pools.load("FetchReach", policy, len(content["o"]), "wgcsl")
@@ -64,7 +64,7 @@ def test_wgcsl_pickles(protocol: int, tmp_path: Path, capsys: pytest.CaptureFixt
         np.testing.assert_array_equal(pool.achieved_goals, content["ag"].astype(np.float32))
         np.testing.assert_array_equal(pool.desired_goals, content["g"][:, 0].astype(np.float32))
         assert {array.dtype for array in vars(pool).values()} == {np.dtype(np.float32)}
-        assert pools.available("FetchReach", policy) == 0  # our own are apart
+        assert pools.available("FetchReach", policy) == 0  # generated pools are separate
 
 
 def test_both_layouts_and_the_noisy_variants_are_found(tmp_path: Path) -> None:
@@ -96,31 +96,31 @@ class Malice:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         ((os.system, ("touch {place}",)), "asks for 'posix.system'; only arrays of numbers"),
         ((eval, ("open('{place}', 'w')",)), r"asks for '(__builtin__|builtins).eval'"),
         ((np.load, ("{place}",)), "asks for 'numpy.load'"),
         ((getattr, ("{place}", "upper")), r"asks for '(__builtin__|builtins).getattr'"),
-        ((np.dtype, ("O",)), "holds an array of type 'O', which is no number"),
+        ((np.dtype, ("O",)), "holds an array of type 'O', which is not numeric"),
     ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_malicious_pickle_is_refused(
-    call: tuple[Any, tuple[str, ...]], said: str, protocol: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    call: tuple[Any, tuple[str, ...]], message: str, protocol: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place, path = tmp_path / "harm", tmp_path / "expert/FetchReach/buffer.pkl"
     malice = Malice(call[0], tuple(value.format(place=place) for value in call[1]))
     dump(wgcsl_content(1) | {"u": malice}, path, protocol)
     assert main(["data", "import", "wgcsl", str(path)]) == 2
     error = capsys.readouterr().err
-    assert re.search("buffer.pkl is refused: it " + said, error)
+    assert re.search("buffer.pkl is refused: it " + message, error)
     assert error.count("\n") == 1
     assert not place.exists()
 
 
 def test_stand_ins_take_no_attributes(tmp_path: Path) -> None:
-    """A pickle may not change the very classes that read it (its opcode BUILD sets attributes)."""
+    """A pickle cannot change the classes that read it (its opcode BUILD sets attributes)."""
     path = tmp_path / "changes.pkl"
     for name in (b"cnumpy\ndtype\n", b"c_codecs\nencode\n", b"cnumpy._core.numeric\n_frombuffer\n"):
         path.write_bytes(b"\x80\x02" + name + b"}X\x05\x00\x00\x00valueK\x07sb.")
@@ -129,7 +129,7 @@ def test_stand_ins_take_no_attributes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"u": np.zeros((2, 50, 4))}, "o has shape (2, 50, 10), with (2, 50, 4) of u it should start (2, 51)"),
         ({"g": np.random.default_rng(0).normal(size=(2, 49, 3))}, "its commanded goal changes within an episode"),
@@ -139,22 +139,26 @@ def test_stand_ins_take_no_attributes(tmp_path: Path) -> None:
     ],
 )
 def test_a_pickle_of_something_else(
-    change: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "expert/FetchReach/buffer.pkl"
     dump(wgcsl_content(2) | change, path, 4)
     assert main(["data", "import", "wgcsl", str(path)]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     path.write_bytes(path.read_bytes()[:-200])
     assert main(["data", "import", "wgcsl", str(path)]) == 2
-    assert "is refused: it is no readable pickle" in capsys.readouterr().err
+    assert "is refused: it is not a readable pickle" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("source", "said"), [("generated", "is for our own roll-outs"), ("Go/FAR", "use lower-case")])
-def test_a_source_of_a_wrong_name(source: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("source", "message"), [("generated", "is reserved for generated data"), ("Go/FAR", "use lower-case")]
+)
+def test_a_source_of_a_wrong_name(
+    source: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump(wgcsl_content(2), tmp_path / "expert/FetchReach/buffer.pkl", 4)
     assert main(["data", "import", "wgcsl", str(tmp_path), "--source", source]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 # D4RL
@@ -170,7 +174,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def d4rl_content(body: str, lengths: list[tuple[int, str]]) -> dict[str, Array]:
-    """Episodes of the given lengths, each with the field that flags its last step (or neither)."""
+    """Create episodes of the given lengths, each with the field that flags its last step (or none)."""
     generator = np.random.default_rng(len(lengths))
     sizes = {"halfcheetah": (17, 6), "ant": (111, 8)}[body]
     total = sum(length for length, _ in lengths)
@@ -224,7 +228,7 @@ def test_d4rl_episodes(with_next: bool, tmp_path: Path) -> None:
 
 
 def released(content: dict[str, Array], limit: int) -> list[list[tuple[Array, Array, Array]]]:
-    """The released pieces of (observation, action, next observation): D4RL's loop, then SMORe's."""
+    """Return the released pieces of (observation, action, next observation): D4RL's loop, then SMORe's."""
     kept = [i for i in range(len(content["rewards"]) - 1) if not content["timeouts"][i]]
     series = [(i, i + 1, bool(content["terminals"][i])) for i in kept]
     pieces: list[list[tuple[Array, Array, Array]]] = []
@@ -272,7 +276,7 @@ def test_d4rl_as_released(body: str, quality: str, task: str, lengths: list[tupl
 
 
 @pytest.mark.parametrize(
-    ("name", "leave_out", "said"),
+    ("name", "leave_out", "message"),
     [
         ("hopper_medium-v2.hdf5", "", "holds no {halfcheetah,ant}_{random,medium,expert}-v2.hdf5"),
         ("ant_medium-v2.hdf5", "timeouts", "it lacks timeouts"),
@@ -280,11 +284,11 @@ def test_d4rl_as_released(body: str, quality: str, task: str, lengths: list[tupl
     ],
 )
 def test_d4rl_files_of_no_use(
-    name: str, leave_out: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, leave_out: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_hdf5(tmp_path / name, d4rl_content("ant", [(6, "timeouts")]), leave_out)
     assert main(["data", "import", "d4rl", str(tmp_path / name)]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 # The Minari Hub
@@ -350,8 +354,8 @@ def test_no_network_is_one_line(
         monkeypatch.setattr("minari.download_dataset", fail)
     assert main(["data", "import", "minari", "mujoco/ant/medium-v0"]) == 2
     error = capsys.readouterr().err
-    said = "cannot be downloaded: first line" if answers else "http://127.0.0.1:9 cannot be reached ("
-    assert said in error
+    message = "cannot be downloaded: first line" if answers else "http://127.0.0.1:9 cannot be reached ("
+    assert message in error
     assert error.count("\n") == 1
     assert main(["data", "import", "minari", "mujoco/hopper/medium-v0"]) == 2
     assert "mujoco/hopper/medium-v0 is not used by any task; those that are: mujoco/halfchee" in capsys.readouterr().err

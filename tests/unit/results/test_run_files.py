@@ -1,5 +1,5 @@
-"""Records, on disk and in an object store: what was saved comes back, what is broken counts as missing, nothing is
-executed."""
+"""Records on disk and in an object store: they survive the round trip, broken ones count as missing, and reading one
+executes nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from smore_sweep.errors import UserError
-from smore_sweep.results import record
-from smore_sweep.results.outcomes import METRICS, Outcomes, discounted_return
+from smore_sweep.results import run_files
+from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Record
 from smore_sweep.storage.paths import StoragePath
 
@@ -78,7 +78,7 @@ def files(folder: StoragePath) -> list[str]:
 
 
 def loaded(results: StoragePath) -> Record:
-    found = record.load(results, RUN)
+    found = run_files.load(results, RUN)
     assert found is not None
     return found
 
@@ -86,77 +86,77 @@ def loaded(results: StoragePath) -> Record:
 @pytest.mark.parametrize("status", [PARTIAL, DONE, DIVERGED])
 def test_round_trip(results: StoragePath, status: str) -> None:
     before = example(status)
-    record.save(results, RUN, before)
+    run_files.save(results, RUN, before)
     assert_same(before, loaded(results))
 
 
 def test_nan_metrics_of_a_diverged_run_survive(results: StoragePath) -> None:
     before = example(DIVERGED)
     before.metrics[500]["score"] = math.nan
-    record.save(results, RUN, before)
+    run_files.save(results, RUN, before)
     assert math.isnan(loaded(results).metrics[500]["score"])
 
 
 def test_summary_is_the_last_evaluations(results: StoragePath) -> None:
     before = example(DONE)
     before.evaluations = {1000: outcomes(5), 250: outcomes(6)}  # by the number of updates, not by order
-    record.save(results, RUN, before)
+    run_files.save(results, RUN, before)
     assert loaded(results).summary() == outcomes(5).summary()
     assert set(before.summary()) == set(METRICS)
 
 
 def test_state_follows_the_files_and_done_replaces_partial(results: StoragePath) -> None:
-    assert record.state(results, RUN) == MISSING
-    assert record.load(results, RUN) is None
-    folder = record.run_folder(results, RUN)
+    assert run_files.state(results, RUN) == MISSING
+    assert run_files.load(results, RUN) is None
+    folder = run_files.run_folder(results, RUN)
 
-    record.save(results, RUN, example())
-    assert record.state(results, RUN) == PARTIAL
+    run_files.save(results, RUN, example())
+    assert run_files.state(results, RUN) == PARTIAL
     assert files(folder) == ["partial.npz"]
 
     later = example()
     later.update = 750
-    record.save(results, RUN, later)
+    run_files.save(results, RUN, later)
     assert loaded(results).update == 750
     assert files(folder) == ["partial.npz"]
 
-    path = record.save(results, RUN, example(DONE))
-    assert record.state(results, RUN) == DONE
+    path = run_files.save(results, RUN, example(DONE))
+    assert run_files.state(results, RUN) == DONE
     assert files(folder) == ["done.npz"]
     assert path == folder / "done.npz"
 
 
 def test_a_kill_between_done_and_the_removal_of_partial_reads_as_done(results: StoragePath) -> None:
-    partial = record.save(results, RUN, example())
+    partial = run_files.save(results, RUN, example())
     kept = partial.read_bytes()
-    record.save(results, RUN, example(DONE))
+    run_files.save(results, RUN, example(DONE))
     partial.write_bytes(kept)
-    assert record.state(results, RUN) == DONE
+    assert run_files.state(results, RUN) == DONE
     assert loaded(results).status == DONE
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.3, 0.7, 0.95, 0.999])
 def test_a_truncated_file_counts_as_missing_and_is_removed(results: StoragePath, status: str, share: float) -> None:
-    path = record.save(results, RUN, example(status))
+    path = run_files.save(results, RUN, example(status))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    assert record.load(results, RUN) is None
+    assert run_files.load(results, RUN) is None
     assert not path.exists()
-    assert record.state(results, RUN) == MISSING
-    record.save(results, RUN, example(status))
+    assert run_files.state(results, RUN) == MISSING
+    run_files.save(results, RUN, example(status))
     assert_same(example(status), loaded(results))
 
 
 @pytest.mark.parametrize("status", [PARTIAL, DONE])
 def test_a_corrupt_file_counts_as_missing(tmp_path: Path, status: str) -> None:
-    """64 bytes overwritten at many places of a file of the right length: it loads whole, or it is gone."""
-    path = record.save(tmp_path, RUN, example(status))
+    """After overwriting 64 bytes anywhere in a file, it loads intact or counts as missing."""
+    path = run_files.save(tmp_path, RUN, example(status))
     whole = path.read_bytes()
     removed = 0
     for start in range(0, len(whole) - 64, max(1, len(whole) // 60)):
         path.write_bytes(whole[:start] + b"\xa5" * 64 + whole[start + 64 :])
-        found = record.load(tmp_path, RUN)
+        found = run_files.load(tmp_path, RUN)
         if found is None:
             removed += 1
             assert not path.exists()
@@ -164,17 +164,17 @@ def test_a_corrupt_file_counts_as_missing(tmp_path: Path, status: str) -> None:
 
 
 def test_a_broken_done_falls_back_on_partial(results: StoragePath) -> None:
-    kept = record.save(results, RUN, example()).read_bytes()
-    done = record.save(results, RUN, example(DONE))
+    kept = run_files.save(results, RUN, example()).read_bytes()
+    done = run_files.save(results, RUN, example(DONE))
     done.write_bytes(done.read_bytes()[:100])
     (done.parent / "partial.npz").write_bytes(kept)
     assert loaded(results).status == PARTIAL
     assert not done.exists()
-    assert record.state(results, RUN) == PARTIAL
+    assert run_files.state(results, RUN) == PARTIAL
 
 
 def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = record.save(tmp_path, RUN, example(DONE))
+    path = run_files.save(tmp_path, RUN, example(DONE))
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -182,20 +182,20 @@ def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr(np, "load", fail)
         with pytest.raises(UserError, match=r"done\.npz cannot be read: Input/output error"):
-            record.load(tmp_path, RUN)
+            run_files.load(tmp_path, RUN)
     assert loaded(tmp_path).status == DONE
     assert list(path.parent.iterdir()) == [path]
 
 
 class Bomb:
-    """Unpickling it would raise."""
+    """An object that raises when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise SystemExit('a record was unpickled')",)
 
 
 def test_pickled_objects_are_refused(results: StoragePath) -> None:
-    path = record.save(results, RUN, example())
+    path = run_files.save(results, RUN, example())
     with np.load(io.BytesIO(path.read_bytes())) as archive:
         arrays = {name: archive[name] for name in archive.files}
     arrays["learner/S/w0"] = np.array([Bomb()], dtype=object)
@@ -207,7 +207,7 @@ def test_pickled_objects_are_refused(results: StoragePath) -> None:
         np.load(io.BytesIO(bomb.getvalue()), allow_pickle=True) as archive,
     ):
         archive["learner/S/w0"]
-    assert record.load(results, RUN) is None
+    assert run_files.load(results, RUN) is None
     assert not path.exists()
 
 
@@ -217,40 +217,40 @@ def test_a_failed_save_leaves_the_old_file_and_no_temporary_one(
     def full(descriptor: int) -> None:
         raise OSError("no space left on device")
 
-    path = record.save(tmp_path, RUN, example())
+    path = run_files.save(tmp_path, RUN, example())
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
-        record.save(tmp_path, RUN, example(DONE))
+        run_files.save(tmp_path, RUN, example(DONE))
     assert files(path.parent) == ["partial.npz"]
     assert_same(example(), loaded(tmp_path))
 
 
 def test_runs_do_not_share_files(results: StoragePath) -> None:
-    record.save(results, RUN, example())
-    assert record.state(results, "f" * 16) == MISSING
-    assert record.load(results, "f" * 16) is None
+    run_files.save(results, RUN, example())
+    assert run_files.state(results, "f" * 16) == MISSING
+    assert run_files.load(results, "f" * 16) is None
 
 
 def test_states_and_summaries_of_many_runs(results: StoragePath) -> None:
-    record.save(results, "a" * 16, example(DONE))
-    record.save(results, "b" * 16, example())
-    record.save(results, "c" * 16, example(DIVERGED))
-    broken = record.save(results, "d" * 16, example())
+    run_files.save(results, "a" * 16, example(DONE))
+    run_files.save(results, "b" * 16, example())
+    run_files.save(results, "c" * 16, example(DIVERGED))
+    broken = run_files.save(results, "d" * 16, example())
     broken.write_bytes(broken.read_bytes()[:50] + b"x" * 50 + broken.read_bytes()[100:])  # of the right length
     runs = [letter * 16 for letter in "fedcba"]
     wanted = dict(zip(runs, [MISSING, MISSING, PARTIAL, DONE, PARTIAL, DONE], strict=True))
-    assert record.states(results, runs) == wanted
-    assert record.run_ids(results) == sorted(run for run, state in wanted.items() if state != MISSING)
+    assert run_files.states(results, runs) == wanted
+    assert run_files.run_ids(results) == sorted(run for run, state in wanted.items() if state != MISSING)
 
-    found = record.peek_each(results, runs)
+    found = run_files.peek_each(results, runs)
     assert {run: summary.status for run, summary in found.items()} == {
         "a" * 16: DONE, "b" * 16: PARTIAL, "c" * 16: DIVERGED,
     }  # fmt: skip
     assert found["a" * 16].evaluations[500] == outcomes(2, episodes=7).summary()
-    assert record.state(results, "d" * 16) == MISSING
+    assert run_files.state(results, "d" * 16) == MISSING
     assert (broken.parent / "partial.npz.broken").exists()
-    assert record.peek_each(results, ["f" * 16]) == {}
-    again = record.load_each(results, runs)
+    assert run_files.peek_each(results, ["f" * 16]) == {}
+    again = run_files.load_each(results, runs)
     assert again.keys() == found.keys()
     assert_same(example(DIVERGED), again["c" * 16])
 
@@ -258,35 +258,8 @@ def test_states_and_summaries_of_many_runs(results: StoragePath) -> None:
 def test_what_is_published_is_remembered_for_each_tracking_store(results: StoragePath) -> None:
     one, other = "a" * 16, "b" * 16
     for run in (one, other):
-        record.save(results, run, example(DONE))
-    record.note_published(results, one, "http://user:secret@tracking")
-    assert record.published(results, [one, other], "http://user:secret@tracking") == {one}
-    assert record.published(results, [one, other], "sqlite:////mlflow.db") == set()
+        run_files.save(results, run, example(DONE))
+    run_files.note_published(results, one, "http://user:secret@tracking")
+    assert run_files.published(results, [one, other], "http://user:secret@tracking") == {one}
+    assert run_files.published(results, [one, other], "sqlite:////mlflow.db") == set()
     assert not [path for path in (results / "runs" / one).iterdir() if "secret" in path.name]
-
-
-HAND = Outcomes(
-    reached=np.array([[False, True, True], [False, False, True]]),
-    succeeded=np.array([[True, True, False], [False, False, True]]),
-    distances=np.array([[3.0, 2.0, 0.5], [9.0, 9.0, 1.5]], np.float32),
-)
-
-
-def test_summary_by_hand() -> None:
-    summary = HAND.summary()
-    assert set(summary) == set(METRICS)
-    # Episodes (0, 1, 1) and (0, 0, 1): ((0.99 + 0.9801) + 0.9801)/2, ((0.98 + 0.9604) + 0.9604)/2 and so on.
-    assert summary["return99"] == pytest.approx(1.4751, rel=1e-12)
-    assert summary["return98"] == pytest.approx(1.4504, rel=1e-12)
-    assert summary["return999"] == pytest.approx(1.497501, rel=1e-12)
-    # Only the last step counts: the first episode leaves the goal again.
-    assert summary["success"] == 0.5
-    assert summary["final_distance"] == 1.0
-
-
-def test_discounted_return_by_hand() -> None:
-    assert discounted_return(np.array([[True]]), 0.5) == 1.0
-    assert discounted_return(np.array([[True, True, True]]), 0.5) == 1.75
-    assert discounted_return(np.zeros((3, 50), bool), 0.99) == 0.0
-    # A policy that is always at the goal: (1 - 0.99^50) / 0.01
-    assert discounted_return(np.ones((2, 50), bool), 0.99) == pytest.approx((1 - 0.99**50) / 0.01)
