@@ -36,12 +36,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 MIN_SCALE = 1e-6
 TAIL = 0.999

@@ -34,12 +34,14 @@ import torch
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 KL_WEIGHT_CLIP = 10.0
 

@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
 from smore_sweep.smore import commanded_goals_revision, rho_and_q
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 MAX_WEIGHT = 100.0
 

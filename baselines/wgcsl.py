@@ -46,12 +46,14 @@ import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
 from smore_sweep.errors import DeclarationError
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 MAX_ADVANTAGE_WEIGHT = 10.0
 WORSE_WEIGHT = 0.05

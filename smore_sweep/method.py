@@ -10,7 +10,6 @@ This module knows nobody and imports only the standard library, so that a sweep 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +20,11 @@ from smore_sweep.errors import DeclarationError
 if TYPE_CHECKING:
     import torch
 
+    from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 
 POLICY = "pi"
@@ -163,58 +164,6 @@ class Method:
         """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the policy's
         output, squashed. Of the networks only :data:`POLICY` may be used: it is what is kept of a done run."""
         return nets[POLICY].frozen(observations, goals).tanh()
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Dimensions of a task's observation, goal and action vectors."""
-
-    observation: int
-    goal: int
-    action: int
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkSpec:
-    """An MLP. ``copies`` independent ones are trained side by side. With a ``target_rate`` a slow copy is kept, which
-    moves by that share towards the trained parameters once per ``target_period`` updates.
-
-    ``init``: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
-    biases start at 0. ``log_std``: adds a state-independent log standard deviation of that size (Gaussian policies).
-    ``cosine_decay``: the learning rate falls to 0 over the run.
-    """
-
-    inputs: int
-    outputs: int
-    hidden: tuple[int, ...]
-    learning_rate: float
-    copies: int = 1
-    layer_norm: bool = False
-    activation: str = "relu"
-    init: str = "orthogonal"
-    target_rate: float = 0.0
-    target_period: int = 1
-    log_std: int = 0
-    cosine_decay: bool = False
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Leaf name to shape, without the leading dimension."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        widths = (self.inputs, *self.hidden, self.outputs)
-        for i, (before, after) in enumerate(itertools.pairwise(widths)):
-            shapes[f"w{i}"] = (before, after)
-            shapes[f"b{i}"] = (1, after)
-            if self.layer_norm and i < len(self.hidden):
-                shapes[f"scale{i}"] = (1, after)
-                shapes[f"shift{i}"] = (1, after)
-        if self.log_std:
-            shapes["log_std"] = (1, self.log_std)
-        return shapes
-
-    def flops(self, rows: int) -> int:
-        """Multiply-adds x 2 of one forward pass over ``rows`` inputs of one member."""
-        widths = (self.inputs, *self.hidden, self.outputs)
-        return 2 * rows * self.copies * sum(a * b for a, b in itertools.pairwise(widths))
 
 
 M = TypeVar("M", bound=type[Method])

@@ -52,12 +52,14 @@ import torch
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay, Transitions
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
 VARIANTS = ("paper", "printed", "release", "release_stable")

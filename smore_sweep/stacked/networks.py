@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from smore_sweep.method import NetworkSpec
 from smore_sweep.seeding import key
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 LAYER_NORM_EPS = 1e-5
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smore_sweep.method import Method, Sizes, stackable_knobs
+from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.stacked.rng import Streams
+from smore_sweep.tasks import Sizes
 from smore_sweep.training.policy import Policy
 
 Arrays = dict[str, NDArray[np.float32]]

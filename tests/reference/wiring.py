@@ -6,9 +6,10 @@ from functools import partial
 
 import torch
 
-from smore_sweep.method import Method, Sizes
+from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
+from smore_sweep.tasks import Sizes
 from tests.unit.stacked.test_networks import plain
 
 SIZES = Sizes(observation=4, goal=2, action=3)
