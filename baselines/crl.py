@@ -86,7 +86,7 @@ class CRL(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         always = torch.ones_like(knobs["bc_coefficient"])
-        futures = replay.future_goals(streams.uniform("rho", 4, batch_size), always, discount=self.discount)
+        futures = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), always, discount=self.discount)
         batch = replay.batch(futures)
         return batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
 

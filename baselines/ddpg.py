@@ -64,7 +64,7 @@ class DDPG(Method):
         return {"Q": 3 * batch_size + batch_size + 2 * batch_size, "pi": 3 * batch_size + batch_size}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return replay.batch(replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"]))
+        return replay.batch(replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"]))
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]

@@ -53,7 +53,7 @@ class GCSL(Method):
         return {"pi": 3 * batch_size}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return replay.batch(replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"]))
+        return replay.batch(replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"]))
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]

@@ -74,7 +74,7 @@ class GoFARExpectile(Method):
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        batch = replay.batch(replay.own_goals(streams.uniform("rho", 2, batch_size)))
+        batch = replay.batch(replay.goals.own_goals(streams.uniform("rho", 2, batch_size)))
         return batch.with_noise(streams.uniform("interpolation", 1, batch_size)[0])
 
     def losses(

@@ -124,10 +124,10 @@ class WGCSL(Method):
         """``batch_size`` transitions with the policy's goals; in the release, followed by the same transitions with the
         critic's goals."""
         uniform = streams.uniform("rho", 4, batch_size)
-        drawn = replay.future_goals(uniform, knobs["her_ratio"])
+        drawn = replay.goals.future_goals(uniform, knobs["her_ratio"])
         if self.variant == "release":  # the same numbers: where both goals are hindsight goals, they are the same
             critics = knobs["her_ratio"] * knobs["critic_her_ratio"]
-            drawn = drawn.joined(replay.future_goals(uniform, critics))
+            drawn = drawn.joined(replay.goals.future_goals(uniform, critics))
         return dataclasses.replace(replay.batch(drawn, offsets=self.discount_weight), step=streams.step)
 
     def losses(

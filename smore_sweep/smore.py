@@ -56,8 +56,9 @@ from smore_sweep.method import Method, knob, method
 from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from smore_sweep.stacked.goals import Transitions
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay, Transitions
+    from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
     from smore_sweep.tasks import Sizes
 
@@ -171,8 +172,9 @@ class SMORe(Method):
         """``batch_size`` transitions of rho, followed by as many of q."""
         rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         if self.moved_share:
-            rho = replay.moved(rho, streams.uniform("moved rho", 4, batch_size), self.moved_share, entering=False)
-            q = replay.moved(q, streams.uniform("moved q", 4, batch_size), self.moved_share, entering=True)
+            goals, share = replay.goals, self.moved_share
+            rho = goals.nontrivial_goals(rho, streams.uniform("moved rho", 4, batch_size), share, entering=False)
+            q = goals.nontrivial_goals(q, streams.uniform("moved q", 4, batch_size), share, entering=True)
         batch = replay.batch(rho.joined(q))
         if self.initial_action == "policy" and self._bootstraps_on_goals:
             batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
@@ -245,8 +247,8 @@ def rho_and_q(
 ) -> tuple[Transitions, Transitions]:
     """``batch_size`` relabelled transitions (rho), and as many that reach their goal (q)."""
     return (
-        replay.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
-        replay.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
+        replay.goals.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
+        replay.goals.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
     )
 
 

@@ -34,7 +34,7 @@ from smore_sweep.storage.paths import StoragePath, absolute
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 MEGABYTES_FREE = 500
 REVISION = "SMORE_SWEEP_REVISION"
@@ -198,7 +198,7 @@ def build_stores(
     plan: Plan, episodes: dict[tuple[str, str], Episodes]
 ) -> dict[str, tuple[EpisodeStore, dict[float, str]]]:
     """Each pending task's episodes, and the fingerprint of the dataset at each expert share."""
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
     made = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):

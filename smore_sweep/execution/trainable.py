@@ -36,7 +36,7 @@ from smore_sweep.results.tracking import Experiment
 from smore_sweep.training.device import ENVIRONMENT, LARGEST_STACK
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages a sweep, even if asked to be silent

@@ -16,7 +16,7 @@ from smore_sweep.training.evaluation import evaluate
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
     from smore_sweep.training.learner import Learner
 
 REPORT_SECONDS = 1.0

@@ -36,7 +36,7 @@ def batch(rows: int) -> Batch:
 
 
 def commanded(goals: torch.Tensor) -> torch.Tensor:
-    """Which goals ``[M, B, 1]`` of the world in test_replay are commanded ones; the others are achieved ones."""
+    """Which goals ``[M, B, 1]`` of :mod:`tests.unit.stacked.world` are commanded ones; the others are achieved ones."""
     return ((goals % 1 == 0.25) | (goals % 100 == 50))[..., 0]
 
 
