@@ -1,4 +1,5 @@
-"""The methods that exist: SMORe and one file each in ``baselines/``. There is no registry; the files are looked at."""
+"""The methods that exist: SMORe and one file each in ``baselines/``. There is no registry; the files are looked at.
+A file whose name begins with an underscore is shared by methods and is none itself."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ def methods() -> dict[str, type[Method]]:
     """Every method, by the name of its file."""
     import baselines
 
-    names = ["smore_sweep.smore", *(f"baselines.{module.name}" for module in pkgutil.iter_modules(baselines.__path__))]
+    files = [module.name for module in pkgutil.iter_modules(baselines.__path__) if not module.name.startswith("_")]
+    names = ["smore_sweep.smore", *(f"baselines.{file}" for file in files)]
     found: dict[str, type[Method]] = {}
     for name in names:
         with deferred("torch"):

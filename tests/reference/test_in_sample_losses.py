@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from baselines import eql, iql, sql, xql
+from baselines._in_sample import InSampleMethod
 from baselines.eql import GCEQL
-from baselines.in_sample import InSampleMethod
 from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.xql import GCXQL
