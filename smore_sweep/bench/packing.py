@@ -12,8 +12,7 @@ import numpy as np
 from smore_sweep.bench.sweeping import Timing, session
 from smore_sweep.bench.synthetic import EPISODES, QUICK_TASK, make_budget, make_runs, make_store
 from smore_sweep.method import Method
-from smore_sweep.planning.stacks import Stack, stacks
-from smore_sweep.training.device import LARGEST_STACK
+from smore_sweep.planning.stacks import LARGEST_STACK, Stack, stacks
 
 SLOTS = (1, 2, 4)
 STACKS, BATCH = 60, 64

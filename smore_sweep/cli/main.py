@@ -173,8 +173,7 @@ def _plan(options: argparse.Namespace) -> int:
     from smore_sweep.execution.runner import missing_episodes
     from smore_sweep.planning import campaign
     from smore_sweep.planning.plan import describe_stacks, estimate, load_sweep, make_plan
-    from smore_sweep.planning.stacks import stacks
-    from smore_sweep.training.device import LARGEST_STACK
+    from smore_sweep.planning.stacks import LARGEST_STACK, stacks
 
     out = console.console()
     if options.sweep == campaign.ALL:

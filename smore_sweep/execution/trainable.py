@@ -29,11 +29,11 @@ from smore_sweep.errors import ClusterError, UserError, first_line
 from smore_sweep.execution.jobs import TOKEN
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
-from smore_sweep.planning.stacks import Stack
+from smore_sweep.planning.stacks import LARGEST_STACK, Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, Recorder, RecordingError
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.training.device import ENVIRONMENT, LARGEST_STACK
+from smore_sweep.training.device import ENVIRONMENT
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore

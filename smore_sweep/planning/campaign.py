@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smore_sweep.planning.plan import Plan, all_sweeps, estimate, make_plan
-from smore_sweep.planning.stacks import stacks
+from smore_sweep.planning.stacks import LARGEST_STACK, stacks
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
-from smore_sweep.training.device import LARGEST_STACK
 
 ALL = "all"
 """The name that stands for every sweep."""

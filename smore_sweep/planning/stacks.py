@@ -17,6 +17,8 @@ from smore_sweep.method import Method
 from smore_sweep.spec import RunSpec, digest
 from smore_sweep.tasks import task as task_row
 
+LARGEST_STACK = {"cpu": 10, "cuda": 100}
+"""Largest number of members in a stack. On a CPU, more gain nothing and cost memory; a GPU saturates at some dozens."""
 IMBALANCE = 1.15
 """Stacks are split until the slots are busy to the end, within this factor of an ideal schedule, or as well as single
 runs would keep them."""

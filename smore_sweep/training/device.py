@@ -22,9 +22,6 @@ ENVIRONMENT = {
 }
 """Environment variables for worker processes; they act only if set before the process starts."""
 
-LARGEST_STACK = {"cpu": 10, "cuda": 100}
-"""Members of a stack at most. On a CPU more gain nothing and cost memory; a GPU saturates at some dozens."""
-
 
 def choose_device(gpu: bool) -> torch.device:
     """The GPU that this process was given, or the CPU. Raises RuntimeError if a GPU is wanted and cannot be used."""
