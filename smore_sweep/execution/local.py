@@ -63,7 +63,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     import torch
 
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
+    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     (run,) = plan.runs
     for pool in missing_episodes(plan):
@@ -87,7 +87,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
                 if now.evaluations:
                     out.print(f"  update {now.update:,}: return {now.summary()['return99']:.2f}")
 
-        def tick(now: StepTimes) -> None:
+        def tick(now: TrainingProgress) -> None:
             nonlocal done
             advance(now.update - done)
             done = now.update

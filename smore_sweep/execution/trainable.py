@@ -261,7 +261,7 @@ def _train_stack(
 def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, recorder: Any, gpu: bool) -> None:
     """Train those runs of a stack that the recorder has chosen."""
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
+    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     device = choose_device(gpu)
     prepare(device)
@@ -282,7 +282,7 @@ def _train_part(number: int, stack: Stack, part: Assignment, reference: Any, rec
         ended += sum(record.status != PARTIAL for _, record in kept)
         writing.append(recorder.keep.remote(list(kept)))
 
-    def tick(now: StepTimes) -> None:
+    def tick(now: TrainingProgress) -> None:
         progress = Progress(
             number, len(runs), now.update, part.behind + len(runs) * now.update, ended, evaluated, latest,
             now.training_seconds, now.evaluation_seconds, meter.look(),

@@ -1,4 +1,4 @@
-"""Declarations of networks, without torch: shapes of parameters and floating-point operations."""
+"""Declarations of networks: the shapes of their parameters and their cost. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """An MLP. ``copies`` independent ones are trained side by side. With a ``target_rate`` a slow copy is kept, which
-    moves by that share towards the trained parameters once per ``target_period`` updates.
+    """An MLP.
 
-    ``init``: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
-    biases start at 0. ``log_std``: adds a state-independent log standard deviation of that size (Gaussian policies).
-    ``cosine_decay``: the learning rate falls to 0 over the run.
+    Attributes:
+        inputs: size of an input.
+        outputs: size of an output.
+        hidden: widths of the hidden layers.
+        learning_rate: Adam's.
+        copies: independent networks that are trained side by side (2 for twin critics).
+        layer_norm: whether hidden layers are normalised before their activation.
+        activation: "relu" or "tanh".
+        init: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
+            biases start at 0.
+        target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
+        target_period: updates between two of these moves.
+        log_std: size of a state-independent log standard deviation (Gaussian policies); at 0 there is none.
+        cosine_decay: whether the learning rate falls to 0 over the run.
     """
 
     inputs: int
@@ -30,7 +40,7 @@ class NetworkSpec:
     cosine_decay: bool = False
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Leaf name to shape, without the leading dimension."""
+        """Return the shape of every leaf by name, without the leading dimension."""
         shapes: dict[str, tuple[int, ...]] = {}
         widths = (self.inputs, *self.hidden, self.outputs)
         for i, (before, after) in enumerate(itertools.pairwise(widths)):
@@ -44,6 +54,6 @@ class NetworkSpec:
         return shapes
 
     def flops(self, rows: int) -> int:
-        """Multiply-adds x 2 of one forward pass over ``rows`` inputs of one member."""
+        """Return the operations (2 per multiply-add) of one member's forward pass over ``rows`` inputs."""
         widths = (self.inputs, *self.hidden, self.outputs)
         return 2 * rows * self.copies * sum(a * b for a, b in itertools.pairwise(widths))
