@@ -44,12 +44,14 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 PROPOSALS = 10
 
@@ -85,7 +87,7 @@ class AM(Method):
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """``batch_size`` transitions, the second half with exchanged goals. The noise ``[M, B, 10, A + 1]`` holds the
         proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
-        drawn = replay.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
+        drawn = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
         half = batch_size // 2
         order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
         goals = torch.cat([drawn.goal[:, :half], drawn.goal[:, half:].gather(-1, order)], -1)

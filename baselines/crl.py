@@ -36,12 +36,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 MIN_SCALE = 1e-6
 TAIL = 0.999
@@ -84,7 +86,7 @@ class CRL(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         always = torch.ones_like(knobs["bc_coefficient"])
-        futures = replay.future_goals(streams.uniform("rho", 4, batch_size), always, discount=self.discount)
+        futures = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), always, discount=self.discount)
         batch = replay.batch(futures)
         return batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
 

@@ -9,7 +9,7 @@ maximum of Q:
 The clip of ``z`` and the factor ``exp(-m)``, a constant that keeps the exponential below 1, are the released code's,
 and so is the 10 in ``w``; the paper has none of the three. A sample with ``u > 5 alpha`` no longer pulls V upwards,
 while its linear term still pulls V down: once Q is that far above V on most of the data, V falls, and Q follows it.
-The SMORe paper says that EQL diverges on some tasks. Frame, conventions and deviations: :mod:`baselines.in_sample`.
+The SMORe paper says that EQL diverges on some tasks. Frame, conventions and deviations: :mod:`baselines._in_sample`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import torch
 
-from baselines.in_sample import WEIGHT_CLIP, InSampleMethod
+from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
 from smore_sweep.losses import exponential_weights, rescaling_exponent
 from smore_sweep.method import knob, method
 

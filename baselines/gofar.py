@@ -34,12 +34,14 @@ import torch
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 KL_WEIGHT_CLIP = 10.0
 
@@ -91,7 +93,7 @@ class GoFAR(Method):
         return rows
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        batch = replay.batch(replay.own_goals(streams.uniform("rho", 2, batch_size)), initial=True)
+        batch = replay.batch(replay.goals.own_goals(streams.uniform("rho", 2, batch_size)), initial=True)
         return batch.with_noise(streams.uniform("interpolation", 1, batch_size)[0])
 
     def losses(

@@ -23,12 +23,14 @@ import torch
 
 from baselines.gofar import discriminate, discriminator
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 
 @method
@@ -72,7 +74,7 @@ class GoFARExpectile(Method):
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        batch = replay.batch(replay.own_goals(streams.uniform("rho", 2, batch_size)))
+        batch = replay.batch(replay.goals.own_goals(streams.uniform("rho", 2, batch_size)))
         return batch.with_noise(streams.uniform("interpolation", 1, batch_size)[0])
 
     def losses(

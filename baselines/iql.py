@@ -4,7 +4,7 @@ V is an upper expectile of Q over the data's actions, and the policy clones acti
 
     v(u) = |expectile - 1(u < 0)| u^2        w(u) = exp(temperature u)
 
-Frame, conventions and deviations: :mod:`baselines.in_sample`. V has no LayerNorm here, as in the release.
+Frame, conventions and deviations: :mod:`baselines._in_sample`. V has no LayerNorm here, as in the release.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import torch
 
-from baselines.in_sample import WEIGHT_CLIP, InSampleMethod
+from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
 from smore_sweep.losses import expectile_loss, exponential_weights
 from smore_sweep.method import knob, method
 

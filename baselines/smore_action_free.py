@@ -22,36 +22,25 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from baselines._smore_variants import SMOReVariant
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
-from smore_sweep.smore import commanded_goals_revision, rho_and_q
+from smore_sweep.method import method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.replay import Batch
+    from smore_sweep.tasks import Sizes
 
 MAX_WEIGHT = 100.0
 
 
 @method
-class SMOReActionFree(Method):
+class SMOReActionFree(SMOReVariant):
     """The configuration; the module's docstring gives the equations."""
 
     name: ClassVar[str] = "SMORe (action-free)"
     paper: ClassVar[str] = "Sikchi et al., Score Models for Offline Goal-Conditioned RL, ICLR 2024, App. A.4"
-
-    beta: float = knob("mixture ratio of q and rho", default=0.5, above=0.0, high=1.0, stackable=True)
-    her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
-    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0)
-    hidden: int = knob("width of a hidden layer", default=256, low=1)
-    hidden_layers: int = knob("hidden layers", default=2, low=1)
-    normalize_inputs: bool = knob("normalise by dataset statistics", default=True)
-
-    @property
-    def revision(self) -> int:
-        return commanded_goals_revision(self.her_ratio)
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers
@@ -65,11 +54,6 @@ class SMOReActionFree(Method):
     def rows(self, batch_size: int) -> dict[str, int]:
         # S at s and s' of rho and q, with gradient; the policy on rho.
         return {"S": 3 * 4 * batch_size, "pi": 3 * batch_size}
-
-    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """``batch_size`` transitions of rho, followed by as many of q."""
-        rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
-        return replay.batch(rho.joined(q))
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]

@@ -6,7 +6,7 @@ data's actions, and ignores those far below it:
     v(u) = 1(z > 0) z^2 + V / alpha,  z = 1 + u / (2 alpha)        w(u) = max(u, 0)
 
 ``w`` is the released code's; the paper's would be ``max(z, 0)``, which also clones actions that are a little worse than
-V. Frame, conventions and deviations: :mod:`baselines.in_sample`.
+V. Frame, conventions and deviations: :mod:`baselines._in_sample`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import torch
 
-from baselines.in_sample import WEIGHT_CLIP, InSampleMethod
+from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
 from smore_sweep.method import knob, method
 
 RELEASED = {

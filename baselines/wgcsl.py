@@ -46,12 +46,14 @@ import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
 from smore_sweep.errors import DeclarationError
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 MAX_ADVANTAGE_WEIGHT = 10.0
 WORSE_WEIGHT = 0.05
@@ -122,10 +124,10 @@ class WGCSL(Method):
         """``batch_size`` transitions with the policy's goals; in the release, followed by the same transitions with the
         critic's goals."""
         uniform = streams.uniform("rho", 4, batch_size)
-        drawn = replay.future_goals(uniform, knobs["her_ratio"])
+        drawn = replay.goals.future_goals(uniform, knobs["her_ratio"])
         if self.variant == "release":  # the same numbers: where both goals are hindsight goals, they are the same
             critics = knobs["her_ratio"] * knobs["critic_her_ratio"]
-            drawn = drawn.joined(replay.future_goals(uniform, critics))
+            drawn = drawn.joined(replay.goals.future_goals(uniform, critics))
         return dataclasses.replace(replay.batch(drawn, offsets=self.discount_weight), step=streams.step)
 
     def losses(

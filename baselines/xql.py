@@ -13,7 +13,7 @@ exponential below 1, is the released code's. So are the Huber loss and the clip,
 
 The release can add uniform random actions to V's batch and noise to its actions, and a gradient penalty on Q; these are
 off by default there and left out here. Its default batch is 1024; its scripts take 256. Frame, conventions and
-deviations: :mod:`baselines.in_sample`.
+deviations: :mod:`baselines._in_sample`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import torch
 
-from baselines.in_sample import WEIGHT_CLIP, InSampleMethod
+from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
 from smore_sweep.losses import exponential_weights, rescaling_exponent
 from smore_sweep.method import knob, method
 

@@ -1,4 +1,4 @@
-"""Whole episodes as plain arrays: what data sets are made of, on disk and in memory."""
+"""Whole episodes as plain arrays, the form of datasets on disk and in memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Episodes:
         return len(self.actions)
 
     def first(self, count: int) -> Episodes:
-        """The first ``count`` episodes, without copying."""
+        """Return the first ``count`` episodes, without copying."""
         return Episodes(*(array[:count] for array in vars(self).values()))
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of a SHA-256 over every number."""
+        """Return 16 hexadecimal digits of a SHA-256 over every number."""
         digest = hashlib.sha256()
         for name, array in vars(self).items():
             digest.update(f"{name}{array.shape}".encode())
@@ -36,6 +36,6 @@ class Episodes:
 
 
 def concatenate(parts: list[Episodes]) -> Episodes:
-    """One after the other. Parts without episodes need not be as long as the others."""
+    """Concatenate the episodes of the parts. Parts without episodes may have another horizon."""
     parts = [part for part in parts if len(part)] or parts[:1]
     return Episodes(*(np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True)))

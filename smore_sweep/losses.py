@@ -1,5 +1,4 @@
-"""Loss pieces that several methods share. Every function maps tensors of shape ``[..., B]`` without reducing over
-members."""
+"""Loss terms that several methods share. Every function maps tensors ``[..., B]`` and never reduces over members."""
 
 from __future__ import annotations
 
@@ -12,30 +11,32 @@ LOG_STD_RANGE = (-5.0, 2.0)
 
 
 def expectile_loss(residual: torch.Tensor, expectile: torch.Tensor) -> torch.Tensor:
-    """``|expectile - 1(u < 0)| u^2`` for ``u = target - value``: for expectiles above 1/2 the value rises towards the
-    upper part of the target's distribution (Kostrikov et al. 2022, Eq. 5)."""
+    """Return ``|expectile - 1(u < 0)| u^2`` for ``u = target - value`` (Kostrikov et al. 2022, Eq. 5).
+
+    With expectiles above 1/2 the value rises towards the upper part of the target's distribution."""
     return torch.where(residual < 0, 1.0 - expectile, expectile) * residual.square()
 
 
 def exponential_weights(advantages: torch.Tensor, temperature: torch.Tensor, clip: float = 100.0) -> torch.Tensor:
-    """AWR weights ``min(exp(temperature * advantage), clip)``. The exponent is clipped, so nothing overflows."""
+    """Return AWR's weights ``min(exp(temperature * advantage), clip)``. Clipping the exponent avoids overflow."""
     return torch.exp((temperature * advantages).clamp(max=math.log(clip)))
 
 
 def gaussian_log_prob(actions: torch.Tensor, means: torch.Tensor, log_std: torch.Tensor) -> torch.Tensor:
-    """Log density ``[..., B]`` of ``actions`` ``[..., B, A]`` under a diagonal Gaussian with ``log_std`` ``[..., 1,
-    A]``."""
+    """Return the log density ``[..., B]`` of ``actions`` ``[..., B, A]`` under a diagonal Gaussian with ``log_std``
+    ``[..., 1, A]``."""
     scaled = (actions - means) * torch.exp(-log_std)
     constant = 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
     return -0.5 * scaled.square().sum(-1) - log_std.sum(-1) - constant
 
 
 def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
-    """``log mean exp`` over the last axis, without overflow."""
+    """Return ``log mean exp`` over the last axis, without overflow."""
     return torch.logsumexp(values, -1) - math.log(values.shape[-1])
 
 
 def rescaling_exponent(exponents: torch.Tensor) -> torch.Tensor:
-    """``m = max(-1, the largest exponent)`` over the last axis, as a constant ``[..., 1]``: a loss that is multiplied
-    by ``exp(-m)`` holds no exponential above 1 (the released codes of EQL and XQL)."""
+    """Return ``m = max(-1, the largest exponent)`` over the last axis, as a constant ``[..., 1]``.
+
+    A loss multiplied by ``exp(-m)`` has no exponential above 1 (the released codes of EQL and XQL)."""
     return exponents.detach().amax(-1, keepdim=True).clamp(min=-1.0)

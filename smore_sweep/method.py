@@ -1,16 +1,15 @@
 """The contract of a method: a frozen configuration whose knobs are declared once, with range and default.
 
 A method is one file. It holds a frozen configuration (a subclass of :class:`Method`, decorated with
-:func:`method`), the loss functions, and three short descriptions of how they are used: which networks are trained,
-which batch is sampled, and which scalar losses are minimised. :mod:`smore_sweep.training.learner` does the rest.
+:func:`method`), the loss functions, and three short descriptions of their use: the networks to train, the batch to
+sample, and the scalar losses to minimise. :mod:`smore_sweep.training.learner` does the rest.
 
-This module knows nobody and imports only the standard library, so that a sweep can be planned without torch.
+This module imports only the standard library and the errors, so that a sweep can be planned without torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +20,11 @@ from smore_sweep.errors import DeclarationError
 if TYPE_CHECKING:
     import torch
 
+    from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 
 POLICY = "pi"
@@ -32,8 +33,18 @@ POLICY = "pi"
 
 @dataclasses.dataclass(frozen=True)
 class Knob:
-    """What a field of a configuration may hold. ``low`` and ``high`` are inclusive, ``above`` is exclusive. ``before``
-    is what runs did before the knob existed: at that value it is left out of a run's content, and their ids stay."""
+    """The valid values of a configuration's field.
+
+    Attributes:
+        help: the field's meaning, in words.
+        low: smallest value, inclusive.
+        high: largest value, inclusive.
+        above: lower bound, exclusive.
+        choices: the valid strings, of a field that holds one.
+        stackable: whether runs that differ in the field may train in one stack.
+        before: the behaviour of runs from before the field existed. At this value the field is left out of a run's
+            content, so the ids of those runs stay.
+    """
 
     help: str = ""
     low: float = -math.inf
@@ -44,7 +55,7 @@ class Knob:
     before: object = None
 
     def describe(self) -> str:
-        """The valid values in words, for help texts and error messages."""
+        """Describe the valid values in words, for help texts and error messages."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         left = f"({self.above:g}" if self.above > -math.inf else f"[{self.low:g}" if self.low > -math.inf else "(-inf"
@@ -63,8 +74,8 @@ class Knob:
             valid = isinstance(value, (int, float)) and not isinstance(value, bool) and self._contains(value)
         if not valid:
             kind = "true or false" if isinstance(default, bool) else self.describe()
-            whole = "a whole number " if isinstance(default, int) and not isinstance(default, bool) else ""
-            raise DeclarationError(f"{owner}: {name} = {value!r} is not valid; it must be {whole}{kind}")
+            number = "a whole number " if isinstance(default, int) and not isinstance(default, bool) else ""
+            raise DeclarationError(f"{owner}: {name} = {value!r} is not valid; it must be {number}{kind}")
 
     def _contains(self, value: float) -> bool:
         return math.isfinite(value) and value >= self.low and value > self.above and value <= self.high
@@ -81,8 +92,7 @@ def knob(
     stackable: bool = False,
     before: object = None,
 ) -> Any:
-    """Declare a configuration field: its only default, what it means, what it may hold, whether runs that differ in it
-    may train in one stack and, if the method had results before it had this field, what they were made with."""
+    """Declare a configuration field: its only default, and the rest as in :class:`Knob`."""
     info = Knob(help, low, high, above, tuple(choices), stackable, before)
     info.check("default", "value", default, default)
     return dataclasses.field(default=default, metadata={"knob": info})
@@ -94,9 +104,9 @@ class Method:
     name: ClassVar[str]
     """Name in tables, as the paper writes it."""
     paper: ClassVar[str]
-    """Where the method comes from, in one line."""
+    """The method's source, in one line."""
 
-    # What every learner needs to know; each method's file declares these with its own defaults.
+    # The learner needs these; each method's file declares them with its own defaults.
     if TYPE_CHECKING:
         discount: float
         learning_rate: float
@@ -125,96 +135,52 @@ class Method:
 
     @property
     def revision(self) -> int:
-        """Raised, for the configurations concerned, when a mistake in a method is mended: part of a run's content if
-        above 1, so that what was made with the mistake is another run. (What concerns all methods is the protocol.)"""
+        """Number that a fix of a mistake raises for the configurations concerned. Above 1 it is part of a run's
+        content, so a run made with the mistake is another run. (A fix that concerns all methods raises the protocol.)
+        """
         return 1
 
     def by_task(self, task: str) -> Mapping[str, Any]:
-        """Knobs that the method's paper sets by task, with their values for this one. A sweep uses them for the knobs
-        that it leaves alone; a configuration that was changed or varied in such a knob keeps its own value."""
+        """Knobs that the method's paper sets by task, with their values for ``task``. A sweep applies them to the knobs
+        it leaves alone; a configuration that changes or varies such a knob keeps its own value."""
         return {}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
-        """The networks that are trained, by name. ``sizes`` are the task's dimensions."""
+        """Return the trained networks by name. ``sizes`` are the task's dimensions."""
         raise NotImplementedError
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        """How many rows pass through each network in one update, in units of a forward pass (a backward pass counts
-        two). With the networks' sizes this gives the floating-point operations of an update."""
+        """Return the rows that pass through each network in one update, in units of a forward pass (a backward pass
+        counts two). With the networks' sizes this gives the floating-point operations of an update."""
         raise NotImplementedError
 
     def flops(self, sizes: Sizes, batch_size: int) -> int:
-        """Floating-point operations of the matrix products of one update of one member."""
+        """Return the floating-point operations of the matrix products of one member's update."""
         networks = self.networks(sizes)
         return sum(networks[name].flops(rows) for name, rows in self.rows(batch_size).items())
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """One batch for every member of the stack. ``knobs`` holds the stackable fields, each of shape ``[M, 1]``."""
+        """Sample one batch for every member of the stack. ``knobs`` holds the stackable fields, ``[M, 1]`` each."""
         raise NotImplementedError
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """``(losses, info)``: each value has shape ``[M]``. All losses are differentiated at the same parameters, and
-        each member's mean loss is summed over members, never averaged: a stack must not couple its members."""
+        """Compute the losses and diagnostics of a batch.
+
+        All losses are differentiated at the same parameters. The members' losses are summed, never averaged: a stack
+        must not couple its members.
+
+        Returns:
+            ``(losses, info)``, of shape ``[M]`` for each entry.
+        """
         raise NotImplementedError
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        """Deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the policy's
-        output, squashed. Of the networks only :data:`POLICY` may be used: it is what is kept of a done run."""
+        """Return deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the
+        policy's output, squashed. An override may use only the network :data:`POLICY`, the one that is kept of a done
+        run."""
         return nets[POLICY].frozen(observations, goals).tanh()
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Dimensions of a task's observation, goal and action vectors."""
-
-    observation: int
-    goal: int
-    action: int
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkSpec:
-    """An MLP. ``copies`` independent ones are trained side by side. With a ``target_rate`` a slow copy is kept, which
-    moves by that share towards the trained parameters once per ``target_period`` updates.
-
-    ``init``: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
-    biases start at 0. ``log_std``: adds a state-independent log standard deviation of that size (Gaussian policies).
-    ``cosine_decay``: the learning rate falls to 0 over the run.
-    """
-
-    inputs: int
-    outputs: int
-    hidden: tuple[int, ...]
-    learning_rate: float
-    copies: int = 1
-    layer_norm: bool = False
-    activation: str = "relu"
-    init: str = "orthogonal"
-    target_rate: float = 0.0
-    target_period: int = 1
-    log_std: int = 0
-    cosine_decay: bool = False
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Leaf name to shape, without the leading dimension."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        widths = (self.inputs, *self.hidden, self.outputs)
-        for i, (before, after) in enumerate(itertools.pairwise(widths)):
-            shapes[f"w{i}"] = (before, after)
-            shapes[f"b{i}"] = (1, after)
-            if self.layer_norm and i < len(self.hidden):
-                shapes[f"scale{i}"] = (1, after)
-                shapes[f"shift{i}"] = (1, after)
-        if self.log_std:
-            shapes["log_std"] = (1, self.log_std)
-        return shapes
-
-    def flops(self, rows: int) -> int:
-        """Multiply-adds x 2 of one forward pass over ``rows`` inputs of one member."""
-        widths = (self.inputs, *self.hidden, self.outputs)
-        return 2 * rows * self.copies * sum(a * b for a, b in itertools.pairwise(widths))
 
 
 M = TypeVar("M", bound=type[Method])
@@ -224,34 +190,36 @@ M = TypeVar("M", bound=type[Method])
 def method(cls: M) -> M:
     """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a
     :class:`DeclarationError`."""
-    if cls.__module__ not in sys.modules:  # it is being read from a sweep file, which no worker has
+    if cls.__module__ not in sys.modules:  # the class is read from a sweep file, which no worker has
         raise DeclarationError(
             f"the method {cls.__name__} is declared in a sweep file; a method is a file in baselines/"
         )
-    made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    initialise: Callable[..., None] = made.__init__
+    configuration = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    initialise: Callable[..., None] = configuration.__init__
 
     def checked(self: Method, **fields: Any) -> None:
-        declared = knobs(made)
+        declared = knobs(configuration)
         for name in fields:
             if name not in declared:
-                raise DeclarationError(f"{made.name} has no field {name!r}; it has: {', '.join(sorted(declared))}")
+                raise DeclarationError(
+                    f"{configuration.name} has no field {name!r}; it has: {', '.join(sorted(declared))}"
+                )
         initialise(self, **fields)
         for name, field in declared.items():
             value = getattr(self, name)
-            field.metadata["knob"].check(made.name, name, value, field.default)
+            field.metadata["knob"].check(configuration.name, name, value, field.default)
             if isinstance(field.default, float):
                 object.__setattr__(self, name, float(value))  # 1 and 1.0 are one run
 
-    made.__init__ = checked  # type: ignore[method-assign]
-    return made  # type: ignore[return-value]
+    configuration.__init__ = checked  # type: ignore[method-assign]
+    return configuration  # type: ignore[return-value]
 
 
 def knobs(cls: type[Method]) -> dict[str, dataclasses.Field[Any]]:
-    """The declared fields of a method's configuration, by name."""
+    """Return the declared fields of a method's configuration by name."""
     return {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
 
 def stackable_knobs(cls: type[Method]) -> tuple[str, ...]:
-    """Names of the fields in which the members of one stack may differ."""
+    """Return the names of the fields in which the members of one stack may differ."""
     return tuple(name for name, field in knobs(cls).items() if field.metadata["knob"].stackable)

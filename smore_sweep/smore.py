@@ -1,8 +1,8 @@
 """SMORe: score models for offline goal-conditioned reinforcement learning (Sikchi et al., ICLR 2024).
 
-Three networks: a twin score ``S(s, a, g)`` with a slow target, a value ``M(s, g)`` and a Gaussian policy ``pi(a|s,
-g)``. With ``rho`` the relabelled data, ``q`` the goal-transition distribution and ``y = discount * M(s', g) - S(s, a,
-g)`` (``M`` as a constant), the paper's practical losses are
+Three networks: a twin score ``S(s, a, g)`` with a slow target, a value ``M(s, g)`` and a Gaussian policy
+``pi(a|s, g)``. With ``rho`` the relabelled data, ``q`` the goal-transition distribution and
+``y = discount * M(s', g) - S(s, a, g)`` (``M`` as a constant), the paper's practical losses are
 
     Eq. 10  L(S)  = beta (1-discount) E_rho[S] + beta E_q[f*(y)] + (1-beta) E_rho[f*(y) - y]
     Eq. 9   L(M)  = E_rho[ L_expectile( min S_target - M ) ]
@@ -18,10 +18,18 @@ The paper and its released code differ, so each reading is a variant:
 ``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, and all
                     data get reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
 
+The ``release`` variants are the released losses, not the released program, which also differs in this:
+
+* LayerNorm's epsilon is flax's 1e-6; here it is PyTorch's 1e-5.
+* It has a gradient penalty, which it leaves out by default; here there is none.
+* Its samplers never take an episode's last achieved goal, take 2% of the goals from the next episode and never sample
+  the last 2% of the episodes; here goals are uniform over the rest of their own episode, as the paper reads.
+* Its cosine learning rate rises again beyond the run's length; here it is defined up to that length only.
+
 The policy can also be extracted by gradients (``extraction``), which the paper's Table 16 compares with Eq. 11:
 
-``gradient``     ``-E_rho[min S(s, mu(s, g), g)]``, "SMORe (w/o AWR)". The paper gives no formula; this is the
-                 deterministic policy gradient that its caption describes.
+``gradient``     ``-E_rho[min S(s, mu(s, g), g)]``, "SMORe (w/o AWR)". The paper gives no formula; its caption
+                 describes this deterministic policy gradient.
 ``gradient_bc``  the same, divided by the mean of ``|min S|`` (as a constant), plus ``bc_weight E_rho[(mu - a)^2]``: the
                  form of TD3+BC (Fujimoto and Gu 2021), whose weight of 2.5 on the value is 0.4 here. Not in the paper.
 
@@ -36,7 +44,8 @@ Deviations, for all variants:
   differ from it only by a lag of one optimiser step in ``M``.
 * Inputs are normalised by default. The paper does not say; the release leaves it off by default.
 * Twin score, its target, LayerNorm on ``M`` and the clip at 100 are the release's; the paper does not mention them.
-* ``moved_share`` is ours, for tasks in which most hindsight goals are reached from the start.
+* ``moved_share`` is ours, for tasks in which most hindsight goals are reached from the start
+  (:mod:`smore_sweep.stacked.nontrivial_goals`).
 * Two hidden layers of 256 are Table 4's; the release uses three (``hidden_layers=3``). The cosine decay of Table 4 is
   applied to the policy, as the release does.
 """
@@ -52,12 +61,15 @@ import torch
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from smore_sweep.stacked.goals import Transitions
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay, Transitions
+    from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
 VARIANTS = ("paper", "printed", "release", "release_stable")
@@ -69,14 +81,14 @@ RATIO_EDGE = {
     "hellinger": 1.0 - MAX_RATIO**-0.5,
     "jensen_shannon": math.log(2.0 * MAX_RATIO / (1.0 + MAX_RATIO)),
 }
-"""Where ``f*'(y)`` reaches ``MAX_RATIO``."""
+"""The ``y`` at which ``f*'(y)`` reaches ``MAX_RATIO``."""
 
 EXPECTILE: Mapping[str, float] = MappingProxyType(
     dict.fromkeys(("FetchReach", "FetchPick", "FetchPush", "FetchSlide", "SawyerReach", "SawyerDoor"), 0.8)
     | dict.fromkeys(("FetchReachNoise0.5", "FetchReachNoise1.0", "FetchReachNoise1.5"), 0.8)
     | dict.fromkeys(("HandReach", "CheetahTgtVel-m-e", "CheetahTgtVel-r-e", "AntTgtVel-m-e", "AntTgtVel-r-e"), 0.7)
 )
-"""Appendix C: by family. The paper is silent on Reacher, which keeps the default."""
+"""The expectile by task (appendix C gives it by family). The paper is silent on Reacher, which keeps the default."""
 
 STABLE_REWARD = -2.0
 RELEASE_LINEAR = 1e-4
@@ -155,7 +167,7 @@ class SMORe(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # S learns on rho and q; its target, M and pi on rho; M bootstraps on rho, and on q where Eq. 10 is the loss. A
+        # S trains on rho and q; its target, M and pi on rho; M bootstraps on rho, and on q where Eq. 10 is the loss. A
         # policy that climbs S passes through it forwards and back to the action.
         policy_action = self.initial_action == "policy" and self._bootstraps_on_goals
         by_gradient = self.extraction != "awr"
@@ -166,11 +178,12 @@ class SMORe(Method):
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """``batch_size`` transitions of rho, followed by as many of q."""
+        """Sample ``batch_size`` transitions of rho, followed by as many of q."""
         rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         if self.moved_share:
-            rho = replay.moved(rho, streams.uniform("moved rho", 4, batch_size), self.moved_share, entering=False)
-            q = replay.moved(q, streams.uniform("moved q", 4, batch_size), self.moved_share, entering=True)
+            goals, share = replay.goals, self.moved_share
+            rho = goals.nontrivial_goals(rho, streams.uniform("moved rho", 4, batch_size), share, entering=False)
+            q = goals.nontrivial_goals(q, streams.uniform("moved q", 4, batch_size), share, entering=True)
         batch = replay.batch(rho.joined(q))
         if self.initial_action == "policy" and self._bootstraps_on_goals:
             batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
@@ -217,7 +230,7 @@ class SMORe(Method):
             log_prob = gaussian_log_prob(rho_actions, means, self._log_std(nets))
             losses["policy"] = -(weights * log_prob).mean(-1)
             info["weight_mean"] = weights.mean(-1)
-            # The share of the samples that would clone alike if their weights were equal (Kish's effective size).
+            # Kish's effective sample size, as a share of the batch.
             info["weight_share"] = weights.mean(-1).square() / weights.square().mean(-1).clamp_min(1e-30)
         else:
             climbed = nets["S"].through(rho_state, rho_goals, means)[..., 0].amin(0)
@@ -241,24 +254,26 @@ class SMORe(Method):
 def rho_and_q(
     replay: Replay, streams: Streams, her_ratio: torch.Tensor, batch_size: int
 ) -> tuple[Transitions, Transitions]:
-    """``batch_size`` relabelled transitions (rho), and as many that reach their goal (q)."""
+    """Sample ``batch_size`` relabelled transitions (rho), and as many that reach their goal (q)."""
     return (
-        replay.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
-        replay.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
+        replay.goals.future_goals(streams.uniform("rho", 4, batch_size), her_ratio),
+        replay.goals.goal_transitions(streams.uniform("q", 4, batch_size), her_ratio),
     )
 
 
 def commanded_goals_revision(her_ratio: float) -> int:
-    """In the first revision, the goals of q that are not hindsight goals were the achieved ones beside the commanded
-    goals. At a ``her_ratio`` of 1 there are none."""
+    """Return the revision of a method that samples q: 2, or 1 at a ``her_ratio`` of 1, where nothing changed.
+
+    In the first revision, the goals of q that are not hindsight goals were the achieved goals within the threshold of
+    the commanded ones instead of the commanded ones themselves."""
     return 1 if her_ratio == 1.0 else 2
 
 
 def conjugate(divergence: str, y: torch.Tensor) -> torch.Tensor:
-    """``f*(y)``, element by element (Table 3; "printed" is Pearson with Eq. 10's coefficient of 1).
+    """Return ``f*(y)``, element by element (Table 3; "printed" is Pearson with Eq. 10's coefficient of 1).
 
-    ``f*'(y)`` is the implied density ratio. Where a conjugate explodes (KL) or ends (Hellinger at 1, Jensen-Shannon at
-    log 2), it goes on along its tangent from the point where that ratio is 100: still convex, and the gradient still
+    ``f*'(y)`` is the implied density ratio. A conjugate that explodes (KL) or ends (Hellinger at 1, Jensen-Shannon at
+    log 2) continues along its tangent from the point where that ratio is 100: it stays convex, and its gradient still
     pushes back. Total variation is infinite outside [-1/2, 1/2]; a quadratic barrier stands for that."""
     if divergence == "pearson":
         return y + 0.25 * y.square()
@@ -285,8 +300,19 @@ def paper_loss(
     discount: float,
     divergence: str,
 ) -> torch.Tensor:
-    """Eq. 10 for any f: ``initial`` is S at the first term's actions, ``bellman`` is ``discount M(s') - S(s, a)``.
-    Inputs ``[..., M, B]``, ``beta`` ``[M]``; gives ``[..., M]``."""
+    """Return Eq. 10 for any f.
+
+    Args:
+        initial: ``S`` at the first term's actions, ``[..., M, B]``.
+        bellman_rho: ``y = discount M(s') - S(s, a)`` on rho, ``[..., M, B]``.
+        bellman_q: ``y`` on q, ``[..., M, B]``.
+        beta: mixture ratio of q and rho, ``[M]``.
+        discount: discount of the score.
+        divergence: see :func:`conjugate`.
+
+    Returns:
+        ``[..., M]``.
+    """
     start = beta * (1.0 - discount) * initial.mean(-1)
     on_goal = beta * conjugate(divergence, bellman_q).mean(-1)
     on_data = (1.0 - beta) * (conjugate(divergence, bellman_rho) - bellman_rho).mean(-1)
@@ -294,14 +320,14 @@ def paper_loss(
 
 
 def release_loss(score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor) -> torch.Tensor:
-    """The released code's ``smore`` loss. Inputs ``[..., B]``; gives ``[...]``."""
+    """Return the released code's ``smore`` loss: ``[...]`` for inputs ``[..., B]``."""
     return -score_q.mean(-1) + RELEASE_LINEAR * score_rho.mean(-1) + 0.5 * bellman_rho.square().mean(-1)
 
 
 def release_stable_loss(
     score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor, *, discount: float
 ) -> torch.Tensor:
-    """The released code's ``smore_stable`` loss, its default. Inputs ``[..., B]``; gives ``[...]``."""
+    """Return the released code's ``smore_stable`` loss, its default: ``[...]`` for inputs ``[..., B]``."""
     best = -STABLE_REWARD / (1.0 - discount)
     return (
         (score_q - best).square().mean(-1)

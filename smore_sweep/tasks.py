@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smore_sweep.errors import DeclarationError, unknown
-from smore_sweep.method import Sizes
 
 if TYPE_CHECKING:
     import gymnasium
@@ -16,6 +15,15 @@ if TYPE_CHECKING:
 
     Observation = dict[str, np.ndarray]
     Policy = Callable[[Observation], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Dimensions of a task's observation, goal and action vectors."""
+
+    observation: int
+    goal: int
+    action: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from smore_sweep.bench.synthetic import EXPERT_SHARE, TASK, make_budget, make_ep
 from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.stacked.replay import EpisodeStore
+from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.tasks import task
 
 STORE = 10**9

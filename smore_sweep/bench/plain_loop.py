@@ -18,8 +18,8 @@ from torch import nn
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.losses import LOG_STD_RANGE
-from smore_sweep.method import Sizes
 from smore_sweep.smore import SMORe
+from smore_sweep.tasks import Sizes
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -22,7 +22,7 @@ from smore_sweep.training import loop
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from smore_sweep.planning.stacks import Stack
 
 if TYPE_CHECKING:
     from smore_sweep.execution.cluster import Cluster
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 
 @dataclass

@@ -13,7 +13,7 @@ from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 TASK = "FetchReach"
 QUICK_TASK = "PointReach"
@@ -38,7 +38,7 @@ def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
 
 def make_store(episodes: int, seed: int, name: str = TASK) -> EpisodeStore:
     """Create the store of a dataset of ``episodes`` episodes."""
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
     expert = make_episodes(int(episodes * EXPERT_SHARE), seed, name)
     return EpisodeStore.build(expert, make_episodes(episodes - len(expert), seed + 1, name), task(name).threshold)

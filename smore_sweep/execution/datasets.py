@@ -12,7 +12,7 @@ from smore_sweep.spec import GENERATED
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 Pool = tuple[str, str]
 """(task, policy)"""
@@ -41,7 +41,7 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
     Raises:
         DatasetError: If the pools of a task have episodes of unequal length.
     """
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):

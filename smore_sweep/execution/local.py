@@ -60,7 +60,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     import torch
 
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
+    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     (run,) = plan.runs
     for pool in missing_episodes(plan):
@@ -85,7 +85,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
                 if latest.evaluations:
                     out.print(f"  update {latest.update:,}: return {latest.summary()['return99']:.2f}")
 
-        def tick(times: StepTimes) -> None:
+        def tick(times: TrainingProgress) -> None:
             nonlocal done
             advance(times.update - done)
             done = times.update

@@ -27,7 +27,7 @@ from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.replay import EpisodeStore
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 
 def train_stacks(
@@ -176,7 +176,7 @@ def _train_assignment(
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import StepTimes, build_learner, load_records, train
+    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     device = choose_device(gpu)
     prepare(device)
@@ -197,7 +197,7 @@ def _train_assignment(
         ended += sum(record.status != PARTIAL for _, record in batch)
         writes.append(recorder.keep.remote(list(batch)))
 
-    def tick(times: StepTimes) -> None:
+    def tick(times: TrainingProgress) -> None:
         progress = Progress(
             index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated, latest,
             times.training_seconds, times.evaluation_seconds, meter.look(),

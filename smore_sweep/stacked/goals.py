@@ -1,71 +1,204 @@
-"""Hindsight goals that lie away from where the transition starts.
+"""Sampling of transitions and of the goals they are relabelled with.
 
-Where an object has to be moved and random episodes seldom move it, most hindsight goals are reached before the
-transition begins (78% on FetchPush), and say nothing about how to reach one. Here ``(n, t, f)`` is drawn from the usual
-distribution - ``(n, t)`` uniform, ``f`` uniform over ``t+1 .. T`` - given that ``|ag_f - ag_t| > threshold``.
+Member ``j`` of a stack sees the first ``e_j`` expert episodes of the store and the first ``N - e_j`` random ones, so
+members with different expert shares read the same memory.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 
-PAIRS = 2_000_000
-"""Pairs of states whose distance is computed at a time."""
+from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.nontrivial_goals import NontrivialGoals
+from smore_sweep.stacked.tables import on_device
 
 
-class NontrivialGoals:
-    """Draws ``(n, t, f)`` for every member. ``achieved_goals`` is ``[N, T + 1, g]``; ``spans`` gives each member's
-    episodes as two ranges ``(begin, end)``."""
+@dataclass(frozen=True)
+class Transitions:
+    """Sampled transitions and their goals, ``[M, B]`` int64 each; ``goal`` is a row of the goal table."""
+
+    episode: torch.Tensor
+    time: torch.Tensor
+    goal: torch.Tensor
+
+    def joined(self, other: Transitions) -> Transitions:
+        """These transitions followed by the other ones, along the batch axis."""
+        return Transitions(
+            torch.cat([self.episode, other.episode], -1),
+            torch.cat([self.time, other.time], -1),
+            torch.cat([self.goal, other.goal], -1),
+        )
+
+    def replaced(self, where: torch.Tensor, other: Transitions) -> Transitions:
+        """These transitions, but the other ones ``where`` ``[M, B]`` is true."""
+        return Transitions(
+            torch.where(where, other.episode, self.episode),
+            torch.where(where, other.time, self.time),
+            torch.where(where, other.goal, self.goal),
+        )
+
+
+class GoalSampler:
+    """Maps uniform numbers to transitions and goals of every member's dataset.
+
+    The numbers are in [0, 1), of shape ``[k, M, B]``; each method says how large ``k`` is. A ``her_ratio`` ``[M, 1]``
+    is the probability of a hindsight goal.
+
+    Args:
+        store: the episodes of the task.
+        expert_episodes: each member's number of expert episodes, ``e_j``.
+        episodes: size ``N`` of every member's dataset.
+        threshold: the task's reward threshold, in the goal's units.
+        device: where the indices are computed.
+
+    Raises:
+        ValueError: the store has fewer episodes than a member needs.
+    """
 
     def __init__(
-        self, achieved_goals: torch.Tensor, spans: Sequence[Sequence[tuple[int, int]]], *, threshold: float
+        self,
+        store: EpisodeStore,
+        *,
+        expert_episodes: Sequence[int],
+        episodes: int,
+        threshold: float,
+        device: torch.device,
     ) -> None:
-        device = achieved_goals.device
-        self._achieved, self._threshold = achieved_goals, threshold
-        self._horizon = achieved_goals.shape[1] - 1
-        weights = self._weights()
-        self._cumulative = torch.cat([weights.new_zeros(1), weights.cumsum(0)])
-        edges = torch.tensor(spans, device=device) * self._horizon
-        ends = self._cumulative[edges]  # [M, 2, 2]
-        self._starts = ends[:, :, 0]
-        self._masses = ends[:, :, 1] - ends[:, :, 0]
+        _require_episodes(store, expert_episodes, episodes)
+        self.table = on_device(store.goals, device)
+        """The goal table ``[rows, g]``: all achieved goals, one per state row, then one commanded goal per episode."""
+        self.first_commanded = len(store.states)
+        """The row of the goal table at which the commanded goals begin."""
+        self._horizon = store.horizon
+        self._threshold = threshold
+        self._random_start = store.expert_episodes
+        self._spans = [store.spans(count, episodes) for count in expert_episodes]
 
-    @property
-    def possible(self) -> torch.Tensor:
-        """``[M, 1]``: whether the member's episodes have such goals at all."""
-        return self._masses.sum(-1, keepdim=True) > 0
+        def column(values: Sequence[int]) -> torch.Tensor:
+            return torch.tensor(values, device=device)[:, None]
 
-    def draw(self, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Episode, time and the goal's time, ``[M, B]`` each, from three uniform numbers ``[3, M, B]``: the first two
-        make one of double precision, because there may be millions of transitions."""
-        place = (uniform[0].double() + uniform[1].double() * 2.0**-24) * self._masses.sum(-1, keepdim=True)
-        first = self._masses[:, :1]
-        position = torch.where(place < first, place + self._starts[:, :1], place - first + self._starts[:, 1:])
-        # The last edge at or below the position: transitions without a goal have no width and are never hit.
-        transition = torch.searchsorted(self._cumulative, position, right=True) - 1
-        transition = transition.clamp(max=len(self._cumulative) - 2)
-        episode, time = transition // self._horizon, transition % self._horizon
-        valid = self._away(self._achieved[episode], time)
-        chosen = (uniform[2] * valid.sum(-1)).long()
-        future = ((valid.cumsum(-1) == chosen[..., None] + 1) & valid).to(torch.uint8).argmax(-1)
-        return episode, time, torch.maximum(future, time + 1)
+        self._expert = column(expert_episodes)
+        self._episodes = column([episodes] * len(expert_episodes))
 
-    def _away(self, achieved: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """``[..., T + 1]``: the later times at which the achieved goal lies away from that at ``time`` ``[...]``, for
-        ``achieved`` ``[..., T + 1, g]``."""
-        here = achieved.gather(-2, time[..., None, None].expand(*time.shape, 1, achieved.shape[-1]))
-        away: torch.Tensor = torch.linalg.vector_norm(achieved - here, dim=-1) > self._threshold
-        return away & (torch.arange(self._horizon + 1, device=time.device) > time[..., None])
+        def hits_before(episode: int) -> int:
+            return int(np.searchsorted(store.hits[:, 0], episode))
 
-    def _weights(self) -> torch.Tensor:
-        """``[N T]``: the share of a transition's futures that lie away."""
-        times = torch.arange(self._horizon, device=self._achieved.device)
-        size = max(1, PAIRS // (self._horizon + 1) ** 2)
-        shares = []
-        for chunk in self._achieved.split(size):  # type: ignore[no-untyped-call]
-            everywhere = chunk[:, None].expand(-1, self._horizon, -1, -1)
-            count = self._away(everywhere, times.expand(len(chunk), -1)).sum(-1)
-            shares.append((count / (self._horizon - times)).flatten().double())
-        return torch.cat(shares)
+        expert_hits = [hits_before(end) for (_, end), _ in self._spans]
+        self._hits = on_device(store.hits if len(store.hits) else np.ones((1, 2), np.int64), device)
+        self._random_hits_start = hits_before(self._random_start)
+        random_hits = [hits_before(end) - self._random_hits_start for _, (_, end) in self._spans]
+        self._expert_hits = column(expert_hits)
+        self._hit_count = column([a + b for a, b in zip(expert_hits, random_hits, strict=True)])
+
+    def own_goals(self, uniform: torch.Tensor) -> Transitions:
+        """Sample ``(n, t)`` uniformly, with the commanded goal of the episode. Takes ``k = 2``."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        return Transitions(episode, time, self.first_commanded + episode)
+
+    def future_goals(
+        self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, discount: float | None = None
+    ) -> Transitions:
+        """Sample ``(n, t)`` uniformly; the hindsight goal is achieved later in the same episode.
+
+        Its time is uniform over ``t+1 .. T`` inclusive or, with a ``discount``, geometric:
+        ``P(t + k) ~ discount^k``, cut off at ``T``. Without hindsight the goal is the commanded one. Takes ``k = 4``.
+        """
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        if discount is None:
+            future = self._future_time(uniform[2], time)
+        else:
+            future = time + self._geometric_offset(uniform[2], self._horizon - time, discount)
+        return self._relabelled(uniform[3], her_ratio, episode, time, self._row(episode, future))
+
+    def next_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """As :meth:`future_goals`, but the hindsight goal is the next achieved one, ``t+1``."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        return self._relabelled(uniform[3], her_ratio, episode, time, self._row(episode, time + 1))
+
+    def random_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """As :meth:`future_goals`, but the hindsight goal is that of a state (``t >= 1``) of any of the member's
+        episodes, uniformly. Takes ``k = 5``."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        other, when = self._uniform_transition(uniform[2], uniform[4])
+        return self._relabelled(uniform[3], her_ratio, episode, time, self._row(other, when + 1))
+
+    def goal_transitions(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
+        """Sample SMORe's goal-transition distribution q(s, a, g) (Sec. 3.2): the *next* achieved goal is g.
+
+        With probability ``her_ratio`` g is drawn as in :meth:`future_goals` and the transition is the one that enters
+        it, ``(n, f - 1)``. Otherwise the transition is uniform over those that end within the threshold of their
+        episode's commanded goal, and g is that commanded goal (the released code's rule). If a member's data have no
+        such transition, the first branch is always taken. Takes ``k = 4``.
+        """
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        future = self._future_time(uniform[2], time)
+        index = (uniform[0] * self._hit_count).long()
+        random_index = index - self._expert_hits + self._random_hits_start
+        hit = self._hits[torch.where(index < self._expert_hits, index, random_index).clamp(max=len(self._hits) - 1)]
+        relabel = (uniform[3] < her_ratio) | (self._hit_count == 0)
+        episode = torch.where(relabel, episode, hit[..., 0])
+        future = torch.where(relabel, future, hit[..., 1])
+        goal = torch.where(relabel, self._row(episode, future), self.first_commanded + episode)
+        return Transitions(episode, future - 1, goal)
+
+    def nontrivial_goals(
+        self, transitions: Transitions, uniform: torch.Tensor, share: float, *, entering: bool
+    ) -> Transitions:
+        """Replace a share of the transitions by ones whose hindsight goals lie away from where they start
+        (:mod:`smore_sweep.stacked.nontrivial_goals`) or, if ``entering``, by the transitions that enter such goals.
+
+        The transitions of a member whose episodes have no such goals stay as they are. Takes ``k = 4``.
+        """
+        episode, time, future = self._nontrivial.draw(uniform[:3])
+        away = Transitions(episode, future - 1 if entering else time, self._row(episode, future))
+        return transitions.replaced((uniform[3] < share) & self._nontrivial.possible, away)
+
+    @cached_property
+    def _nontrivial(self) -> NontrivialGoals:
+        achieved = self.table[: self.first_commanded].view(-1, self._horizon + 1, self.table.shape[-1])
+        return NontrivialGoals(achieved, self._spans, threshold=self._threshold)
+
+    def _row(self, episode: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """State row, which is also the goal table's row of the achieved goal."""
+        return episode * (self._horizon + 1) + time
+
+    def _uniform_transition(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        index = (first * self._episodes).long()
+        episode = torch.where(index < self._expert, index, index - self._expert + self._random_start)
+        return episode, (second * self._horizon).long()
+
+    def _future_time(self, uniform: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return time + 1 + (uniform * (self._horizon - time)).long()
+
+    def _relabelled(
+        self,
+        uniform: torch.Tensor,
+        her_ratio: torch.Tensor,
+        episode: torch.Tensor,
+        time: torch.Tensor,
+        achieved: torch.Tensor,
+    ) -> Transitions:
+        """With probability ``her_ratio`` the goal of row ``achieved``, otherwise the episode's commanded one."""
+        return Transitions(episode, time, torch.where(uniform < her_ratio, achieved, self.first_commanded + episode))
+
+    @staticmethod
+    def _geometric_offset(uniform: torch.Tensor, largest: torch.Tensor, discount: float) -> torch.Tensor:
+        """``k`` in ``1 .. largest`` with ``P(k) ~ discount^k``, by inversion."""
+        tail = 1.0 - discount**largest
+        offset = 1 + torch.floor(torch.log1p(-uniform * tail) / math.log(discount)).long()
+        return torch.minimum(offset, largest)
+
+
+def _require_episodes(store: EpisodeStore, expert_episodes: Sequence[int], episodes: int) -> None:
+    for have, need, pool in (
+        (store.expert_episodes, max(expert_episodes), "expert"),
+        (store.episodes - store.expert_episodes, episodes - min(expert_episodes), "random"),
+    ):
+        if have < need:
+            raise ValueError(f"{need} {pool} episodes are needed, the store has {have}")

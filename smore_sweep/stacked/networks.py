@@ -3,7 +3,7 @@
 A network's parameters live in one flat buffer, so its gradient, its Adam step and its target update are one operation
 each. Forward and backward passes are written out (:class:`_Pass`): products go straight into their place, biases and
 activations are applied in place, and on a CPU the passes run member by member, so the activations of one member stay in
-the cache and its numbers are bitwise the same in a stack of any size. On a GPU a pass is one batched product a layer.
+the cache and its numbers are bitwise the same in a stack of any size. On a GPU a pass is one batched product per layer.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from smore_sweep.method import NetworkSpec
 from smore_sweep.seeding import key
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 LAYER_NORM_EPS = 1e-5
+"""PyTorch's default; flax, which the release of SMORe uses, has 1e-6."""
 
 LANES = 32
 """Flat buffers are padded to a multiple of this, so that element-wise CPU kernels have no scalar tail: tail and vector
@@ -29,7 +30,14 @@ Leaves = list[dict[str, torch.Tensor]]
 
 
 class Network:
-    """One stacked MLP and, if its spec says so, its target. ``seeds`` are the members', M in number."""
+    """One stacked MLP and, if its spec says so, its target.
+
+    Args:
+        spec: the network of one member.
+        name: the network's name, which scopes its initial values.
+        seeds: the members' seeds, ``M`` in number.
+        device: where the parameters live.
+    """
 
     def __init__(self, spec: NetworkSpec, name: str, seeds: Sequence[int], device: torch.device) -> None:
         self.spec = spec
@@ -47,7 +55,7 @@ class Network:
         self.flat.requires_grad_()
 
     def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """A buffer that is laid out as the parameters, as views by leaf name."""
+        """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each."""
         views, start = {}, 0
         for leaf, shape in self._layout.items():
             views[leaf] = flat[start : start + shape.numel()].view(shape)
@@ -55,21 +63,24 @@ class Network:
         return views
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
-        """The leaves of a buffer, cut into :attr:`blocks`."""
+        """View the leaves of a buffer block by block (:attr:`blocks`)."""
         cut = {name: torch.split(leaf, self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
         return [dict(zip(cut, leaves, strict=True)) for leaves in zip(*cut.values(), strict=True)]
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Forward pass of the trained parameters: inputs ``[M, B, .]`` are concatenated; gives
-        ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy."""
+        """Run the trained parameters on the concatenated inputs ``[M, B, .]``.
+
+        Returns:
+            ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy.
+        """
         return self._shape(_Pass.apply(self, self._joined(inputs), self.flat))  # type: ignore[no-untyped-call]
 
     def through(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Forward pass whose gradient reaches the inputs and not the parameters: a policy learns from a critic."""
+        """Forward pass whose gradient reaches the inputs and not the parameters, for a policy that climbs a critic."""
         return self._shape(_Pass.apply(self, self._joined(inputs), self.flat.detach()))  # type: ignore[no-untyped-call]
 
     def frozen(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Forward pass of the trained parameters as constants: no gradient reaches them, nor the inputs."""
+        """Forward pass of the trained parameters, without gradient."""
         with torch.no_grad():
             return self._shape(_forward(self, self._joined(inputs), self.parameters, keep=False)[0])
 
@@ -80,8 +91,8 @@ class Network:
             return self._shape(_forward(self, self._joined(inputs), self.target_parameters, keep=False)[0])
 
     def input_gradient(self, inputs: torch.Tensor) -> torch.Tensor:
-        """``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own
-        gradient reaches the parameters (gradient penalties need it; no second pass through autograd)."""
+        """Return ``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own
+        gradient reaches the parameters: gradient penalties then need no second pass through autograd."""
         gradients = []
         # Block by block as everywhere: a product's last digits may depend on how many there are in its batch.
         for block, leaves in zip(self.blocks, self.by_block(self.flat), strict=True):
@@ -105,7 +116,7 @@ class Network:
 
     @property
     def log_std(self) -> torch.Tensor:
-        """``[M, 1, outputs]``."""
+        """The trained log standard deviation, ``[M, 1, outputs]``."""
         return self.leaves(self.flat)["log_std"]
 
     def move_target(self, step: torch.Tensor) -> None:
@@ -115,7 +126,7 @@ class Network:
             self.target_flat.lerp_(self.flat.detach(), self.spec.target_rate * due)
 
     def by_member(self, leaf: torch.Tensor) -> torch.Tensor:
-        """A leaf-shaped tensor as ``[M, copies, ...]``, the form in which members are saved one by one."""
+        """View a leaf-shaped tensor as ``[M, copies, ...]``, the form in which members are saved."""
         return leaf.view(self.spec.copies, self.members, *leaf.shape[1:]).transpose(0, 1)
 
     def _joined(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -136,8 +147,8 @@ def _blocks(stack: int, device: torch.device) -> list[slice]:
 
 @dataclass
 class _Layer:
-    """What the backward pass needs of a hidden layer: its activations and, with LayerNorm, what was normalised, with
-    the means and the reciprocal standard deviations of its rows."""
+    """A hidden layer's activations for the backward pass and, with LayerNorm, the values before normalisation with the
+    means and reciprocal standard deviations of their rows."""
 
     activations: torch.Tensor
     normalised: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
@@ -149,7 +160,7 @@ def _forward(
     """Outputs ``[stack, B, outputs]`` for ``x`` ``[stack, B, inputs]`` and, to ``keep``, each block's hidden layers."""
     spec, last = net.spec, len(net.spec.hidden)
     outputs = x.new_empty(net.stack, x.shape[1], spec.outputs)
-    kept = []
+    blocks = []
     for block, leaves in zip(net.blocks, parameters, strict=True):
         h, layers = x[block], []
         for i in range(last):
@@ -162,8 +173,8 @@ def _forward(
             if keep:
                 layers.append(_Layer(h, normalised))
         torch.baddbmm(leaves[f"b{last}"], h, leaves[f"w{last}"], out=outputs[block])
-        kept.append(layers)
-    return outputs, kept
+        blocks.append(layers)
+    return outputs, blocks
 
 
 class _Pass(torch.autograd.Function):
@@ -171,7 +182,7 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, net: Network, x: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
-        outputs, ctx.kept = _forward(net, x, net.parameters, keep=True)
+        outputs, ctx.layers = _forward(net, x, net.parameters, keep=True)
         ctx.net, ctx.x = net, x
         return outputs
 
@@ -183,7 +194,7 @@ class _Pass(torch.autograd.Function):
         flat_gradient = net.zero_gradient() if to_parameters else None
         slots: Leaves = net.by_block(flat_gradient) if flat_gradient is not None else [{} for _ in net.blocks]
         x_gradient = torch.empty_like(ctx.x) if to_inputs else None
-        for block, leaves, out, layers in zip(net.blocks, net.parameters, slots, ctx.kept, strict=True):
+        for block, leaves, out, layers in zip(net.blocks, net.parameters, slots, ctx.layers, strict=True):
             d = gradients[0][block]
             for i in reversed(range(last + 1)):
                 before = layers[i - 1].activations if i else ctx.x[block]
@@ -215,9 +226,9 @@ class _Pass(torch.autograd.Function):
 def _layer_norm(
     z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Layer normalisation of ``z`` ``[members, B, width]`` with each member's scale and shift ``[members, 1, width]``;
-    and the means and reciprocal standard deviations of the rows. PyTorch's kernel knows one scale: it is given that of
-    a single member, which saves two passes over the activations."""
+    """Normalise ``z`` ``[members, B, width]`` with each member's scale and shift ``[members, 1, width]``; also return
+    the means and reciprocal standard deviations of the rows. PyTorch's kernel takes one scale, so a single member's is
+    passed to it, which saves two passes over the activations."""
     width = z.shape[-1:]
     if len(z) == 1:
         return torch.native_layer_norm(z, width, scale.view(width), shift.view(width), LAYER_NORM_EPS)
@@ -228,7 +239,7 @@ def _layer_norm(
 def _layer_norm_backward(
     d: torch.Tensor, z: torch.Tensor, mean: torch.Tensor, rstd: torch.Tensor, scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of :func:`_layer_norm`'s ``z``, scale and shift for that of its output, ``d``."""
+    """Return the gradients of :func:`_layer_norm`'s ``z``, scale and shift, given that of its output, ``d``."""
     width, backward = z.shape[-1:], torch.ops.aten.native_layer_norm_backward
     if len(z) == 1:
         d, to_scale, to_shift = backward(d, z, width, mean, rstd, scale.view(width), scale.view(width), [True] * 3)
@@ -238,7 +249,7 @@ def _layer_norm_backward(
 
 
 def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seeds: Sequence[int]) -> torch.Tensor:
-    """Initial values ``[copies * M, *shape]``; each member's depend on nothing but its seed."""
+    """Return initial values ``[copies * M, *shape]``; each member's depend on its seed alone."""
     kind = leaf.rstrip("0123456789")
     if kind == "scale":
         return torch.ones(spec.copies * len(seeds), *shape)

@@ -1,7 +1,7 @@
 """Counter-based random numbers: one stream per member, keyed by (seed, purpose, step).
 
-A draw is a pure function of its key and its position, so a run draws the same numbers alone or in a stack, on any
-device, and after a resume, and no generator state has to be saved. The function is SplitMix64 (Steele, Lea and
+A draw is a pure function of its key and its position. A run therefore draws the same numbers alone or in a stack, on
+any device and after a resume, and no generator state has to be saved. The function is SplitMix64 (Steele, Lea and
 Flood, OOPSLA 2014), evaluated at a counter.
 """
 
@@ -30,14 +30,19 @@ def _shift(bits: torch.Tensor, by: int) -> torch.Tensor:
 
 
 def splitmix(state: torch.Tensor) -> torch.Tensor:
-    """SplitMix64's output function on int64 states, element by element."""
+    """Apply SplitMix64's output function to int64 states, element by element."""
     z = (state ^ _shift(state, 30)) * _signed(_MIX_1)
     z = (z ^ _shift(z, 27)) * _signed(_MIX_2)
     return z ^ _shift(z, 31)
 
 
 class Streams:
-    """The random streams of a stack's members. ``step`` is a 0-d int64 tensor that the owner advances in place."""
+    """The random streams of a stack's members.
+
+    Args:
+        seeds: the members' seeds.
+        step: number of the update, a 0-d int64 tensor that the owner advances in place.
+    """
 
     def __init__(self, seeds: Sequence[int], step: torch.Tensor) -> None:
         self.seeds = tuple(seeds)
@@ -46,20 +51,20 @@ class Streams:
         self._offsets: dict[int, torch.Tensor] = {}
 
     def uniform(self, purpose: str, draws: int, *shape: int) -> torch.Tensor:
-        """Uniform float32 numbers in [0, 1): ``[draws, M, *shape]``."""
+        """Draw uniform float32 numbers in [0, 1): ``[draws, M, *shape]``."""
         count = draws * math.prod(shape)
         if purpose not in self._keys:
             keys = [key(seed, purpose) for seed in self.seeds]
             self._keys[purpose] = torch.tensor(keys, device=self.step.device)
         if count not in self._offsets:
-            places = torch.arange(1, count + 1, device=self.step.device)
-            self._offsets[count] = places * _signed(_GOLDEN)
+            positions = torch.arange(1, count + 1, device=self.step.device)
+            self._offsets[count] = positions * _signed(_GOLDEN)
         start = self.step * _signed(_GOLDEN * count)
         bits = splitmix(self._keys[purpose][:, None] + start + self._offsets[count])
         numbers = _shift(bits, 40).to(torch.float32) * 2.0**-24
         return numbers.view(len(self.seeds), draws, *shape).movedim(1, 0)
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
-        """Standard normal float32 numbers ``[M, *shape]`` (Box-Muller)."""
+        """Draw standard normal float32 numbers ``[M, *shape]`` (Box-Muller)."""
         first, second = self.uniform(purpose, 2, *shape)
         return torch.sqrt(-2.0 * torch.log1p(-first)) * torch.cos(2.0 * math.pi * second)

@@ -1,4 +1,4 @@
-"""Settings of a training process that make it fast without changing what it computes."""
+"""Settings that make a training process fast without changing its numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     import torch
 
 ENVIRONMENT = {
-    # One thread a process: processes are what keeps the cores busy, and nested threads collapse on a busy machine.
+    # One thread per process: processes keep the cores busy, and nested threads collapse on a busy machine.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc gives every temporary of some megabytes back to the system and faults it in again; keep them instead.
+    # glibc returns every temporary of some megabytes to the system and faults it in again; keep them instead.
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "268435456",
@@ -24,8 +24,12 @@ ENVIRONMENT = {
 
 
 def choose_device(gpu: bool) -> torch.device:
-    """The GPU that this process was given, or the CPU. Raises RuntimeError if a GPU is wanted and cannot be used."""
-    import torch  # late: a plan wants this module's numbers and no torch
+    """Return the GPU that this process was given, or the CPU.
+
+    Raises:
+        RuntimeError: ``gpu`` is true and PyTorch cannot use one.
+    """
+    import torch  # late: the driver needs ENVIRONMENT and no torch
 
     if gpu and not torch.cuda.is_available():
         raise RuntimeError(
@@ -40,8 +44,8 @@ def prepare(device: torch.device) -> None:
 
     if device.type == "cpu":
         torch.set_num_threads(1)
-        # Below 1e-38 a number costs a processor a hundred times as much: CRL's logits sink to where exp() gives such
-        # numbers, and its update took four times as long. This holds for the calling thread, which has to train.
+        # A number below 1e-38 costs a processor a hundred times as much. CRL's logits sink to where exp() gives such
+        # numbers; its update took four times as long. The setting is the calling thread's, which has to train.
         torch.set_flush_denormal(True)
         _allow_fast_products()
 
@@ -49,8 +53,8 @@ def prepare(device: torch.device) -> None:
 def _allow_fast_products() -> None:
     """Let single-precision products take the 'medium' route where that keeps single precision.
 
-    On AMD processors it leads to oneDNN's AVX-512 kernels at twice the speed; on processors with bfloat16 units it
-    really loses digits. So it is tried on one product against double precision, and taken back if the error is not
+    On AMD processors this selects oneDNN's AVX-512 kernels at twice the speed; on processors with bfloat16 units it
+    loses digits. One product is therefore compared with double precision, and the setting is undone if the error is not
     float32's."""
     import torch
 

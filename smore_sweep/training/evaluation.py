@@ -1,8 +1,7 @@
-"""Roll-outs of every member's policy. Out come raw outcomes: at each step, was the goal reached, and how far is it.
+"""Roll-outs of every member's policy. They keep raw outcomes: each step's distance, and whether the goal is reached.
 
-One protocol for every method: the evaluation episodes are seeded by the task and their number, and by nothing else.
-Discounted returns, success rates and distances are computed later from what is kept here
-(:mod:`smore_sweep.results.outcomes`).
+There is one protocol for all methods: the evaluation episodes are seeded by the task and their number alone.
+:mod:`smore_sweep.results.outcomes` computes discounted returns, success rates and distances from the raw outcomes.
 """
 
 from __future__ import annotations
@@ -25,13 +24,15 @@ ROWS = 4
 """Episodes of one member that are rolled out side by side. Fixed, so that a member's actions are computed by the same
 products in a stack of any size, and come out bitwise the same."""
 ENVIRONMENTS = 4
-"""Environments that a process keeps."""
+"""Environments per process."""
 
 
 class Actor(Protocol):
-    """Maps raw observations ``[M, B, o]`` and goals ``[M, B, g]`` to actions ``[M, B, a]``."""
+    """A stack's policies."""
 
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map raw observations ``[M, B, o]`` and goals ``[M, B, g]`` to actions ``[M, B, a]``."""
+        ...
 
 
 @lru_cache(maxsize=2)
@@ -40,7 +41,18 @@ def _environments(task: Task) -> list[gymnasium.Env[Any, Any]]:
 
 
 def evaluate(actor: Actor, task: Task, *, members: int, alive: Sequence[int], episodes: int) -> dict[int, Outcomes]:
-    """Outcomes of the first ``episodes`` evaluation episodes for each member in ``alive``."""
+    """Roll out the first ``episodes`` evaluation episodes for each member in ``alive``.
+
+    Args:
+        actor: acts for all ``members``; actions of members that are not in ``alive`` are ignored.
+        task: the task to evaluate on.
+        members: size of the stack, ``M``.
+        alive: the members to evaluate.
+        episodes: number of episodes per member.
+
+    Returns:
+        Outcomes by member.
+    """
     outcomes = {
         member: Outcomes(
             reached=np.zeros((episodes, task.horizon), bool),
@@ -56,7 +68,8 @@ def evaluate(actor: Actor, task: Task, *, members: int, alive: Sequence[int], ep
 
 
 def _waves(jobs: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Groups of jobs in which each member has at most ``ROWS`` episodes, with distinct rows ``episode % ROWS``."""
+    """Group the jobs (member, episode) so that in each group a member's episodes have distinct rows
+    ``episode % ROWS``."""
     by_turn: dict[int, list[tuple[int, int]]] = {}
     for member, episode in jobs:
         by_turn.setdefault(episode // ROWS, []).append((member, episode))
@@ -77,13 +90,13 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
     for t in range(task.horizon):
         actions = actor.act(observations, goals)
         for i, (member, episode) in enumerate(wave):
-            row, kept = episode % ROWS, outcomes[member]
-            if ended[i]:  # of itself, and nothing is reached any more
-                kept.distances[episode, t] = kept.distances[episode, t - 1]
+            row, outcome = episode % ROWS, outcomes[member]
+            if ended[i]:  # before the horizon: the last distance holds, and no goal is reached any more
+                outcome.distances[episode, t] = outcome.distances[episode, t - 1]
                 continue
             observation, _, ended[i], _, _ = envs[i].step(actions[member, row])
             observations[member, row] = observation["observation"]
             distance = float(np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"]))
-            kept.distances[episode, t] = distance
-            kept.reached[episode, t] = distance <= task.threshold
-            kept.succeeded[episode, t] = distance < task.success_tolerance
+            outcome.distances[episode, t] = distance
+            outcome.reached[episode, t] = distance <= task.threshold
+            outcome.succeeded[episode, t] = distance < task.success_tolerance

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smore_sweep.method import Method, Sizes, stackable_knobs
+from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.stacked.rng import Streams
+from smore_sweep.tasks import Sizes
 from smore_sweep.training.policy import Policy
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -25,8 +26,17 @@ ADAM_BETAS = (0.9, 0.999)
 
 
 class Learner:
-    """Networks, optimiser and random streams of a stack. ``updates`` is the whole run's length, which the cosine decay
-    needs; ``methods`` and ``seeds`` name the members, which may differ in the method's stackable knobs only."""
+    """Networks, optimiser and random streams of a stack.
+
+    Args:
+        methods: the members' configurations, which may differ in the method's stackable knobs only.
+        seeds: the members' seeds.
+        sizes: the task's dimensions.
+        replay: the members' datasets.
+        batch_size: transitions per member and update.
+        updates: length of the whole run, for the cosine decay.
+        device: where the stack trains.
+    """
 
     def __init__(
         self,
@@ -85,11 +95,11 @@ class Learner:
         self._metrics = {name: value.detach() for name, value in {**losses, **info}.items()}
 
     def metrics(self) -> dict[str, NDArray[np.float32]]:
-        """Losses and diagnostics of the last update, ``[M]`` each."""
+        """Return losses and diagnostics of the last update, ``[M]`` each."""
         return {name: value.float().cpu().numpy() for name, value in self._metrics.items()}
 
     def diverged(self) -> NDArray[np.bool_]:
-        """``[M]``: which members hold a parameter that is not finite."""
+        """Return which members hold a parameter that is not finite, ``[M]``."""
         finite = torch.ones(self.members, dtype=torch.bool, device=self.device)
         for net in self.nets.values():
             for leaf in net.leaves(torch.isfinite(net.flat)).values():
@@ -97,8 +107,8 @@ class Learner:
         return (~finite).cpu().numpy()
 
     def state(self) -> list[Arrays]:
-        """Each member's parameters and optimiser moments. With the number of updates done it is all that a run needs to
-        go on exactly, alone or in any stack."""
+        """Return each member's parameters and optimiser moments. With the number of updates done, a run needs nothing
+        else to resume exactly, alone or in any stack."""
         members: list[Arrays] = [{} for _ in range(self.members)]
         for name, tensor, net in self._tensors():
             for member, piece in enumerate(net.by_member(tensor).cpu().numpy()):
@@ -106,7 +116,7 @@ class Learner:
         return members
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
-        """Take up the members' states (see :meth:`state`) as they were after ``step`` updates."""
+        """Restore the members' states (see :meth:`state`) after ``step`` updates."""
         self.step.fill_(step)
         self._reset_optimizer(step)
         for name, tensor, net in self._tensors():
@@ -114,7 +124,7 @@ class Learner:
             net.by_member(tensor).copy_(saved)
 
     def _reset_optimizer(self, step: int) -> None:
-        """Moments of zero after ``step`` updates."""
+        """Set the moments to zero, after ``step`` updates."""
         for net in self.nets.values():
             self._optimizer.state[net.flat] = {
                 "step": torch.tensor(float(step), device=self.device),
@@ -123,8 +133,8 @@ class Learner:
             }
 
     def _tensors(self) -> list[tuple[str, torch.Tensor, Network]]:
-        """Everything that is trained: name, tensor shaped as its leaf, and the network it belongs to."""
-        found = []
+        """List all trained tensors: name, tensor shaped as its leaf, and its network."""
+        tensors = []
         for net_name, net in self.nets.items():
             moments = self._optimizer.state[net.flat]
             buffers = {"": net.flat.detach(), "/mean": moments["exp_avg"], "/square": moments["exp_avg_sq"]}
@@ -132,11 +142,11 @@ class Learner:
                 buffers["/target"] = net.target_flat
             for suffix, buffer in buffers.items():
                 for leaf_name, leaf in net.leaves(buffer).items():
-                    found.append((f"{net_name}/{leaf_name}{suffix}", leaf, net))
-        return found
+                    tensors.append((f"{net_name}/{leaf_name}{suffix}", leaf, net))
+        return tensors
 
     def _decay_learning_rates(self) -> None:
-        """Cosine decay to 0 over the run, where a network asks for it."""
+        """Apply the cosine decay to 0 over the run to the networks that declare it."""
         for group in self._optimizer.param_groups:
             spec = group["net"].spec
             if spec.cosine_decay:

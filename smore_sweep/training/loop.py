@@ -1,4 +1,4 @@
-"""The loop: updates, evaluation, records. Knows neither Ray nor MLflow, and of a method only that it learns."""
+"""The training loop of one stack: updates, evaluations and records."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from smore_sweep.training.evaluation import evaluate
 if TYPE_CHECKING:
     import torch
 
-    from smore_sweep.stacked.replay import EpisodeStore
-    from smore_sweep.training.learner import Learner
+    from smore_sweep.results.outcomes import Outcomes
+    from smore_sweep.stacked.episode_store import EpisodeStore
+    from smore_sweep.training.learner import Arrays, Learner
 
 REPORT_SECONDS = 1.0
+"""Time between two progress reports."""
 
 
 @dataclass(frozen=True)
-class StepTimes:
-    """A sign of life: updates done by the stack's runs, and where time went so far, in seconds."""
+class TrainingProgress:
+    """Updates done by each run of a stack, and the seconds that this process spent on them and on evaluation."""
 
     update: int
     training_seconds: float
@@ -32,7 +34,7 @@ class StepTimes:
 
 
 def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device) -> Learner:
-    """The learner of a stack of runs, before its first update."""
+    """Build the learner of a stack of runs, before its first update."""
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
 
@@ -70,12 +72,17 @@ def train(
     records: Sequence[Record],
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
-    tick: Callable[[StepTimes], None],
+    tick: Callable[[TrainingProgress], None],
 ) -> None:
-    """Train a stack from where its ``records`` stand to its end.
+    """Train a stack from the update of its ``records`` to its end.
 
-    ``keep`` receives (run id, record) of every run at each evaluation, and of a diverged run once; ``tick`` is called
-    about once a second. The learner must be at the records' number of updates."""
+    Args:
+        runs: the members of the stack.
+        learner: the stack's learner, at the records' number of updates.
+        records: the runs' records, all at the same update; they are changed in place.
+        keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
+        tick: receives the progress about once a second.
+    """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
     first = update = records[0].update
@@ -83,14 +90,14 @@ def train(
     alive = list(range(len(runs)))
     while update < budget.updates and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
-        started = said = time.perf_counter()
+        started = reported = time.perf_counter()
         while update < goal:
             learner.update()
             update += 1
             now = time.perf_counter()
-            if now - said >= REPORT_SECONDS or update == first + 1:
-                tick(StepTimes(update, training + now - started, evaluating))
-                said = now
+            if now - reported >= REPORT_SECONDS or update == first + 1:
+                tick(TrainingProgress(update, training + now - started, evaluating))
+                reported = now
         metrics = learner.metrics()
         diverged = learner.diverged()
         trained = time.perf_counter()
@@ -102,32 +109,43 @@ def train(
         outcomes = evaluate(learner.policy, row, members=len(runs), alive=healthy, episodes=episodes)
         evaluating += time.perf_counter() - trained
         states = learner.policy.arrays() if ended else learner.state()
-        spent = (time.perf_counter() - started) / len(alive)
-        kept = []
+        seconds = (time.perf_counter() - started) / len(alive)
         for member in alive:
-            record = records[member]
-            record.update = update
-            record.seconds += spent
-            record.metrics[update] = {name: float(values[member]) for name, values in metrics.items()}
-            record.metrics[update]["seconds"] = record.seconds
-            record.learner = {}
+            numbers = {name: float(values[member]) for name, values in metrics.items()}
+            _note_updates(records[member], update, seconds, numbers)
             if diverged[member]:
-                record.status = DIVERGED
-                record.note(f"update {update:,}: diverged, a parameter is not finite")
+                _note_divergence(records[member])
             else:
-                record.evaluations[update] = outcomes[member]
-                numbers = record.summary()
-                record.note(
-                    f"update {update:,} after {record.seconds:.1f} s: return {numbers['return99']:.2f}, "
-                    f"success {numbers['success']:.2f}"
-                )
-                if ended:
-                    record.status = DONE
-                    record.policy = states[member]
-                    record.note("done")
-                else:
-                    record.learner = states[member]
-            kept.append((runs[member].run_id, record))
+                _note_evaluation(records[member], outcomes[member], states[member], ended=ended)
+        keep([(runs[member].run_id, records[member]) for member in alive])
+        tick(TrainingProgress(update, training, evaluating))
         alive = healthy
-        keep(kept)
-        tick(StepTimes(update, training, evaluating))
+
+
+def _note_updates(record: Record, update: int, seconds: float, metrics: dict[str, float]) -> None:
+    """Add the updates since the last evaluation: the run's share of the ``seconds``, and the last update's metrics."""
+    record.update = update
+    record.seconds += seconds
+    record.metrics[update] = {**metrics, "seconds": record.seconds}
+    record.learner = {}
+
+
+def _note_divergence(record: Record) -> None:
+    record.status = DIVERGED
+    record.note(f"update {record.update:,}: diverged, a parameter is not finite")
+
+
+def _note_evaluation(record: Record, outcomes: Outcomes, state: Arrays, *, ended: bool) -> None:
+    """Add an evaluation with the learner's state, or the final one with the policy."""
+    record.evaluations[record.update] = outcomes
+    numbers = record.summary()
+    record.note(
+        f"update {record.update:,} after {record.seconds:.1f} s: return {numbers['return99']:.2f}, "
+        f"success {numbers['success']:.2f}"
+    )
+    if ended:
+        record.status = DONE
+        record.policy = state
+        record.note("done")
+    else:
+        record.learner = state

@@ -1,8 +1,8 @@
-"""What acts: a learner's policy network and the normalisation of its inputs, and what is kept of both when it is done.
+"""Policies: a learner's policy network with the normalisation of its inputs, and their form in a done run's record.
 
-With its method's configuration, which a run's content names, the arrays of :meth:`Policy.arrays` are the whole policy:
-:func:`restore` makes it act again, by the method's own ``act`` and bit by bit. They are plain numbers; nothing in them
-is executed.
+The arrays of :meth:`Policy.arrays` and the method's configuration, which a run's content names, are the whole policy:
+:func:`restore` makes it act again, by the method's own ``act`` and bit by bit. The arrays are plain numbers; nothing in
+them is executed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import torch
 from numpy.typing import NDArray
 
 from smore_sweep.errors import StorageError
-from smore_sweep.method import POLICY, Method, Sizes
+from smore_sweep.method import POLICY, Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
+from smore_sweep.tasks import Sizes
 
 STATISTICS = ("observations/mean", "observations/scale", "goals/mean", "goals/scale")
 
 
 class Policy:
-    """The policies of the members of a stack. ``statistics`` are those of :data:`STATISTICS`, ``[M, 1, .]`` each, or
-    none if the method takes its inputs as they are."""
+    """The policies of a stack's members.
+
+    Args:
+        method: the configuration that acts.
+        nets: the networks, of which :data:`POLICY` is used.
+        statistics: those named by :data:`STATISTICS`, ``[M, 1, .]`` each, or none if inputs are not normalised.
+    """
 
     def __init__(self, method: Method, nets: Networks, statistics: Sequence[torch.Tensor]) -> None:
         self._method = method
@@ -32,7 +38,7 @@ class Policy:
 
     @torch.no_grad()
     def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Deterministic actions ``[M, B, action]`` for raw observations and goals ``[M, B, .]``."""
+        """Return deterministic actions ``[M, B, action]`` for raw observations and goals ``[M, B, .]``."""
         device = self._nets[POLICY].flat.device
         states, wanted = torch.from_numpy(observations).to(device), torch.from_numpy(goals).to(device)
         if self._statistics:
@@ -40,7 +46,7 @@ class Policy:
         return self._method.act(self._nets, states, wanted).clamp(-1.0, 1.0).cpu().numpy()
 
     def arrays(self) -> list[dict[str, NDArray[np.float32]]]:
-        """Each member's parameters and statistics."""
+        """Copy each member's parameters and statistics."""
         net = self._nets[POLICY]
         tensors = {name: net.by_member(leaf) for name, leaf in net.leaves(net.flat.detach()).items()}
         tensors |= zip(STATISTICS, self._statistics, strict=False)
@@ -48,15 +54,17 @@ class Policy:
 
 
 def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float32]]) -> Policy:
-    """The policy of one member from its :meth:`Policy.arrays`, as a stack of one on the CPU.
+    """Restore one member's policy from its :meth:`Policy.arrays`, as a stack of one on the CPU.
 
-    Raises :class:`StorageError` if they are not of this method as it is now."""
+    Raises:
+        StorageError: the arrays do not fit the method as it is now.
+    """
     net = Network(method.networks(sizes)[POLICY], POLICY, [0], torch.device("cpu"))
-    kept = {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
     try:
         for name, leaf in net.leaves(net.flat.detach()).items():
-            net.by_member(leaf).copy_(kept[name])
-        statistics = [kept[name] for name in STATISTICS] if method.normalize_inputs else []
+            net.by_member(leaf).copy_(tensors[name])
+        statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs else []
     except (KeyError, RuntimeError) as error:
         raise StorageError(f"the policy is not one of {method.name} as it is now ({error})") from None
     return Policy(method, {POLICY: net}, statistics)

@@ -25,9 +25,11 @@ from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import UserError
-from smore_sweep.method import Method, Sizes, stackable_knobs
+from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.smore import DIVERGENCES, SMORe
-from smore_sweep.stacked.replay import EpisodeStore, Replay
+from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.replay import Replay
+from smore_sweep.tasks import Sizes
 from smore_sweep.training.learner import Arrays, Learner
 
 METHODS: list[Method] = [

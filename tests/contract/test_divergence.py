@@ -10,7 +10,7 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
-from smore_sweep.stacked.replay import EpisodeStore
+from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.training.loop import build_learner, train
 
 BUDGET = Budget(episodes=4, updates=4, batch_size=8, evaluate_every=2, evaluation_episodes=1, final_episodes=1)

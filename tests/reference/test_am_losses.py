@@ -11,8 +11,8 @@ import torch
 from baselines.am import AM, PROPOSALS, softmax_draw
 from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
-from tests.unit.stacked.test_replay import MEMBERS as EXPERTS
-from tests.unit.stacked.test_replay import T, replay
+from tests.unit.stacked.world import MEMBERS as EXPERTS
+from tests.unit.stacked.world import T, replay
 
 
 def test_softmax_draw_has_the_softmax_as_its_frequencies() -> None:
@@ -95,7 +95,7 @@ def test_the_networks_minimise_the_equations(variant: str) -> None:
 def test_the_second_half_exchanges_its_goals_within_each_member() -> None:
     world, streams, rows = replay(), Streams([0, 1, 2], torch.tensor(4)), 60
     ones = torch.ones(len(EXPERTS), 1)
-    unchained = world.batch(world.future_goals(streams.uniform("rho", 4, rows), ones))
+    unchained = world.batch(world.goals.future_goals(streams.uniform("rho", 4, rows), ones))
     chained = AM().sample(world, streams, {"her_ratio": ones}, rows)
     half = rows // 2
     for same in ("observations", "actions", "next_observations"):
@@ -111,7 +111,7 @@ def test_the_second_half_exchanges_its_goals_within_each_member() -> None:
 def test_the_papers_variant_knows_the_last_transitions() -> None:
     world, streams, rows = replay(), Streams([0, 1, 2], torch.tensor(4)), 60
     ones = torch.ones(len(EXPERTS), 1)
-    drawn = world.future_goals(streams.uniform("rho", 4, rows), ones)
+    drawn = world.goals.future_goals(streams.uniform("rho", 4, rows), ones)
     last = AM(variant="paper").sample(world, streams, {"her_ratio": ones}, rows).last
     assert last is not None
     assert torch.equal(last, drawn.time == T - 1)

@@ -15,7 +15,7 @@ from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import MEMBERS, SIZES, Reference, batch, networks
-from tests.unit.stacked.test_replay import EXPERT, T, observed, replay
+from tests.unit.stacked.world import EXPERT, T, observed, replay
 
 
 def l_nce(pairs: Array, ends: Array) -> float:
@@ -190,7 +190,7 @@ def test_goals_are_geometric_futures_of_the_same_episode() -> None:
     assert drawn.noise is not None
     assert drawn.noise.shape == drawn.actions.shape
     uniform = Streams([0], torch.tensor(1)).uniform("rho", 4, 600)
-    futures = world.future_goals(uniform, torch.ones(1, 1), discount=0.5)
+    futures = world.goals.future_goals(uniform, torch.ones(1, 1), discount=0.5)
     assert torch.equal(world.batch(futures).goals, drawn.goals)
     steps = []
     for episode, time, goal in observed(world, futures, 0):

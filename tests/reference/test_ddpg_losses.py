@@ -10,7 +10,7 @@ from baselines.ddpg import DDPG, td_targets
 from baselines.gcsl import GCSL
 from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import Reference, batch, commanded, networks
-from tests.unit.stacked.test_replay import EXPERT, replay
+from tests.unit.stacked.world import EXPERT, replay
 
 
 def test_td_targets() -> None:

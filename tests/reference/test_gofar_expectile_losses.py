@@ -11,7 +11,7 @@ import torch
 from baselines.gofar_expectile import GoFARExpectile
 from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, commanded, networks
-from tests.unit.stacked.test_replay import EXPERT, replay
+from tests.unit.stacked.world import EXPERT, replay
 
 ROWS = 8
 

@@ -12,9 +12,11 @@ import torch
 
 from baselines.gofar import GoFAR, discriminator_loss, regression_weights, value_loss
 from baselines.gofar_expectile import GoFARExpectile
-from smore_sweep.method import Method, NetworkSpec, Sizes
+from smore_sweep.method import Method
+from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
+from smore_sweep.tasks import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.unit.stacked.test_networks import plain

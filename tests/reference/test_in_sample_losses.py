@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from baselines import eql, iql, sql, xql
+from baselines._in_sample import InSampleMethod
 from baselines.eql import GCEQL
-from baselines.in_sample import InSampleMethod
 from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.xql import GCXQL
@@ -20,7 +20,7 @@ from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import MEMBERS, Reference, batch, networks
-from tests.unit.stacked.test_replay import EXPERT, THRESHOLD, T, commanded, observed, replay
+from tests.unit.stacked.world import EXPERT, THRESHOLD, T, commanded, observed, replay
 
 Knobs = dict[str, float]
 

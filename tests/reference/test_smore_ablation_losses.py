@@ -11,9 +11,10 @@ import torch
 
 from baselines.smore_action_free import SMOReActionFree, action_free_loss, ratio
 from baselines.smore_actor_critic import SMOReActorCritic, actor_critic_loss
-from smore_sweep.method import Method, Sizes
+from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
+from smore_sweep.tasks import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.unit.stacked.test_networks import plain

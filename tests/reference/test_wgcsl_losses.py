@@ -12,7 +12,7 @@ import torch
 from baselines.wgcsl import BAW_DELTA, WGCSL, advantage_weights, best_advantage_weights, discount_weights
 from smore_sweep.stacked.rng import Streams
 from tests.reference.wiring import MEMBERS, Reference, batch, commanded, networks
-from tests.unit.stacked.test_replay import EXPERT, T, replay
+from tests.unit.stacked.world import EXPERT, T, replay
 
 
 def test_advantage_weights() -> None:

@@ -6,9 +6,10 @@ from functools import partial
 
 import torch
 
-from smore_sweep.method import Method, Sizes
+from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
+from smore_sweep.tasks import Sizes
 from tests.unit.stacked.test_networks import plain
 
 SIZES = Sizes(observation=4, goal=2, action=3)
@@ -35,7 +36,7 @@ def batch(rows: int) -> Batch:
 
 
 def commanded(goals: torch.Tensor) -> torch.Tensor:
-    """Which goals ``[M, B, 1]`` of the world in test_replay are commanded ones; the others are achieved ones."""
+    """Which goals ``[M, B, 1]`` of :mod:`tests.unit.stacked.world` are commanded ones; the others are achieved ones."""
     return ((goals % 1 == 0.25) | (goals % 100 == 50))[..., 0]
 
 

@@ -21,7 +21,7 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError
 from smore_sweep.seeding import episode_seed
-from smore_sweep.stacked.replay import EpisodeStore
+from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.storage.lock import queue
 
 OUT = Console(quiet=True)

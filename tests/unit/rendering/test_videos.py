@@ -23,7 +23,7 @@ from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Candidate, Recorder
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
-from smore_sweep.stacked.replay import EpisodeStore
+from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.tasks import TASKS
 from smore_sweep.training.loop import build_learner, train
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from smore_sweep.method import NetworkSpec
 from smore_sweep.stacked import networks
+from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.networks import LAYER_NORM_EPS, Network
 
 CPU = torch.device("cpu")

@@ -41,12 +41,15 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import Method, NetworkSpec, Sizes, knob, method
+from smore_sweep.method import Method, knob, method
+from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from smore_sweep.stacked.goals import Transitions
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay, Transitions
+    from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
 
 WEIGHT_CLIP = 100.0
 """Largest weight of a sample in the policy's loss, in all four releases."""
@@ -123,9 +126,9 @@ class InSampleMethod(Method):
 
     def _draw(self, replay: Replay, streams: Streams, her_ratio: torch.Tensor, batch_size: int) -> Transitions:
         if self.relabelling == "random":
-            return replay.random_goals(streams.uniform("rho", 5, batch_size), her_ratio)
+            return replay.goals.random_goals(streams.uniform("rho", 5, batch_size), her_ratio)
         uniform = streams.uniform("rho", 4, batch_size)
         if self.relabelling == "next":
-            return replay.next_goals(uniform, her_ratio)
+            return replay.goals.next_goals(uniform, her_ratio)
         geometric = self.relabelling == "geometric"
-        return replay.future_goals(uniform, her_ratio, discount=self.discount if geometric else None)
+        return replay.goals.future_goals(uniform, her_ratio, discount=self.discount if geometric else None)

@@ -1,0 +1,108 @@
+"""All episodes of a task as flat NumPy tables, which every stack reads.
+
+The expert's episodes come first, the random ones after them. With ``T`` actions and ``T + 1`` states per episode,
+transition ``(n, t)`` starts at state row ``n (T + 1) + t``, ends at the next one, and takes action row ``n T + t``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.episodes import Episodes, concatenate
+
+STD_FLOOR = 1e-2
+"""Smallest standard deviation that inputs are divided by: a blocked joint would otherwise be noise blown up."""
+PIECE = 10_000
+"""Rows whose statistics are computed at a time."""
+
+
+@dataclass(frozen=True)
+class EpisodeStore:
+    """Tables of all episodes of a task, built once and shared by every stack (zero-copy on a CPU node).
+
+    Attributes:
+        states: observation and achieved goal of every state, ``[N (T + 1), o + g]``.
+        actions: ``[N T, a]``.
+        goals: the goal table ``[N (T + 1) + N, g]``: the achieved goal of every state row, followed by the commanded
+            goal of every episode.
+        hits: (episode, time of the achieved goal, at least 1) wherever that goal lies within the threshold of the
+            episode's commanded one, ``[k, 2]``, sorted.
+        expert_episodes: number of episodes of the expert.
+        episodes: number of all episodes, ``N``.
+        horizon: actions per episode, ``T``.
+        observation_size: ``o``.
+    """
+
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    goals: NDArray[np.float32]
+    hits: NDArray[np.int64]
+    expert_episodes: int
+    episodes: int
+    horizon: int
+    observation_size: int
+
+    @classmethod
+    def build(cls, expert: Episodes, random: Episodes, threshold: float) -> EpisodeStore:
+        """Build the store of two pools. ``threshold`` is the task's reward threshold, in the goal's units."""
+        both = concatenate([expert, random])
+        distance = np.linalg.norm(both.achieved_goals[:, 1:] - both.desired_goals[:, None], axis=-1)
+        hits = np.argwhere(distance <= threshold)
+        hits[:, 1] += 1
+        states = np.concatenate([both.observations, both.achieved_goals], -1)
+        achieved = both.achieved_goals.reshape(-1, both.achieved_goals.shape[-1])
+        return cls(
+            states=states.reshape(-1, states.shape[-1]),
+            actions=both.actions.reshape(-1, both.actions.shape[-1]),
+            goals=np.concatenate([achieved, both.desired_goals]),
+            hits=hits,
+            expert_episodes=len(expert),
+            episodes=len(both),
+            horizon=both.actions.shape[1],
+            observation_size=both.observations.shape[-1],
+        )
+
+    def spans(self, expert_episodes: int, episodes: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Ranges ``(begin, end)`` of episodes that make up a dataset of ``episodes``, ``expert_episodes`` of them the
+        expert's: the first ones of each pool, so datasets of different shares are nested (the released rule)."""
+        return (0, expert_episodes), (self.expert_episodes, self.expert_episodes + episodes - expert_episodes)
+
+    def statistics(self, expert_episodes: int, episodes: int) -> list[NDArray[np.float64]]:
+        """Compute the statistics that normalise the inputs of a dataset (see :meth:`spans`).
+
+        Returns:
+            Mean and inverse standard deviation of the observations, ``[o]`` each, then those of the goals, achieved and
+            commanded, ``[g]`` each.
+        """
+        length = self.horizon + 1
+        spans = self.spans(expert_episodes, episodes)
+        states = [self.states[begin * length : end * length] for begin, end in spans]
+        commanded = [self.goals[len(self.states) :][begin:end] for begin, end in spans]
+        observations = [part[:, : self.observation_size] for part in states]
+        goals = [*(part[:, self.observation_size :] for part in states), *commanded]
+        return [
+            statistic
+            for mean, deviation in map(_mean_and_deviation, (observations, goals))
+            for statistic in (mean, 1 / np.maximum(deviation, STD_FLOOR))
+        ]
+
+
+def _mean_and_deviation(parts: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of all rows of the parts, summed row by row in double precision. A piece is converted
+    at a time: the rows may be gigabytes, which each worker would otherwise copy."""
+    count = sum(len(part) for part in parts)
+
+    def total(values: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        result = np.zeros(parts[0].shape[1])
+        for part in parts:
+            for start in range(0, len(part), PIECE):
+                piece = values(part[start : start + PIECE].astype(np.float64))
+                result = np.concatenate([result[None], piece]).sum(0)
+        return result
+
+    mean = total(lambda rows: rows) / count
+    return mean, np.sqrt(total(lambda rows: (rows - mean) ** 2) / count)

@@ -1,0 +1,59 @@
+"""Declarations of networks: the shapes of their parameters and their cost. Standard library only."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """An MLP.
+
+    Attributes:
+        inputs: size of an input.
+        outputs: size of an output.
+        hidden: widths of the hidden layers.
+        learning_rate: Adam's.
+        copies: independent networks that are trained side by side (2 for twin critics).
+        layer_norm: whether hidden layers are normalised before their activation.
+        activation: "relu" or "tanh".
+        init: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
+            biases start at 0.
+        target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
+        target_period: updates between two of these moves.
+        log_std: size of a state-independent log standard deviation (Gaussian policies); at 0 there is none.
+        cosine_decay: whether the learning rate falls to 0 over the run.
+    """
+
+    inputs: int
+    outputs: int
+    hidden: tuple[int, ...]
+    learning_rate: float
+    copies: int = 1
+    layer_norm: bool = False
+    activation: str = "relu"
+    init: str = "orthogonal"
+    target_rate: float = 0.0
+    target_period: int = 1
+    log_std: int = 0
+    cosine_decay: bool = False
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every leaf by name, without the leading dimension."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        widths = (self.inputs, *self.hidden, self.outputs)
+        for i, (before, after) in enumerate(itertools.pairwise(widths)):
+            shapes[f"w{i}"] = (before, after)
+            shapes[f"b{i}"] = (1, after)
+            if self.layer_norm and i < len(self.hidden):
+                shapes[f"scale{i}"] = (1, after)
+                shapes[f"shift{i}"] = (1, after)
+        if self.log_std:
+            shapes["log_std"] = (1, self.log_std)
+        return shapes
+
+    def flops(self, rows: int) -> int:
+        """Return the operations (2 per multiply-add) of one member's forward pass over ``rows`` inputs."""
+        widths = (self.inputs, *self.hidden, self.outputs)
+        return 2 * rows * self.copies * sum(a * b for a, b in itertools.pairwise(widths))
