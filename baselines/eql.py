@@ -56,7 +56,7 @@ class GCEQL(InSampleMethod):
 
 
 def exponential_value_loss(targets: torch.Tensor, values: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """``v`` ``[..., B]``; ``m`` is taken over the last axis."""
+    """Return ``v``, ``[..., B]``; ``m`` is taken over the last axis."""
     z = ((targets - values) / alpha).clamp(max=EXPONENT_CLIP)
     m = rescaling_exponent(z)
     return torch.exp(z - m) + torch.exp(-m) * values / alpha

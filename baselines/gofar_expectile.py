@@ -65,7 +65,7 @@ class GoFARExpectile(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q learns, its target gives V's and the policy's goal; V learns at s and bootstraps at s'; c as in GoFAR.
+        # Q trains, its target is what V and the policy regress on; V trains at s and bootstraps at s'; c as in GoFAR.
         return {
             "Q": 3 * batch_size + batch_size,
             "V": 3 * batch_size + batch_size,

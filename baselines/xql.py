@@ -61,7 +61,7 @@ class GCXQL(InSampleMethod):
 
 
 def gumbel_value_loss(residual: torch.Tensor, beta: torch.Tensor, max_clip: torch.Tensor) -> torch.Tensor:
-    """``v`` ``[..., B]`` of ``u``; ``m`` is taken over the last axis."""
+    """Return ``v``, ``[..., B]``, of the residual ``u``; ``m`` is taken over the last axis."""
     z = torch.minimum(residual / beta, max_clip)
     m = rescaling_exponent(z)
     return torch.exp(z - m) - z * torch.exp(-m) - torch.exp(-m)
