@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
 
+from smore_sweep.errors import printable
 from smore_sweep.monitoring.usage import Gpu
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
 SECONDS = 10.0
 """Seconds between two writes of the file."""
+GREATEST = 1e15
+"""Bound of every number in the file; NaN and infinities are beyond it."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,36 @@ def save(results: StoragePath, snapshot: Snapshot) -> None:
 
 def load(results: StoragePath) -> Snapshot | None:
     """Return the last snapshot, or None if there is no readable one."""
+    path = results / "live.json"
     try:
-        content = json.loads(paths.read(results / "live.json"))
-        stacks, gpus = [Training(**row) for row in content["stacks"]], [Gpu(**row) for row in content["gpus"]]
-        return Snapshot(**{**content, "stacks": stacks, "gpus": gpus})
-    except (OSError, ValueError, TypeError, KeyError):
+        if isinstance(path, Path) and not path.is_file():
+            return None  # a FIFO would never end
+        content = json.loads(paths.read(path))
+        rows: dict[str, Any] = {name: [_checked(kind, row) for row in content[name]] for name, kind in ROWS.items()}
+        news = [_value(str, line) for line in content["news"]]
+        return _checked(Snapshot, {**content, **rows, "news": news})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+ROWS: dict[str, type] = {"stacks": Training, "gpus": Gpu}
+"""Lists of a snapshot, by the type of their rows."""
+
+
+def _checked(kind: type[T], row: dict[str, Any]) -> T:
+    """Make a dataclass of values of the right types. Raises TypeError or ValueError if one is not."""
+    types = get_type_hints(kind)
+    values = {name: value if name in (*ROWS, "news") else _value(types[name], value) for name, value in row.items()}
+    return kind(**values)
+
+
+def _value(kind: Any, value: Any) -> Any:
+    if isinstance(value, str) and kind is str:
+        return printable(value)
+    if value is None and kind == (float | None):
+        return None
+    if kind is str or isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise TypeError(f"{value!r} is no {kind}")
+    if not abs(value) < GREATEST:
+        raise ValueError(f"{value} is out of range")
+    return value

@@ -124,7 +124,7 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
     episodes = 20 * jobs
     code = (
         "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
-        f"if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', {episodes})\n"
+        f"if __name__ == '__main__':\n    generate.ensure(console.make_console(), 'Reacher', 'random', {episodes})\n"
     )
     script = root / "make.py"
     script.write_text(code)
