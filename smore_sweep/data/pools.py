@@ -101,7 +101,7 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
     path, facts = folder(name, policy, source), metadata(name, policy, source)
     file = path / "data" / "main_data.hdf5"
     packed = _unpack(path, newer_than=file)
-    if packed is not None and packed.fingerprint() == facts["fingerprint"]:
+    if packed is not None and _fits(name, have, packed) and packed.fingerprint() == facts["fingerprint"]:
         return packed.first(count)
 
     from smore_sweep.data import minari_hdf5
@@ -110,6 +110,9 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
         episodes = minari_hdf5.read(file, have)
     except (RefusedError, ValueError) as error:
         raise _damaged(name, policy, source, f"its episodes cannot be read ({file.name} {error})") from None
+    if not _fits(name, have, episodes):
+        shapes = {array: values.shape for array, values in vars(episodes).items()}
+        raise _damaged(name, policy, source, f"its shapes are {shapes}")
     if (fingerprint := episodes.fingerprint()) != facts["fingerprint"]:
         raise _damaged(name, policy, source, f"its fingerprint is {fingerprint}, not {facts['fingerprint'][:40]!a}")
     with contextlib.suppress(OSError):  # a read-only folder can still be read
@@ -183,6 +186,18 @@ def _pack(path: Path, episodes: Episodes) -> None:
     for name, array in vars(episodes).items():
         with atomic_write(path / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
             np.save(file, array)
+
+
+def _fits(name: str, count: int, episodes: Episodes) -> bool:
+    """Return whether the arrays have the task's sizes and agree with each other."""
+    sizes = task(name).sizes
+    steps = episodes.actions.shape[1] if episodes.actions.ndim == 3 else -1
+    return [array.shape for array in vars(episodes).values()] == [
+        (count, steps + 1, sizes.observation),
+        (count, steps, sizes.action),
+        (count, steps + 1, sizes.goal),
+        (count, sizes.goal),
+    ]
 
 
 def _unpack(folder: Path, newer_than: Path) -> Episodes | None:
