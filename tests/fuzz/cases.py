@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -34,26 +35,24 @@ class Report:
 def run_cases(subject: Subject, seed: int, first: int, count: int) -> Report:
     """Run the cases ``first`` to ``first + count - 1``, which follow from the seed."""
     context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
     report, number = Report(), first
     while number < first + count:
+        receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(subject, seed, number, first + count, sender))
         process.start()
-        while number < first + count:
-            if not receiver.poll(SECONDS if process.is_alive() else 1.0):
-                break
-            outcome, finding = receiver.recv()
-            report.outcomes[outcome] += 1
-            report.findings += [finding] if finding else []
+        sender.close()
+        with receiver, contextlib.suppress(EOFError):
+            while number < first + count and receiver.poll(SECONDS):
+                outcome, finding = receiver.recv()
+                report.outcomes[outcome] += 1
+                report.findings += [finding] if finding else []
+                number += 1
+        if number < first + count:
+            process.kill()
+            report.outcomes["crash"] += 1
+            report.findings.append(f"{subject.name}, seed {seed}, case {number}: crash or hang")
             number += 1
-        else:
-            process.join()
-            break
-        process.kill()
         process.join()
-        report.outcomes["crash"] += 1
-        report.findings.append(f"{subject.name}, seed {seed}, case {number}: crash or hang")
-        number += 1
     return report
 
 

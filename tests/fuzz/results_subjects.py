@@ -33,8 +33,8 @@ def _record(variant: int, status: str) -> Record:
     budget = _run(variant).budget
     update = budget.updates if status == DONE else budget.evaluate_every
     record = Record(_run(variant).content(), status, update, 1.5, {"git": "0"}, {update: {"loss": 0.5}})
-    parameters = {"policy": network} if status == DONE else {"learner": network}
-    return replace(record, evaluations={update: outcomes}, log=["started"], **parameters)
+    record = replace(record, evaluations={update: outcomes}, log=["started"])
+    return replace(record, policy=network) if status == DONE else replace(record, learner=network)
 
 
 def _write_record(folder: Path, variant: int, status: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import pickle
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,15 +93,13 @@ class _Bounded:
 
 
 class _Machine:
-    """Interprets a pickle's instructions on a stack."""
-
     def __init__(self, file: Any) -> None:
         self._file = file
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
     def run(self) -> dict[str, Any]:
-        """Interpret the file up to its end, and return the dictionary on the stack."""
+        """Interpret the instructions up to the last, and return the dictionary on the stack."""
         for _ in range(INSTRUCTIONS):
             code = self._file.read(1).decode("latin1")
             opcode = OPCODES.get(code)
@@ -114,6 +113,8 @@ class _Machine:
         raise RefusedError(f"has more than {INSTRUCTIONS:,} instructions; {ONLY}")
 
     def _step(self, name: str, argument: Any) -> None:
+        if name == "PROTO" and argument > pickle.HIGHEST_PROTOCOL:
+            raise RefusedError(f"is not a readable pickle (of protocol {argument})")
         if name in ("PROTO", "FRAME"):
             return
         if name in CONSTANTS:
