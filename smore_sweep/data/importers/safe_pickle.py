@@ -86,9 +86,12 @@ class _Bounded:
         self.readline = file.readline
         self._file, self._size = file, size
 
-    def read(self, count: int) -> bytes:
+    def check(self, count: int) -> None:
         if count > self._size - self._file.tell():
             raise RefusedError("is not a readable pickle (it is shorter than it says)")
+
+    def read(self, count: int) -> bytes:
+        self.check(count)
         return self._file.read(count)
 
 
@@ -115,9 +118,9 @@ class _Machine:
     def _step(self, name: str, argument: Any) -> None:
         if name == "PROTO" and argument > pickle.HIGHEST_PROTOCOL:
             raise RefusedError(f"is not a readable pickle (of protocol {argument})")
-        if name in ("PROTO", "FRAME"):
-            return
-        if name in CONSTANTS:
+        if name == "FRAME":
+            self._file.check(argument)
+        elif name in CONSTANTS:
             self._stack.append(CONSTANTS[name])
         elif name in SCALARS:
             self._stack.append(_scalar(argument))
@@ -142,7 +145,7 @@ class _Machine:
         elif name == "BUILD":
             (state,) = self._pop(1)
             _set_state(self._top(), state)
-        else:
+        elif name != "PROTO":
             raise RefusedError(f"holds {UNWANTED.get(name, f'the instruction {name}')}; {ONLY}")
 
     def _end(self) -> dict[str, Any]:
@@ -264,8 +267,7 @@ def _brief(shape: tuple[Any, ...]) -> str:
 def _kind(value: Any) -> str:
     if isinstance(value, _Name):
         return f"the name {value.name!a}"
-    names = {_Array: "array", _Type: "type", _Mark: "mark"}
-    return f"a value of type {names.get(type(value), type(value).__name__)!r}"
+    return f"a value of type {type(value).__name__.lstrip('_').lower()!r}"
 
 
 def _dtype(code: object = None, *_: object) -> _Type:
