@@ -83,12 +83,13 @@ def _write_export(folder: Path, variant: int) -> None:
 def _read_export(folder: Path) -> str:
     ids = [_run(number).run_id for number in (0, 1)]
     summaries = archive.read(folder, ids)
-    raw = {run_id: vars(archive.outcomes(folder, run_id)) for run_id in ids}
     for number, run_id in enumerate(ids):
+        if run_id not in summaries:
+            return ASIDE  # the file is that of another export; its runs count as missing
         wanted = _record(number, DONE)
         summary = Summary(wanted.status, wanted.update, wanted.seconds, wanted.facts, {wanted.update: wanted.summary()})
         assert asdict(summaries[run_id]) == asdict(summary)
-        assert equal(raw[run_id], vars(wanted.evaluations[wanted.update]))
+        assert equal(vars(archive.outcomes(folder, run_id)), vars(wanted.evaluations[wanted.update]))
     return RIGHT
 
 

@@ -26,9 +26,7 @@ KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 INSTRUCTIONS = 10_000
 """Most instructions of a file. A dictionary of four arrays takes less than 200."""
-KEY_LENGTH = 64
-LONGEST_TUPLE = 16
-"""Most elements of a tuple; a type's state has up to nine."""
+KEY_LENGTH, TUPLE_LENGTH = 64, 16
 ONLY = "only arrays of numbers in a plain dictionary are read"
 
 
@@ -198,7 +196,7 @@ def _scalar(value: Any) -> Any:
 def _tuple(elements: list[Any]) -> tuple[Any, ...]:
     """Make a tuple of at most two levels, which is what NumPy's states have."""
     flat = [part for element in elements for part in (element if isinstance(element, tuple) else (element,))]
-    if len(elements) > LONGEST_TUPLE or any(isinstance(part, tuple | dict | _Mark) for part in flat):
+    if len(elements) > TUPLE_LENGTH or any(isinstance(part, tuple | dict | _Mark) for part in flat):
         raise RefusedError(f"holds nested or long tuples; {ONLY}")
     return tuple(elements)
 
