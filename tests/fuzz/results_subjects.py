@@ -115,7 +115,7 @@ def _read_tuned(folder: Path) -> str:
     return RIGHT
 
 
-AWAITED = (
+RESULTS = (
     Subject("finished record", _write_done, "runs/*/done.npz", _read_record),
     Subject("partial record", _write_partial, "runs/*/partial.npz", _read_record),
     Subject("export", _write_export, "*.parquet", _read_export),

@@ -200,7 +200,7 @@ def _read_heartbeat(folder: Path) -> str:
     return RIGHT
 
 
-SOUND = (
+DATA = (
     Subject("packed episodes", _write_pool, "smore/**/packed/*.npy", _read_pool, mended=True),
     Subject("HDF5 of a pool", _write_pool, "smore/**/main_data.hdf5", _read_pool),
     Subject("metadata of a pool", _write_pool, "smore/**/metadata.json", _read_pool),

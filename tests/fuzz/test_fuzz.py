@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.cases import run_cases
-from tests.fuzz.subjects import REFUSED, RIGHT, SOUND, Subject
+from tests.fuzz.subjects import REFUSED, RIGHT, DATA, Subject
 
 SEED = 0
-CASES = 150
+CASES = 100
 
-SUBJECTS = SOUND
+SUBJECTS = DATA
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
