@@ -7,9 +7,9 @@ records decide what is done. An old file shows that the driver was killed.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from smore_sweep.errors import printable
 from smore_sweep.monitoring.usage import Gpu
@@ -20,8 +20,6 @@ SECONDS = 10.0
 """Seconds between two writes of the file."""
 GREATEST = 1e15
 """Bound of every number in the file; NaN and infinities are beyond it."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,31 +77,24 @@ def load(results: StoragePath) -> Snapshot | None:
         if isinstance(path, Path) and not path.is_file():
             return None  # a FIFO would never end
         content = json.loads(paths.read(path))
-        rows: dict[str, Any] = {name: [_checked(kind, row) for row in content[name]] for name, kind in ROWS.items()}
-        news = [_value(str, line) for line in content["news"]]
-        return _checked(Snapshot, {**content, **rows, "news": news})
+        snapshot: Snapshot = _checked(Snapshot, content)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return snapshot
 
 
-ROWS: dict[str, type] = {"stacks": Training, "gpus": Gpu}
-"""Lists of a snapshot, by the type of their rows."""
-
-
-def _checked(kind: type[T], row: dict[str, Any]) -> T:
-    """Make a dataclass of values of the right types. Raises TypeError or ValueError if one is not."""
-    types = get_type_hints(kind)
-    values = {name: value if name in (*ROWS, "news") else _value(types[name], value) for name, value in row.items()}
-    return kind(**values)
-
-
-def _value(kind: Any, value: Any) -> Any:
-    if isinstance(value, str) and kind is str:
+def _checked(kind: Any, value: Any) -> Any:
+    """Return a value of JSON as a type of :class:`Snapshot`. Raises TypeError, KeyError or ValueError if it is none."""
+    if kind is str and isinstance(value, str):
         return printable(value)
-    if value is None and kind == (float | None):
+    if kind == (float | None) and value is None:
         return None
-    if kind is str or isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
-        raise TypeError(f"{value!r} is no {kind}")
-    if not abs(value) < GREATEST:
-        raise ValueError(f"{value} is out of range")
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_checked(*get_args(kind), row) for row in value]
+    if is_dataclass(kind) and isinstance(value, dict):
+        types = get_type_hints(kind)
+        return kind(**{name: _checked(types[name], part) for name, part in value.items()})
+    numbers = {int: (int,), float: (int, float), float | None: (int, float)}
+    if isinstance(value, bool) or not isinstance(value, numbers.get(kind, ())) or not abs(value) < GREATEST:
+        raise ValueError(f"{value!r} is not valid")
     return value

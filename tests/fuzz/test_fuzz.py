@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.cases import run_cases
-from tests.fuzz.subjects import REFUSED, RIGHT, DATA, Subject
+from tests.fuzz.subjects import DATA, REFUSED, RIGHT, Subject
 
 SEED = 0
 CASES = 100
