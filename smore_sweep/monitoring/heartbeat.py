@@ -7,7 +7,7 @@ records decide what is done. An old file shows that the driver was killed.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -90,8 +90,9 @@ def _checked(kind: Any, value: Any) -> Any:
     if kind == (float | None) and value is None:
         return None
     if get_origin(kind) is list and isinstance(value, list):
-        return [_checked(*get_args(kind), row) for row in value]
-    if is_dataclass(kind) and isinstance(value, dict):
+        (row_kind,) = get_args(kind)
+        return [_checked(row_kind, row) for row in value]
+    if kind in (Snapshot, Training, Gpu) and isinstance(value, dict):
         types = get_type_hints(kind)
         return kind(**{name: _checked(types[name], part) for name, part in value.items()})
     numbers = {int: (int,), float: (int, float), float | None: (int, float)}

@@ -57,6 +57,7 @@ def run_cases(subject: Subject, seed: int, first: int, count: int) -> Report:
 
 
 def _work(subject: Subject, seed: int, first: int, end: int, sender: Connection) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # readers say there what they put aside
     with tempfile.TemporaryDirectory(prefix="smore_sweep-fuzz-") as folder:
         root = Path(folder)
         sound, others = (_sound(subject, root / "files", variant) for variant in (0, 1))
