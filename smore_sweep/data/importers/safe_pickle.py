@@ -233,12 +233,14 @@ def _set_state(target: Any, state: Any) -> None:
     if not isinstance(state, tuple):
         raise RefusedError(f"sets attributes of {_kind(target)}; {ONLY}")
     if isinstance(target, _Type):
-        order = state[1] if len(state) > 1 else None
-        if not isinstance(order, str) or order not in ("<", ">", "|", "="):
-            raise RefusedError("holds an array of unknown byte order")
+        version, order, *details = state
+        if version not in (3, 4) or order not in ("<", ">", "|", "=") or details[:3] != [None] * 3:
+            raise RefusedError("holds an array of unknown type or byte order")
         target.order = order.replace("|", "=")
     elif isinstance(target, _Array):
-        _version, shape, kind, column_major, raw = state
+        version, shape, kind, column_major, raw = state
+        if version != 1:
+            raise RefusedError("holds an array of an unknown version")
         target.value = _array(shape, kind, "F" if column_major else "C", raw)
     else:
         raise RefusedError(f"sets the state of {_kind(target)}; {ONLY}")
@@ -251,15 +253,12 @@ def _array(shape: Any, kind: Any, order: Any, raw: Any) -> NDArray[Any]:
     data = raw.encode("latin1") if isinstance(raw, str) else raw
     if not isinstance(data, bytes | bytearray):
         raise RefusedError(f"holds an array whose numbers are {_kind(raw)}")
+    shown = f"({', '.join(str(length) if type(length) is int else _kind(length) for length in shape)})"
     if not all(type(length) is int and length > 0 for length in shape):
-        raise RefusedError(f"holds an array of shape {_brief(shape)}; every length must be at least 1")
+        raise RefusedError(f"holds an array of shape {shown}; every length must be at least 1")
     if math.prod(shape) * kind.numpy.itemsize != len(data):
-        raise RefusedError(f"holds an array of shape {_brief(shape)} and type {kind.code} in {len(data):,} bytes")
+        raise RefusedError(f"holds an array of shape {shown} and type {kind.code} in {len(data):,} bytes")
     return np.frombuffer(data, kind.numpy).reshape(shape, order=order)
-
-
-def _brief(shape: tuple[Any, ...]) -> str:
-    return f"({', '.join(str(n) if type(n) is int else _kind(n) for n in shape)})"
 
 
 def _kind(value: Any) -> str:
