@@ -10,7 +10,7 @@ import pytest
 
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import all_sweeps, load_sweep
-from smore_sweep.results import record
+from smore_sweep.results import record, run_files
 
 SWEEP = """
 from sweeps.quickstart import SWEEP as QUICKSTART
@@ -64,7 +64,7 @@ def test_status_shows_the_sweeps_that_have_runs(
     mine = str(tmp_path / "mine.py")
     runs = load_sweep(mine).expand()
     done = {run.run_id: record.DONE for run in runs[:2]}
-    monkeypatch.setattr(record, "states", lambda _, ids: {name: done.get(name, record.MISSING) for name in ids})
+    monkeypatch.setattr(run_files, "states", lambda _, ids: {name: done.get(name, record.MISSING) for name in ids})
     status = printed(capsys, "status", "--results", str(tmp_path))
     sharing = {
         sweep.name for sweep in all_sweeps("smoke") if done.keys() & {run.run_id for run in sweep.expand("smoke")}
