@@ -23,7 +23,7 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
@@ -153,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Figures of finished sweeps, as PDF and PNG.")
     parser.add_argument("--figure", nargs="+", metavar="NAME", help=f"of {', '.join(FIGURES)} (default: all)")
     add_options(parser, "every scale that has a finished run")
-    parser.add_argument("--metric", default="return99", help=f"one of {', '.join(METRICS)} (default: return99)")
+    parser.add_argument(
+        "--metric", default=DEFAULT_METRIC, help=f"one of {', '.join(METRICS)} (default: {DEFAULT_METRIC})"
+    )
     parser.add_argument("--output", metavar="DIR", default="figures", help="where to write (default: figures)")
     return parser
 

@@ -22,20 +22,18 @@ if __name__ == "__main__":
 
 import pandas as pd
 
+from analysis.frames.metrics import headline_metric
 from analysis.stats import significance
 from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep
 from smore_sweep.spec import RunSpec, Sweep, varied
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import StoragePath, storage_path
-from smore_sweep.tasks import task as task_row
 from sweeps._tuned import FILE
 
 TUNING = ("learning_rate", "tuning")
 """The sweeps that select, each at what the one before it chose. Their seeds are in no table."""
 COLUMNS = ["scale", "task", "method", "knob", "value", "chosen", "metric", "mean", "std", "seeds", "first_seed", "git"]
-LONG = 100
-"""Episodes of more steps are compared by the return at 0.999, as the paper does for locomotion; others at 0.99."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
             raise UserError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
         if all(at.loc[run.run_id, "status"] in ("done", "diverged") for run in members):
             (knob,) = names
-            tried[name, task, knob] = _try(members, knob, at[_metric(task)])
+            tried[name, task, knob] = _try(members, knob, at[headline_metric(task)])
     best: dict[tuple[str, str, str], list[float]] = {}
     for cell, values in tried.items():
         highest = max(one.mean for one in values)
@@ -87,7 +85,7 @@ def select(runs: Sequence[RunSpec], frame: pd.DataFrame) -> pd.DataFrame:
                 "knob": knob,
                 "value": one.value,
                 "chosen": "yes" if one.value == chosen else "no",
-                "metric": _metric(task),
+                "metric": headline_metric(task),
                 "mean": f"{one.mean:.3f}",
                 "std": f"{one.std:.3f}",
                 "seeds": len(one.runs),
@@ -108,10 +106,6 @@ def _try(members: Sequence[RunSpec], knob: str, returns: pd.Series[float]) -> li
         mean, std, _ = significance.summary([float(earned[run.run_id]) for run in own])
         tried.append(_Tried(value, mean, std, own))
     return tried
-
-
-def _metric(task: str) -> str:
-    return "return999" if task_row(task).horizon > LONG else "return99"
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis.frames.cells import METRICS, Cell
+from analysis.frames.cells import Cell
+from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.rank_agreement import agreements
 from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.paper.tables import PAPER_TABLES, PaperTable
@@ -39,7 +40,6 @@ from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import is_folder
 
 FORMATS = ("latex", "markdown", "csv", "terminal")
-DEFAULT_METRIC = "return99"
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.frames.metrics import METRICS
 from smore_sweep import console
 from smore_sweep.errors import UserError
 from smore_sweep.results import record
-from smore_sweep.results.outcomes import METRICS, Outcomes
+from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import PARTIAL, Record, Summary
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, is_file, storage_path

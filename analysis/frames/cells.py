@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from analysis.frames.metrics import METRICS, Metric
 from analysis.paper.published import Printed, beside
 from analysis.stats import significance
 
@@ -18,35 +19,6 @@ REFERENCE = "SMORe"
 Column = tuple[float | None, str]
 """Expert share and label: what a column of the wide table stands for. The share is None in a table whose tasks have
 one each, but not all the same."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How an outcome is named, ordered and printed. ``averaged``: whether its mean over tasks means anything."""
-
-    title: str
-    higher_is_better: bool
-    digits: int
-    averaged: bool
-    discount: float | None = None
-
-    def better(self, first: float, second: float) -> bool:
-        """Whether the first value is strictly better."""
-        return first > second if self.higher_is_better else first < second
-
-    @property
-    def worst(self) -> float:
-        """What a diverged seed counts as in a test of ranks."""
-        return -math.inf if self.higher_is_better else math.inf
-
-
-METRICS = {
-    "return99": Metric("Discounted return (0.99)", True, 2, True, 0.99),
-    "return98": Metric("Discounted return (0.98)", True, 2, True, 0.98),
-    "return999": Metric("Discounted return (0.999)", True, 2, True, 0.999),
-    "success": Metric("Success rate after the last step", True, 2, True),
-    "final_distance": Metric("Final distance to the goal", False, 3, False),  # each task has units of its own
-}
 
 
 @dataclass(frozen=True)

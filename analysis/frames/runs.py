@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.frames import archive
+from analysis.frames.metrics import METRICS
 from smore_sweep.results import record
-from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import Summary
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import METRICS
 from analysis.plots import style
 from analysis.plots.notes import notes
-from analysis.plots.points import LEVEL, Array, NothingToDrawError, mean_interval
-from analysis.stats import significance
+from analysis.plots.points import NothingToDrawError
+from analysis.stats.bootstrap import LEVEL, Array, mean_interval, stratified_interval
+from analysis.stats.significance import mean_probability_of_improvement
 from smore_sweep.tasks import task as task_row
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ def chance_ahead(first: list[Array], second: list[Array], rng: np.random.Generat
     """The probability of improvement of ``first`` over ``second``, averaged over their tasks, and the ends of its
     interval: NaN where a task has one seed only."""
     groups = [group for pair in zip(first, second, strict=True) for group in pair]
-    chance = _mean_chance(groups)
+    chance = mean_probability_of_improvement(groups)
     if min(map(len, groups)) < 2:
         return chance, math.nan, math.nan
-    low, high = significance.stratified_interval(_mean_chance, groups, rng=rng, level=LEVEL, resamples=RESAMPLES)
+    low, high = stratified_interval(mean_probability_of_improvement, groups, rng=rng, resamples=RESAMPLES)
     return chance, low, high
 
 
@@ -115,11 +116,6 @@ def ceiling(task: str, metric: str) -> float:
     """The largest value that a metric can have on a task: ``sum_k discount^k`` over its horizon, or 1 for a rate."""
     discount = METRICS[metric].discount
     return 1.0 if discount is None else (1 - discount ** task_row(task).horizon) / (1 - discount)
-
-
-def _mean_chance(groups: list[Array]) -> float:
-    chances = [np.sign(np.subtract.outer(a, b)).mean() for a, b in zip(groups[::2], groups[1::2], strict=True)]
-    return float(np.mean(chances) + 1) / 2
 
 
 def _scores(frame: pd.DataFrame, metric: str) -> tuple[Scores, str]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import METRICS
 from analysis.paper.published import beside
 from analysis.plots import style
 from analysis.plots.notes import INTERVAL, notes
-from analysis.plots.points import Array, Line, NothingToDrawError, line, mean_interval
+from analysis.plots.points import Line, NothingToDrawError, line
+from analysis.stats.bootstrap import Array, mean_interval
 from smore_sweep.spec import percent
 
 if TYPE_CHECKING:

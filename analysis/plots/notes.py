@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.frames.cells import Cell, cells
-from analysis.plots.points import LEVEL
+from analysis.stats.bootstrap import LEVEL
 from smore_sweep.spec import percent
 
 INTERVAL = (

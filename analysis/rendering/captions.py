@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
-from analysis.frames.cells import METRICS, REFERENCE, Cell, Metric, comparisons, reference_label
+from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
+from analysis.frames.metrics import METRICS, Metric, is_long
 from analysis.stats import significance
 from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
@@ -15,8 +16,6 @@ from smore_sweep.tasks import task as task_row
 AVERAGE = "Average Performance"
 MISSING = "--"
 DOUBT = "?"
-PAPERS_HORIZON = 50
-"""Steps of an episode; locomotion has longer ones."""
 
 
 def number(mean: float, std: float, digits: int) -> str:
@@ -55,7 +54,7 @@ def caption(
         f"episodes a seed{discount}.",
         *_test(made, holm, against=reference_label(frame) is not None),
         *_average(chosen, averaged, comparable(frame, chosen)),
-        *_published(made, chosen, averaged, compare, long=max(horizons.values()) > PAPERS_HORIZON),
+        *_published(made, chosen, averaged, compare, long=any(map(is_long, horizons))),
     ]
 
 

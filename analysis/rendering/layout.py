@@ -10,7 +10,8 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.frames.cells import METRICS, Cell, Column, Metric, averages, cells, columns, common_tasks, drops
+from analysis.frames.cells import Cell, Column, averages, cells, columns, common_tasks, drops
+from analysis.frames.metrics import METRICS, Metric
 from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.paper.published import heading, tasks_in_print
 from analysis.paper.tables import PaperTable

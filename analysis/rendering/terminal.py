@@ -7,7 +7,8 @@ import math
 from rich.table import Table
 from rich.text import Text
 
-from analysis.frames.cells import METRICS, Cell
+from analysis.frames.cells import Cell
+from analysis.frames.metrics import METRICS
 from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.rendering.captions import AVERAGE, DOUBT, number, probability, tau
 from analysis.rendering.layout import Layout

@@ -119,14 +119,14 @@ def _caveats(frames: Frames) -> str:
 
 def _provenance(frames: Frames) -> list[str]:
     heads = ["sweep", "tasks", "seeds", *(DONE, DIVERGED, PARTIAL, MISSING), "hours"]
-    lines = [heads, [":--", *["--:"] * (len(heads) - 1)]]
+    rows = []
     for name, frame in frames.items():
         if not _ended(frame).any():
             continue
         touched = _touched(frame)
         counts = touched["status"].value_counts()
         seeds = touched["seed"]
-        lines.append(
+        rows.append(
             [
                 name,
                 str(touched["task"].nunique()),
@@ -135,7 +135,6 @@ def _provenance(frames: Frames) -> list[str]:
                 f"{touched['seconds'].sum() / 3600:.1f}",
             ]
         )
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     runs = _all_runs(frames)
     ended = runs[_ended(runs)]
     revisions = ended["git"].value_counts().sort_index()
@@ -143,7 +142,7 @@ def _provenance(frames: Frames) -> list[str]:
     data = ended.groupby("task", sort=True)["dataset"].unique()
     prints = ", ".join(f"{task} {' '.join(f'`{name}`' for name in sorted(names))}" for task, names in data.items())
     parts = [
-        table,
+        md.pipe_table(heads, rows, numbers=True),
         f"{len(ended):,} runs in all, each counted once here although several sweeps may share it; "
         f"{ended['seconds'].sum() / 3600:.1f} hours of training and evaluation. Git revisions (runs): {by}.",
         f"Fingerprints of the episodes: {prints}.",

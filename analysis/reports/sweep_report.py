@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.verdicts import text
 from analysis.rendering import html as web
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.claims import CLAIMS
 from analysis.figures import FIGURES
 from analysis.rendering.layout import layout
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 Draw = Callable[[pd.DataFrame, str, np.random.Generator], "Figure"]
 
-MAIN = "return99"
-"""The metric that is shown first; the others are folded."""
 FIGURE_TITLES = {
     "noise": "Return against the noise on actions",
     "beta": "Sensitivity to the mixture ratio",
@@ -126,15 +124,15 @@ def _results(of: Material) -> Html:
     printed = [table for table in PAPER_TABLES.values() if table.sweep == of.sweep.name]
     made = [web.table(layout(of.frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     shown = {table.metric for table in printed}
-    if MAIN not in shown:
-        made.append(web.table(layout(of.frame, MAIN, of.sweep.description, compare=True)))
+    if DEFAULT_METRIC not in shown:
+        made.append(web.table(layout(of.frame, DEFAULT_METRIC, of.sweep.description, compare=True)))
     return web.join(
         [
             *made,
             *(
                 web.folded(metric.title, web.table(layout(of.frame, name, of.sweep.description)))
                 for name, metric in METRICS.items()
-                if name not in {MAIN, *shown}
+                if name not in {DEFAULT_METRIC, *shown}
             ),
         ]
     )
@@ -159,10 +157,10 @@ def _figures(of: Material) -> Html:
     for title, frame, draw in wanted:
         try:
             with style.printed():
-                drawn = draw(frame, MAIN, np.random.default_rng(SEED))
+                drawn = draw(frame, DEFAULT_METRIC, np.random.default_rng(SEED))
         except NothingToDrawError:
             continue
-        alt = f"{title}: {METRICS[MAIN].title} on {tasks}. The numbers are in the tables."
+        alt = f"{title}: {METRICS[DEFAULT_METRIC].title} on {tasks}. The numbers are in the tables."
         made.append(web.figure(_svg(drawn), drawn.get_figwidth(), alt, f"{title}."))
     return web.join(made)
 

@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.frames.metrics import headline_metric
 from analysis.paper.published import NAMES, published
-from analysis.selection import LONG
 from analysis.stats.contrast import Answer, Contrast, Effect, answer, corrected, effect, reach
 from smore_sweep.results.record import DIVERGED, DONE
-from smore_sweep.tasks import task as task_row
 
 Outcome = Literal["holds", "does not hold", "undecided"]
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
@@ -168,9 +167,9 @@ def drops(frame: pd.DataFrame) -> Samples:
 
 
 def _values(frame: pd.DataFrame) -> pd.Series:
-    """The return of each run, NaN unless it has ended: at 0.999 on tasks of long episodes, as in the paper."""
-    long = frame["task"].map(lambda name: task_row(name).horizon > LONG)
-    earned = frame["return99"].where(~long, frame["return999"])
+    """The headline return of each run, NaN unless it has ended."""
+    metrics = frame["task"].map(headline_metric)
+    earned = frame["return99"].where(metrics == "return99", frame["return999"])
     return earned.where(frame["status"] == DONE).mask(frame["status"] == DIVERGED, 0.0)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.rendering.captions import probability
+from analysis.rendering.markdown import escape, pipe_table
 from analysis.stats.contrast import LEVEL, Answer, Effect, Interval
 from analysis.verdicts.judge import Finding, Verdict
 
@@ -76,10 +77,10 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Markdown of one line a claim."""
     heads = ["", "claim", "verdict", "comparisons", "tasks", "margin", "P", "p (Holm)", "seeds", "runs", "by print"]
-    lines = [heads, [":--"] * len(heads)]
+    rows = []
     for number, verdict in enumerate(verdicts, 1):
         size = verdict.effect
-        lines.append(
+        rows.append(
             [
                 str(number),
                 f"{verdict.claim.sentence} ({verdict.claim.where})",
@@ -94,7 +95,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
                 by_print(verdict),
             ]
         )
-    return f"{_pipes(lines)}\n\n{_escape(RULE)}\n"
+    return f"{pipe_table(heads, rows)}\n\n{escape(RULE)}\n"
 
 
 def details(verdicts: Sequence[Verdict]) -> str:
@@ -205,14 +206,13 @@ def _line(finding: Finding) -> list[str]:
 def _section(number: int, verdict: Verdict) -> str:
     claim = verdict.claim
     parts = [
-        f"### {number}. {_escape(claim.sentence)} {verdict.outcome.capitalize()}",
-        f"{_escape(f'{claim.where}. {claim.criterion}')} {_escape(reason(verdict))}",
+        f"### {number}. {escape(claim.sentence)} {verdict.outcome.capitalize()}",
+        f"{escape(f'{claim.where}. {claim.criterion}')} {escape(reason(verdict))}",
     ]
     if verdict.findings:
-        heads = _heads(verdict)
-        rows = [_line(finding) for finding in verdict.findings]
-        parts.append(_pipes([heads, [":--"] * len(heads), *([_escape(cell) for cell in row] for row in rows)]))
-    return "\n\n".join([*parts, _escape(_footer(verdict))])
+        rows = [list(map(escape, _line(finding))) for finding in verdict.findings]
+        parts.append(pipe_table(_heads(verdict), rows))
+    return "\n\n".join([*parts, escape(_footer(verdict))])
 
 
 def _footer(verdict: Verdict) -> str:
@@ -224,7 +224,7 @@ def _range(ps: Sequence[float]) -> str:
     if not ps:
         return ""
     low, high = probability(min(ps)), probability(max(ps))
-    return _escape(low if low == high else f"{low} to {high}")
+    return escape(low if low == high else f"{low} to {high}")
 
 
 def _signed(value: float) -> str:
@@ -233,11 +233,3 @@ def _signed(value: float) -> str:
 
 def _interval(interval: Interval) -> str:
     return f"[{', '.join(_signed(bound) for bound in interval)}]"
-
-
-def _pipes(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escape(text: str) -> str:
-    return "".join("\\" + character if character in "*_|<>" else character for character in text)
