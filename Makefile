@@ -71,13 +71,13 @@ select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and t
 	@$(BIN)/python analysis/selection.py --results $(RESULTS) $(if $(SCALE),--scale $(SCALE))
 
 export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]
-	@$(BIN)/python analysis/frames/archive.py --results $(RESULTS) $(if $(TO),--to $(TO))
+	@$(BIN)/python analysis/export.py --results $(RESULTS) $(if $(TO),--to $(TO))
 
 claims: $(READY)  ## what the finished runs say about each claim of the paper: [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/python analysis/claims.py $(ABOUT)
 
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/python analysis/reports/results_page.py $(ABOUT)
+	@$(BIN)/python analysis/results.py $(ABOUT)
 
 bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
 	@$(BIN)/smore-sweep bench $(if $(METHOD),--method $(METHOD)) $(if $(ONLY),--only $(ONLY))

@@ -1,51 +1,36 @@
-"""Writes ``RESULTS.md``: ``python analysis/results_page.py --help``.
+"""RESULTS.md: claims, commentary, tables and provenance of the finished runs.
 
-Everything in it is a function of the results, so the same results give the same text; what people have to say about
-them stands in ``analysis/commentary.md`` and is taken over as it is.
+The page is a function of the results, so the same results give the same text. The commentary is written by people, in
+``analysis/commentary.md``, and taken over as it is.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from analysis.entry import start
-
-    start()
+from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.rendering import markdown as md
+from analysis.frames.metrics import DEFAULT_METRIC
+from analysis.frames.model_selection import TUNING
+from analysis.frames.request import ResultsRequest
+from analysis.paper.tables import PAPER_TABLES
+from analysis.rendering import markdown
+from analysis.rendering.captions import probability
+from analysis.rendering.layout import layout
 from analysis.stats import significance
 from analysis.verdicts import text
-from analysis.frames.request import ResultsRequest, add_options, results_request
-from analysis.claims import CLAIMS, whole_frame
-from analysis.rendering.layout import layout
-from analysis.paper.tables import PAPER_TABLES
-from analysis.selection import TUNING
+from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import judge
-from analysis.rendering.captions import probability
-from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.spec import GENERATED, percent
-from smore_sweep.storage.atomic import atomic_write
-
-SCALES = ("laptop", "paper")
-"""Whose results are shown; smoke only tests the machinery."""
-ROOT = Path(__file__).resolve().parents[2]
-COMMENTARY = ROOT / "analysis" / "commentary.md"
 
 Frames = Mapping[str, pd.DataFrame]
-"""Sweep to its runs at one scale: one row for each expected run on all of its tasks."""
+"""Name of a sweep to its runs at one scale: one row per expected run on all of its tasks."""
 
 
 def page(scales: Mapping[str, Frames], commentary: str) -> str:
-    """The page. Each scale's claims stand before any table, and no table mixes scales."""
+    """Write the page from the frames of each scale. All claims come before any table, and no table mixes scales."""
     parts = [
         "# Results",
         "Written by `make results` from raw outcomes; only the section *Commentary*, if there is one, is by hand "
@@ -72,9 +57,9 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
 
 
 def finished(about: ResultsRequest, scale: str) -> Frames:
-    """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
+    """Load the sweeps that have the scale, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
+    frames = {name: about.load_all_tasks(load_sweep(name), scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
 
 
@@ -84,10 +69,10 @@ def _tables(frames: Frames) -> list[str]:
     for number, table in PAPER_TABLES.items():
         if table.sweep in shown:
             made = layout(shown[table.sweep], table.metric, table.title, table=table)
-            parts += [f"### Table {number}", md.table(made)]
+            parts += [f"### Table {number}", markdown.table(made)]
     for name in sorted(set(shown) - {table.sweep for table in PAPER_TABLES.values()}):
-        made = layout(shown[name], "return99", load_sweep(name).description)
-        parts += [f"### Sweep {name}", md.table(made)]
+        made = layout(shown[name], DEFAULT_METRIC, load_sweep(name).description)
+        parts += [f"### Sweep {name}", markdown.table(made)]
     return parts
 
 
@@ -142,7 +127,7 @@ def _provenance(frames: Frames) -> list[str]:
     data = ended.groupby("task", sort=True)["dataset"].unique()
     prints = ", ".join(f"{task} {' '.join(f'`{name}`' for name in sorted(names))}" for task, names in data.items())
     parts = [
-        md.pipe_table(heads, rows, numbers=True),
+        markdown.pipe_table(heads, rows, numbers=True),
         f"{len(ended):,} runs in all, each counted once here although several sweeps may share it; "
         f"{ended['seconds'].sum() / 3600:.1f} hours of training and evaluation. Git revisions (runs): {by}.",
         f"Fingerprints of the episodes: {prints}.",
@@ -169,31 +154,3 @@ def _all_runs(frames: Frames) -> pd.DataFrame:
     """Every expected run of the reported sweeps once."""
     reported = [frame for name, frame in frames.items() if name not in TUNING]
     return pd.concat(reported, ignore_index=True).drop_duplicates("run_id")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page. Returns 1 if there is no finished run, 2 if the request is wrong."""
-    parser = argparse.ArgumentParser(description="Write RESULTS.md: claims, commentary, tables, provenance.")
-    add_options(parser, f"those of {', '.join(SCALES)} that have a finished run")
-    parser.add_argument("--output", metavar="FILE", default="RESULTS.md", help="default: RESULTS.md")
-    options = parser.parse_args(argv)
-    try:
-        about = results_request(options)
-        wanted = [load_sweep(CLAIMS[0].sweep).scale(options.scale)] if options.scale else SCALES
-        found = {scale: finished(about, scale) for scale in wanted}
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    found = {scale: frames for scale, frames in found.items() if frames}
-    if not found:
-        print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
-        return 1
-    path = Path(options.output)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
-    print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,75 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from analysis.verdicts import text
-from analysis.rendering import html as web
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
-from analysis.claims import CLAIMS
-from analysis.figures import FIGURES
-from analysis.rendering.layout import layout
 from analysis.paper.tables import PAPER_TABLES
-from analysis.plots import lines, style
+from analysis.plots import lines
+from analysis.plots.files import svg
 from analysis.plots.points import NothingToDrawError
-from analysis.verdicts.judge import Verdict, judge
+from analysis.plots.registry import FIGURES, Draw, draw, with_evaluations
+from analysis.rendering import html as web
 from analysis.rendering.html import Html, Section
+from analysis.rendering.layout import layout
+from analysis.reports.material import Material
+from analysis.verdicts import text
+from analysis.verdicts.claims import CLAIMS
+from analysis.verdicts.judge import Verdict, judge
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
-from smore_sweep.spec import GENERATED, RunSpec, Sweep, percent
+from smore_sweep.spec import GENERATED, RunSpec, percent
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Draw = Callable[[pd.DataFrame, str, np.random.Generator], "Figure"]
-
-FIGURE_TITLES = {
-    "noise": "Return against the noise on actions",
-    "beta": "Sensitivity to the mixture ratio",
-    "her": "Sensitivity to the share of hindsight goals",
-    "her_methods": "Sensitivity to the share of hindsight goals, all methods",
-    "expectile": "Sensitivity to the expectile",
-    "improvement": "Probability that a seed of one method is better than one of another",
-    "profiles": "Performance profiles",
-}
-"""Of the figures that are drawn from one sweep; learning curves and expert shares are drawn for every sweep."""
 MOST_LINES = 12
 """In one panel. Where a sweep has more configurations, each method gets a figure of its own."""
-SEED = 0
-"""Of the bootstrap, so that equal results give equal pages."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a page is made of. ``frame`` has a row for each expected run (:func:`analysis.frames.runs.load`), ``curves`` one
-    for each evaluation, ``summaries`` what was kept of each run that is there, by run id, ``figures`` the frames of the
-    sweep's own figures (:func:`analysis.figures.gather`), by name, ``command`` what ``make sweep`` and ``make
-    report`` are told, ``whole`` what claims are judged by: the runs on all tasks that the sweep has at any scale."""
-
-    sweep: Sweep
-    runs: Sequence[RunSpec]
-    frame: pd.DataFrame
-    curves: pd.DataFrame
-    summaries: Mapping[str, Summary]
-    figures: Mapping[str, pd.DataFrame]
-    command: str
-    whole: pd.DataFrame
-
-    @property
-    def scale(self) -> str:
-        """The one scale of all runs."""
-        return self.runs[0].scale
-
-    @property
-    def source(self) -> str:
-        """Where the episodes of all runs are from."""
-        return self.runs[0].source
 
 
 def page(of: Material) -> str:
@@ -97,7 +51,7 @@ def page(of: Material) -> str:
 
 
 def _claims(of: Material) -> Html:
-    verdicts = [judge(claim, of.whole) for claim in CLAIMS if claim.sweep == of.sweep.name]
+    verdicts = [judge(claim, of.all_tasks) for claim in CLAIMS if claim.sweep == of.sweep.name]
     rule = [web.folded("How claims are judged", web.paragraph(text.RULE, soft=True))] if verdicts else []
     return web.join([*map(_verdict, verdicts), *rule])
 
@@ -139,8 +93,7 @@ def _results(of: Material) -> Html:
 
 
 def _figures(of: Material) -> Html:
-    evaluated = of.curves[["run_id", "update", *METRICS]]
-    curves = of.frame.drop(columns=list(METRICS)).merge(evaluated, on="run_id", how="left")
+    curves = with_evaluations(of.frame, of.curves)
     wanted: list[tuple[str, pd.DataFrame, Draw]] = []
     if curves["label"].nunique() <= MOST_LINES:
         wanted.append(("Learning curves", curves, lines.learning_curves))
@@ -151,27 +104,17 @@ def _figures(of: Material) -> Html:
         ]
     if of.frame.groupby("task")["expert_share"].nunique().max() > 1:
         wanted.append(("Return against the share of expert data", of.frame, lines.coverage))
-    wanted += [(FIGURE_TITLES[name], frame, FIGURES[name].draw) for name, frame in of.figures.items()]
+    wanted += [(FIGURES[name].title, frame, FIGURES[name].draw) for name, frame in of.figures.items()]
     tasks = ", ".join(dict.fromkeys(map(str, of.frame["task"])))
     made = []
-    for title, frame, draw in wanted:
+    for title, frame, drawing in wanted:
         try:
-            with style.printed():
-                drawn = draw(frame, DEFAULT_METRIC, np.random.default_rng(SEED))
+            figure = draw(drawing, frame, DEFAULT_METRIC)
         except NothingToDrawError:
             continue
         alt = f"{title}: {METRICS[DEFAULT_METRIC].title} on {tasks}. The numbers are in the tables."
-        made.append(web.figure(_svg(drawn), drawn.get_figwidth(), alt, f"{title}."))
+        made.append(web.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
     return web.join(made)
-
-
-def _svg(figure: Figure) -> bytes:
-    import matplotlib
-
-    drawn = io.BytesIO()
-    with style.printed(), matplotlib.rc_context({"svg.hashsalt": "report"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()
 
 
 def _unfinished(of: Material) -> Html:

@@ -219,12 +219,14 @@ def build_stores(
 
 def _report(out: Console, plan: Plan, look: Callable[[], Plan], results: StoragePath, failures: Sequence[str]) -> Plan:
     """Print the table of a plan's runs and what is missing; returns the plan as it stands."""
-    from analysis import tables
+    from analysis.frames.metrics import DEFAULT_METRIC
     from analysis.frames.runs import load
+    from analysis.rendering import terminal
+    from analysis.rendering.layout import layout
 
     frame = load(plan.runs, results)
     plan = look()  # after reading the outcomes, which may have found a broken one
-    out.print(tables.terminal(frame, "return99", plan.sweep.description))
+    out.print(terminal.table(layout(frame, DEFAULT_METRIC, plan.sweep.description)))
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
     if failures:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import selection
-from analysis.selection import merge, select
+from analysis.frames.model_selection import COLUMNS, TUNING, merge, select
 from baselines.am import AM
 from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
@@ -106,13 +106,13 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results, file = tmp_path / "results", tmp_path / "tuned.csv"
-    for sweep in selection.TUNING:
+    for sweep in TUNING:
         for task in ("Reacher", "FetchPush"):
             finish(results, load_sweep(sweep).expand("laptop", tasks=[task]))
     share = (
         "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
     )
-    file.write_text("\n".join([",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]))
+    file.write_text("\n".join([",".join(COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]))
     assert selection.choose("laptop", results, file) == 0
     said = capsys.readouterr().out  # tuning's runs are others with these learning rates
     assert f"make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher,FetchPush RESULTS={results};" in said
@@ -130,7 +130,7 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
 
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
     tuning = load_sweep("tuning")
-    for name in set(sweep_names()) - set(selection.TUNING):
+    for name in set(sweep_names()) - set(TUNING):
         other = load_sweep(name)
         for scale in other.scales.keys() & tuning.scales.keys():
             assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import figures
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
+from analysis.plots.registry import FIGURES, draw
 from smore_sweep.planning.plan import load_sweep
 from tests.unit.analysis.plots.drawn import band, drawn_line, footer, frame, rng, runs
 
@@ -109,7 +109,7 @@ def test_small_print_states_scale_seeds_and_data() -> None:
 
 def test_scales_are_not_mixed() -> None:
     with pytest.raises(ValueError, match="one scale"):
-        figures.draw("profiles", frame(runs([1.0]), runs([1.0], scale="paper")), "return99")
+        draw(FIGURES["profiles"].draw, frame(runs([1.0]), runs([1.0], scale="paper")), "return99")
 
 
 def test_every_method_looks_different_and_shows_on_white() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.stats import contrast
-from analysis.reports import results_page
+from analysis import results
 from analysis.reports.results_page import Frames, page
+from analysis.stats import contrast
 
 ROOT = Path(__file__).parents[4]
 COMMENTARY = "Nothing here is *real*: see <https://example.org> & so on.\n"
@@ -130,9 +130,9 @@ def test_provenance_counts_every_run_once(frames: Frames) -> None:
 
 def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--results", str(tmp_path), "--output", str(output)]) == 1
+    assert results.main(["--results", str(tmp_path), "--output", str(output)]) == 1
     assert "run: make sweep SWEEP=main" in capsys.readouterr().err
-    assert results_page.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
+    assert results.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
     assert "its scales are: smoke, laptop, paper" in capsys.readouterr().err
     assert not output.exists()
 
@@ -140,11 +140,11 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.Capture
 def test_the_page_is_written_whole(
     frames: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(results_page, "finished", lambda about, scale: frames if scale == "laptop" else {})
-    monkeypatch.setattr(results_page, "COMMENTARY", tmp_path / "commentary.md")
+    monkeypatch.setattr(results, "finished", lambda about, scale: frames if scale == "laptop" else {})
+    monkeypatch.setattr(results, "COMMENTARY", tmp_path / "commentary.md")
     (tmp_path / "commentary.md").write_text(COMMENTARY)
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--output", str(output)]) == 0
+    assert results.main(["--output", str(output)]) == 0
     assert output.read_text() == page({"laptop": frames}, COMMENTARY)
     assert capsys.readouterr().out == f"{output}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["RESULTS.md", "commentary.md"]
@@ -154,5 +154,5 @@ def test_the_page_is_written_whole(
 def test_the_committed_page_follows_from_the_committed_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # all resamples
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--results", str(ROOT / "results"), "--output", str(output)]) == 0
+    assert results.main(["--results", str(ROOT / "results"), "--output", str(output)]) == 0
     assert output.read_text() == (ROOT / "RESULTS.md").read_text()

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from analysis import report
-from analysis.reports import sweep_report
-from analysis.reports.sweep_report import Material, page
 from analysis.rendering.html import Html, Section, paragraph
 from analysis.rendering.html import page as document
+from analysis.reports import sweep_report
+from analysis.reports.material import Material
+from analysis.reports.sweep_report import page
 from baselines.gofar import GoFAR
 from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
@@ -185,7 +186,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sweeps")
 def test_the_page_is_written_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: str) -> None:
-    monkeypatch.setattr(report, "gather", lambda *_: material())
+    monkeypatch.setattr(report, "collect", lambda *_: material())
     assert report.main(["--sweep", "x", "--output", str(tmp_path / "new")]) == 0
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["coverage_ablation_laptop.html"]
     assert (tmp_path / "new" / "coverage_ablation_laptop.html").read_text(encoding="utf-8") == made

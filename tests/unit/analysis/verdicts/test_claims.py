@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from analysis import claims
-from analysis.claims import CLAIMS
 from analysis.stats import contrast
 from analysis.stats.contrast import Contrast, Effect, answer, corrected, effect, reach
 from analysis.verdicts import text
-from analysis.verdicts.judge import Claim, Verdict, by_print, drops, judge
+from analysis.verdicts.claims import CLAIMS, Claim, drops
+from analysis.verdicts.judge import Verdict, by_print, judge
 from smore_sweep.planning.plan import load_sweep
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
