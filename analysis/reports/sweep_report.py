@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.paper.tables import PAPER_TABLES
@@ -14,7 +15,7 @@ from analysis.plots.files import svg
 from analysis.plots.points import NothingToDrawError
 from analysis.plots.registry import FIGURES, Draw, draw, with_evaluations
 from analysis.rendering import html as web
-from analysis.rendering.html import Html, Section
+from analysis.rendering.html import Section
 from analysis.rendering.layout import layout
 from analysis.reports.material import Material
 from analysis.verdicts import text
@@ -50,13 +51,13 @@ def page(of: Material) -> str:
     )
 
 
-def _claims(of: Material) -> Html:
+def _claims(of: Material) -> Markup:
     verdicts = [judge(claim, of.all_tasks) for claim in CLAIMS if claim.sweep == of.sweep.name]
     rule = [web.folded("How claims are judged", web.paragraph(text.RULE, soft=True))] if verdicts else []
     return web.join([*map(_verdict, verdicts), *rule])
 
 
-def _verdict(verdict: Verdict) -> Html:
+def _verdict(verdict: Verdict) -> Markup:
     claim, size = verdict.claim, verdict.effect
     effect = f"Margin {text.margin(size, claim.unit)}, P {text.chance(size)}. " if size else ""
     return web.join(
@@ -73,7 +74,7 @@ def _verdict(verdict: Verdict) -> Html:
     )
 
 
-def _results(of: Material) -> Html:
+def _results(of: Material) -> Markup:
     """The paper's tables that the sweep makes, beside the printed numbers; the metrics that these lack are folded."""
     printed = [table for table in PAPER_TABLES.values() if table.sweep == of.sweep.name]
     made = [web.table(layout(of.frame, table.metric, table.title, table=table, compare=True)) for table in printed]
@@ -92,7 +93,7 @@ def _results(of: Material) -> Html:
     )
 
 
-def _figures(of: Material) -> Html:
+def _figures(of: Material) -> Markup:
     curves = with_evaluations(of.frame, of.curves)
     wanted: list[tuple[str, pd.DataFrame, Draw]] = []
     if curves["label"].nunique() <= MOST_LINES:
@@ -117,7 +118,7 @@ def _figures(of: Material) -> Html:
     return web.join(made)
 
 
-def _unfinished(of: Material) -> Html:
+def _unfinished(of: Material) -> Markup:
     made = []
     titles = {run.run_id: run.title for run in of.runs}
     for state, meaning in (
@@ -132,10 +133,10 @@ def _unfinished(of: Material) -> Html:
         rows = [(titles[run_id], run_id, behind[run_id]) for run_id in ids]
         body = web.join([web.paragraph(meaning, soft=True), web.records(("run", "id", "updates"), rows)])
         made.append(web.folded(f"{len(ids):,} {state}", body, unfold=state == DIVERGED))
-    return web.join([*made, web.code(f"make sweep {of.command}")]) if made else Html("")
+    return web.join([*made, web.code(f"make sweep {of.command}")]) if made else Markup("")
 
 
-def _declared(of: Material) -> Html:
+def _declared(of: Material) -> Markup:
     tasks: dict[str, list[RunSpec]] = defaultdict(list)
     for run in of.runs:
         tasks[run.task].append(run)
@@ -178,7 +179,7 @@ def _knob(name: str, values: Mapping[str, Sequence[str]]) -> str:
     return f"{name}=" + " or ".join(f"{value} ({' '.join(tasks)})" for value, tasks in values.items())
 
 
-def _cost(of: Material) -> Html:
+def _cost(of: Material) -> Markup:
     spent: dict[str, list[Summary]] = defaultdict(list)
     for run_id, label in zip(of.frame["run_id"], of.frame["label"], strict=True):
         if run_id in of.summaries:
@@ -200,7 +201,7 @@ def _spent(label: str, kept: Sequence[Summary]) -> tuple[str, ...]:
     return label, f"{len(kept):,}", f"{seconds / 3600:.2f}", f"{seconds / len(kept):,.1f}", f"{updates:,}", rate
 
 
-def _provenance(of: Material) -> Html:
+def _provenance(of: Material) -> Markup:
     there = [(run, of.summaries[run.run_id].facts) for run in of.runs if run.run_id in of.summaries]
     facts = Counter(
         (name, str(value)) for _, facts in there for name, value in facts.items() if name not in ("dataset", "stack")

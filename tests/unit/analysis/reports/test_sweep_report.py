@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from analysis import report
-from analysis.rendering.html import Html, Section, paragraph
+from analysis.rendering.html import Section, paragraph
 from analysis.rendering.html import page as document
 from analysis.reports import sweep_report
 from analysis.reports.material import Material
@@ -174,7 +175,9 @@ def test_many_configurations_are_drawn_method_by_method(monkeypatch: pytest.Monk
 
 
 def test_an_empty_section_is_left_out() -> None:
-    text = document("title", paragraph("lead"), [Section("nothing", Html("")), Section("something", paragraph("text"))])
+    text = document(
+        "title", paragraph("lead"), [Section("nothing", Markup("")), Section("something", paragraph("text"))]
+    )
     assert [attributes["id"] for attributes in Reader(text).named("h2")] == ["s1"]
     assert "nothing" not in text
 
