@@ -21,7 +21,7 @@ def tables(named: Iterable[tuple[str, Layout]]) -> str:
 
 
 def _records(name: str, layout: Layout) -> list[dict[str, object]]:
-    by_place = agreements(layout.cells)
+    by_key = agreements(layout.cells)
     records = []
     for cell in layout.cells:
         printed = cell.published
@@ -36,7 +36,7 @@ def _records(name: str, layout: Layout) -> list[dict[str, object]]:
             "published_doubtful": printed.doubtful if printed else False,
         }
         if layout.compare:
-            agreement = by_place.get((cell.task, cell.column[0]))
+            agreement = by_key.get((cell.task, cell.column[0]))
             record |= {
                 "ratio": cell.ratio,
                 "tau": agreement.tau if agreement else math.nan,

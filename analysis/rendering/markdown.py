@@ -19,7 +19,7 @@ def pipe_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, number
 
 
 def table(layout: Layout) -> str:
-    """Caption, a pipe table for each block of columns, and the notes."""
+    """Write the caption, a pipe table per block of columns, and the notes."""
     blocks = "\n\n".join(_block(block) for block in layout.blocks)
     notes = "; ".join(f"[{letter}] {text}" for letter, text in (note.split(" ", 1) for note in layout.notes))
     parts = [" ".join(escape(sentence) for sentence in layout.caption), blocks, notes]

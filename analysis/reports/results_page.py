@@ -64,15 +64,15 @@ def finished(about: ResultsRequest, scale: str) -> Frames:
 
 
 def _tables(frames: Frames) -> list[str]:
-    shown = {name: _touched(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
+    reported = {name: _begun(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
     parts = []
     for number, table in PAPER_TABLES.items():
-        if table.sweep in shown:
-            made = layout(shown[table.sweep], table.metric, table.title, table=table)
-            parts += [f"### Table {number}", markdown.table(made)]
-    for name in sorted(set(shown) - {table.sweep for table in PAPER_TABLES.values()}):
-        made = layout(shown[name], DEFAULT_METRIC, load_sweep(name).description)
-        parts += [f"### Sweep {name}", markdown.table(made)]
+        if table.sweep in reported:
+            wide = layout(reported[table.sweep], table.metric, table.title, table=table)
+            parts += [f"### Table {number}", markdown.table(wide)]
+    for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
+        wide = layout(reported[name], DEFAULT_METRIC, load_sweep(name).description)
+        parts += [f"### Sweep {name}", markdown.table(wide)]
     return parts
 
 
@@ -82,14 +82,14 @@ def _caveats(frames: Frames) -> str:
     sizes = ended.groupby(["method", "label", "task", "expert_share"])["seed"].nunique()
     few, many = int(sizes.min()), int(sizes.max())
     source = str(runs["source"].iloc[0])
-    made_by = "rolled out from experts and random policies of this repository" if source == GENERATED else source
+    origin = "rolled out from experts and random policies of this repository" if source == GENERATED else source
     missing = [task for task in dict.fromkeys(runs["task"]) if task not in set(ended["task"])]
     scale = runs["scale"].iloc[0]
     seeds = str(many) if few == many else f"{few} to {many}"
     lines = [
         f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/_budgets.py` has all "
         "that differs from the paper's.",
-        f"Data: {made_by}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
+        f"Data: {origin}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
         "Protocol: one for all methods (sparse reward, the same seeded evaluation episodes, last checkpoint). The "
         "printed numbers appear to mix discounts and, in part, dense returns.",
         f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
@@ -108,16 +108,16 @@ def _provenance(frames: Frames) -> list[str]:
     for name, frame in frames.items():
         if not _ended(frame).any():
             continue
-        touched = _touched(frame)
-        counts = touched["status"].value_counts()
-        seeds = touched["seed"]
+        begun = _begun(frame)
+        counts = begun["status"].value_counts()
+        seeds = begun["seed"]
         rows.append(
             [
                 name,
-                str(touched["task"].nunique()),
+                str(begun["task"].nunique()),
                 f"{seeds.min()} to {seeds.max()}",
                 *(str(int(counts.get(status, 0))) for status in (DONE, DIVERGED, PARTIAL, MISSING)),
-                f"{touched['seconds'].sum() / 3600:.1f}",
+                f"{begun['seconds'].sum() / 3600:.1f}",
             ]
         )
     runs = _all_runs(frames)
@@ -145,12 +145,12 @@ def _ended(frame: pd.DataFrame) -> pd.Series:
     return frame["status"].isin([DONE, DIVERGED])
 
 
-def _touched(frame: pd.DataFrame) -> pd.DataFrame:
-    """The tasks on which something ran: the others are named elsewhere."""
+def _begun(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the tasks with any run that is not missing; the caveats name the others."""
     return frame[frame["task"].isin(frame.loc[frame["status"] != MISSING, "task"])]
 
 
 def _all_runs(frames: Frames) -> pd.DataFrame:
-    """Every expected run of the reported sweeps once."""
+    """Return every expected run of the reported sweeps once."""
     reported = [frame for name, frame in frames.items() if name not in TUNING]
     return pd.concat(reported, ignore_index=True).drop_duplicates("run_id")
