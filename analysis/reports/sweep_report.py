@@ -33,17 +33,13 @@ MOST_LINES = 12
 
 def page(material: Material) -> str:
     """Render the page. Raises :class:`ValueError` if the frame mixes scales."""
-    title = f"{material.sweep.name} · {material.scale}" + (
-        "" if material.source == GENERATED else f" · {material.source} data"
-    )
+    title = f"{material.sweep.name} · {material.scale}"
+    if material.source != GENERATED:
+        title += f" · {material.source} data"
     states = Counter(map(str, material.frame["status"]))
     counts = ", ".join(f"{states[state]:,} {state}" for state in (DONE, DIVERGED, PARTIAL, MISSING) if states[state])
-    lead = html.join(
-        [
-            html.paragraph(material.sweep.description),
-            html.paragraph(f"{len(material.runs):,} runs: {counts}.", soft=True),
-        ]
-    )
+    description = html.paragraph(material.sweep.description)
+    lead = html.join([description, html.paragraph(f"{len(material.runs):,} runs: {counts}.", soft=True)])
     return html.page(
         title,
         lead,
@@ -84,18 +80,17 @@ def _verdict(verdict: Verdict) -> Markup:
 
 def _results(material: Material) -> Markup:
     """The paper's tables that the sweep yields, beside the printed numbers; other metrics are folded."""
+    frame = material.frame
     printed = [table for table in PAPER_TABLES.values() if table.sweep == material.sweep.name]
-    tables = [
-        html.table(layout(material.frame, table.metric, table.title, table=table, compare=True)) for table in printed
-    ]
+    tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
     if DEFAULT_METRIC not in metrics:
-        tables.append(html.table(layout(material.frame, DEFAULT_METRIC, material.sweep.description, compare=True)))
+        tables.append(html.table(layout(frame, DEFAULT_METRIC, material.sweep.description, compare=True)))
     return html.join(
         [
             *tables,
             *(
-                html.folded(metric.title, html.table(layout(material.frame, name, material.sweep.description)))
+                html.folded(metric.title, html.table(layout(frame, name, material.sweep.description)))
                 for name, metric in METRICS.items()
                 if name not in {DEFAULT_METRIC, *metrics}
             ),
@@ -131,6 +126,7 @@ def _figures(material: Material) -> Markup:
 def _unfinished(material: Material) -> Markup:
     parts = []
     titles = {run.run_id: run.title for run in material.runs}
+    updates = {run_id: summary.update for run_id, summary in material.summaries.items()}
     for state, meaning in (
         (DIVERGED, "Their losses or parameters became infinite or not a number; they have no result."),
         (PARTIAL, "Interrupted, or training now. Give the sweep's command again."),
@@ -139,10 +135,7 @@ def _unfinished(material: Material) -> Markup:
         ids = [str(run_id) for run_id in material.frame.loc[material.frame["status"] == state, "run_id"]]
         if not ids:
             continue
-        behind = {
-            run_id: f"{material.summaries[run_id].update:,}" if run_id in material.summaries else "0" for run_id in ids
-        }
-        rows = [(titles[run_id], run_id, behind[run_id]) for run_id in ids]
+        rows = [(titles[run_id], run_id, f"{updates.get(run_id, 0):,}") for run_id in ids]
         body = html.join([html.paragraph(meaning, soft=True), html.records(("run", "id", "updates"), rows)])
         parts.append(html.folded(f"{len(ids):,} {state}", body, unfold=state == DIVERGED))
     return html.join([*parts, html.code(f"make sweep {material.command}")]) if parts else Markup("")
@@ -214,9 +207,8 @@ def _spent(label: str, own: Sequence[Summary]) -> tuple[str, ...]:
 
 
 def _provenance(material: Material) -> Markup:
-    recorded = [
-        (run, material.summaries[run.run_id].facts) for run in material.runs if run.run_id in material.summaries
-    ]
+    summaries = material.summaries
+    recorded = [(run, summaries[run.run_id].facts) for run in material.runs if run.run_id in summaries]
     facts = Counter(
         (name, str(value)) for _, facts in recorded for name, value in facts.items() if name not in ("dataset", "stack")
     )

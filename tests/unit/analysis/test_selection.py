@@ -1,4 +1,4 @@
-"""Model selection: the best mean over tuning seeds, evidence beside it, nothing from half a cell."""
+"""Model selection: the best mean over tuning seeds, with its evidence, from complete cells only."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_of_equals_the_one_next_to_the_default() -> None:
 
 
 def test_of_equals_the_one_that_other_methods_do_best_with() -> None:
-    """WGCSL learns nothing with any; its default would be 1. Another task or knob has no say."""
+    """WGCSL learns nothing with any value, and its default is 1. Other tasks and knobs have no vote."""
     kinds: list[type[Method]] = [WGCSL, SMORe]
     here = [method for kind in kinds for method in grid(kind, her_ratio=[0.2, 0.5, 1.0])]
     runs = expand([*here, *grid(GCXQL, temperature=[0.5, 1.0])])
@@ -137,7 +137,7 @@ def test_seeds_of_what_selects_are_nobody_elses() -> None:
 
 
 def test_what_is_compared_runs_at_one_choice() -> None:
-    """SMORe without a part at SMORe's, FetchReach with noise at that without."""
+    """SMORe without a part uses the value of SMORe, and FetchReach with noise that of FetchReach without."""
     found = tuned("laptop")
     assert set(AS_METHOD) < {kind.name for kind in methods().values()}
     assert len({found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)}) == 1

@@ -1,4 +1,4 @@
-"""Exported results: what is read from them is what the results folder says, with curves and raw outcomes."""
+"""An archive holds the same results as its results folder, with curves and raw outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that tables, figures, claims and pages share."""
+"""The options that all commands share."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Figures of lines: what is drawn is what was measured. Two seeds make intervals that can be worked out by hand: their
-bootstrap means are either value (a chance of 1/4 each) or halfway, so the interval's ends are the values themselves."""
+"""Line figures show the measured values.
+
+Two seeds make intervals that can be worked out by hand: their bootstrap means are either value (chance 1/4 each) or
+halfway, so the interval's ends are the values themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RESULTS.md from made-up runs: what is on it, in which order; and the committed page from the committed runs."""
+"""RESULTS.md from made-up runs, and the committed page from the committed runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLAIMS, WORDS, CAVEATS, EACH, TABLES, PROVENANCE = (
 
 
 def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5)) -> pd.DataFrame:
-    """One row a run; SMORe's is the same run in every sweep, as its id says."""
+    """Make one row per run. Those of SMORe are the same runs in every sweep, with the same ids."""
     rows = [
         {
             "run_id": f"{task}-{seed}" if label == "SMORe" else f"{sweep}-{task}-{label}-{seed}",
@@ -58,7 +58,7 @@ def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5
 
 @pytest.fixture
 def frames() -> Frames:
-    """Sweeps of which some runs diverged, are partial or missing."""
+    """Sweeps with some runs that are diverged, partial or missing."""
     her = runs("her_ratio", ["SMORe", "SMORe her_ratio=0.0", "GoFAR"], ["FetchReach", "SawyerReach", "FetchPush"])
     numbers = ["return99", "return98", "return999", "success", "final_distance"]
     for hit, status in (
@@ -79,7 +79,7 @@ def frames() -> Frames:
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty are enough here."""
+    """Use few resamples, which suffice here."""
     monkeypatch.setattr(contrast, "RESAMPLES", 20)
 
 

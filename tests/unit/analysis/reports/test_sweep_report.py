@@ -1,4 +1,4 @@
-"""The page about a sweep: whole, self-contained, harmless and always the same."""
+"""A sweep's page is complete, self-contained, escaped and deterministic."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VOID = {"meta", "img", "br"}
 
 
 def material(other: Mapping[str, str] = OTHER) -> Material:
-    """Made-up runs, which are done but for some others. No two have the same return."""
+    """Make up runs, all done except ``other``. No two have the same return."""
     rows, evaluations, summaries = [], [], {}
     for number, run in enumerate(RUNS):
         status = other.get(run.run_id, DONE)
@@ -72,7 +72,7 @@ def made() -> str:
 
 
 class Reader(HTMLParser):
-    """Collects the elements of a page, its text, and the targets of its links; fails if the tags do not nest."""
+    """Collect the elements and the text of a page; fail if the tags do not nest."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
