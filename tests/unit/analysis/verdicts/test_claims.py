@@ -336,7 +336,7 @@ def test_the_pair_that_makes_the_claim_hardest_is_compared() -> None:
     assert found.first == "SMORe extraction=gradient"
 
 
-# What is shown
+# Output
 
 
 @pytest.fixture
