@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,15 @@ class Outcomes:
     reached: NDArray[np.bool_]
     succeeded: NDArray[np.bool_]
     distances: NDArray[np.float32]
+
+    def check(self) -> None:
+        """Raise :class:`ValueError` unless dtypes are as declared, shapes agree and every distance is finite."""
+        for name, dtype in (("reached", np.bool_), ("succeeded", np.bool_), ("distances", np.float32)):
+            array: NDArray[Any] = getattr(self, name)
+            if array.dtype != dtype or array.ndim != 2 or not array.size or array.shape != self.reached.shape:
+                raise ValueError(f"the outcomes {name!r} are {array.dtype} of shape {array.shape}")
+        if not np.isfinite(self.distances).all():
+            raise ValueError("a distance of the outcomes is not finite")
 
     def summary(self) -> dict[str, float]:
         """Compute the metrics.

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
@@ -20,10 +21,13 @@ from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
 from smore_sweep.results.retries import LOSSES
 from smore_sweep.results.tracking import Experiment
 
-RUNS = ["a" * 16, "b" * 16]
-CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
-    ("method", "task", "expert_share", "seed", "scale", "source"), "x"
-)
+CONTENTS = [
+    {"knobs": {}, "budget": {"updates": 200}}
+    | dict.fromkeys(("method", "task", "expert_share", "scale", "source"), "x")
+    | {"seed": seed}
+    for seed in "ab"
+]
+RUNS = [digest(content) for content in CONTENTS]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,10 @@ def recorder(experiment: Experiment) -> Iterator[Recorder]:
 
 
 def candidates() -> list[Candidate]:
-    return [Candidate(run_id, f"run {run_id[0]}", Record(CONTENT, facts={"stack": "some"})) for run_id in RUNS]
+    return [
+        Candidate(run_id, f"run {content['seed']}", Record(content, facts={"stack": "some"}))
+        for run_id, content in zip(RUNS, CONTENTS, strict=True)
+    ]
 
 
 def trained(record: Record, update: int, status: str = PARTIAL) -> Record:
