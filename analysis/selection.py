@@ -8,6 +8,7 @@ file, so a choice is part of the repository and never hidden in a table.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from smore_sweep.spec import RunSpec, Sweep, varied
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import StoragePath, storage_path
 from smore_sweep.tasks import task as task_row
-from sweeps._tuned import FILE
+from sweeps._tuned import FILE, seal, unseal
 
 TUNING = ("learning_rate", "tuning")
 """The sweeps that select, each at what the one before it chose. Their seeds are in no table."""
@@ -169,7 +170,7 @@ def _keep(made: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     knobs that were chosen beside another value."""
     if made.empty:
         return []
-    old = pd.read_csv(file, dtype=str, keep_default_na=False)
+    old = pd.read_csv(io.StringIO(unseal(file)), dtype=str, keep_default_na=False)
     chosen = made[made["chosen"] == "yes"]
     cell = ["scale", "task", "method"]
     key = [*cell, "knob", "value", "chosen"]
@@ -177,7 +178,7 @@ def _keep(made: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     if alone:
         old = old[~pd.MultiIndex.from_frame(old[cell]).isin(pd.MultiIndex.from_frame(new[cell]))]
     with atomic_write(file) as unfinished:
-        merge(old, made).to_csv(unfinished, index=False)
+        unfinished.write_text(seal(merge(old, made).to_csv(index=False)))
     print(chosen[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
     return list(new["task"].unique())
 
