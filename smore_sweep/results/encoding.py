@@ -7,7 +7,6 @@ digests are checked as far as they go. Archives hold no pickled objects, so read
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.results import header as headers
 from smore_sweep.results.npz import Archive, DamagedError, array_digest, pack
-from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.results.outcomes import Outcomes, agree
 from smore_sweep.results.record import Record, Summary
 
 HEADER = "header"
@@ -79,7 +78,7 @@ def decode(file: BinaryIO, run_id: str, *, ended: bool) -> Record:
     record.evaluations = {int(update): Outcomes(**evaluations[int(update)]) for update in header["summaries"]}
     for at, outcomes in record.evaluations.items():
         outcomes.check()
-        if not digests and not _agree(header["summaries"][str(at)], outcomes.summary()):
+        if not digests and not agree(header["summaries"][str(at)], outcomes.summary()):
             raise DamagedError(f"its numbers at update {at} are not those of its outcomes")
     return record
 
@@ -89,11 +88,6 @@ def decode_summary(file: BinaryIO, run_id: str, *, ended: bool) -> Summary:
     _, header = _open(file, run_id, ended=ended)
     evaluations = {int(update): values for update, values in header["summaries"].items()}
     return Summary(header["status"], header["update"], header["seconds"], header["facts"], evaluations)
-
-
-def _agree(stored: dict[str, float], computed: dict[str, float]) -> bool:
-    """Compare up to rounding: processors may add in another order."""
-    return all(math.isclose(value, computed[name], rel_tol=1e-9, abs_tol=1e-12) for name, value in stored.items())
 
 
 def _open(file: BinaryIO, run_id: str, *, ended: bool) -> tuple[Archive, dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,3 +56,8 @@ class Outcomes:
 def discounted_return(reached: NDArray[np.bool_], discount: float) -> float:
     """Return the mean over episodes ``[E, T]`` of the discounted sum of {0, 1} rewards."""
     return float((reached * discount ** np.arange(reached.shape[1])).sum(1).mean())
+
+
+def agree(stored: Mapping[str, float], computed: Mapping[str, float]) -> bool:
+    """Return whether stored metrics are the computed ones, up to rounding: processors may add in another order."""
+    return all(math.isclose(value, computed[name], rel_tol=1e-9, abs_tol=1e-12) for name, value in stored.items())

@@ -206,3 +206,34 @@ def test_a_full_disk_is_said_and_costs_no_record(
             recorder.keep([(run_id, trained(found, 200, DONE)) for run_id, found in members])
     assert [run_files.state(experiment.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
     assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]
+
+
+def test_a_run_whose_array_is_broken_starts_again_and_the_others_go_on(
+    recorder: Recorder, experiment: Experiment
+) -> None:
+    """The header shows no broken array, and the members of a stack must stand at the same update."""
+    members = recorder.begin(candidates(), "here").members
+    recorder.keep([(run_id, trained(found, 100)) for run_id, found in members])
+    path = experiment.results / "runs" / RUNS[0] / "partial.npz"
+    data = path.read_bytes()
+    at = data.index(b"evaluation/100/reached.npy") + 176  # in the values: after the name, the sizes and the preamble
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert run_files.state(experiment.results, RUNS[0]) == PARTIAL
+    assignment = recorder.begin(candidates(), "here")
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[1], 100)]
+    assert assignment.behind == 0
+    (sentence,) = assignment.news
+    assert sentence.startswith(f"{path} is broken (")
+    recorder.keep([(RUNS[1], trained(assignment.members[0][1], 200, DONE))])
+    assignment = recorder.begin(candidates(), "here")
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[0], 0)]
+    assert assignment.news == []
+
+
+def test_a_broken_record_that_was_to_be_published_is_said_at_the_end(experiment: Experiment) -> None:
+    recorder = Recorder(experiment)
+    ((run_id, found), _) = recorder.begin(candidates(), "here").members
+    path = run_files.save(experiment.results, run_id, trained(found, 200, DONE))
+    path.write_bytes(path.read_bytes()[:-20])
+    recorder.publish([(run_id, "run a")])
+    assert recorder.close().startswith(f"{path} is broken (")
