@@ -19,6 +19,7 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 
 from smore_sweep.execution.cluster import Cluster
+from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
@@ -143,11 +144,12 @@ def _train_stack(
     index = config["stack"]
     stack = stacks[index]
     store_ref, fingerprints = shared[stack.runs[0].task]
+    facts = {"stack": stack.name, "git": git, "cpu": processor_name()}
     candidates = [
         Candidate(
             run.run_id,
             run.title,
-            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], "stack": stack.name, "git": git}),
+            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts}),
         )
         for run in stack.runs
     ]

@@ -75,6 +75,7 @@ class Recorder:
         self._candidates: dict[str, Candidate] = {}
         self._unsaved: dict[str, list[str]] = {}  # log lines: starts since the last written record
         self._news: list[str] = []
+        self._broken: list[str] = []
         self._failed: dict[str, list[str]] = {}
         self._unseen: dict[str, tuple[Record, str, StoragePath | None, str]] = {}
         self._publisher = ThreadPoolExecutor(1)
@@ -101,7 +102,9 @@ class Recorder:
         self.check()
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
-        stored = run_files.peek_each(self._experiment.results, [candidate.run_id for candidate in candidates])
+        stored = run_files.peek_each(
+            self._experiment.results, [candidate.run_id for candidate in candidates], self._news.append
+        )
         behind = {
             candidate.run_id: stored[candidate.run_id].update if candidate.run_id in stored else 0
             for candidate in candidates
@@ -111,21 +114,35 @@ class Recorder:
             for run_id, update in behind.items()
             if run_id not in stored or stored[run_id].status == PARTIAL
         }
-        while run_ids := self._retries.choose(unfinished):
-            lost = self._retries.losses(run_ids)
-            if lost < LOSSES:
-                break
-            self.fail(run_ids, f"its worker was lost {lost} times without progress; is it out of memory?")
+        run_ids, records = self._choose(unfinished)
+        behind |= unfinished
         again = "its worker was lost; " if run_ids and self._retries.losses(run_ids) else ""
         company = f"in a stack of {len(run_ids)}" if len(run_ids) > 1 else "by itself"
         for run_id in run_ids:
             line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
             self._unsaved.setdefault(run_id, []).append(line)
-        members = list(self._load(run_ids).items())
+            records[run_id].log.append(line)
         self._retries.start(run_ids)
         news, self._news = self._news, []
         rest = [updates for run_id, updates in behind.items() if run_id not in run_ids]
-        return Assignment(members, len(candidates) - len(unfinished), sum(rest), news)
+        return Assignment(list(records.items()), len(candidates) - len(unfinished), sum(rest), news)
+
+    def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
+        """Choose the runs to train next, and load them.
+
+        The header of a record does not show that an array is broken, so a run may turn out to be behind its header.
+        """
+        while run_ids := self._retries.choose(unfinished):
+            lost = self._retries.losses(run_ids)
+            if lost >= LOSSES:
+                self.fail(run_ids, f"its worker was lost {lost} times without progress; is it out of memory?")
+                continue
+            records = self._load(run_ids)
+            updates = {run_id: record.update for run_id, record in records.items()}
+            if updates.items() <= unfinished.items():
+                return run_ids, records
+            unfinished |= updates
+        return [], {}
 
     def keep(self, records: Sequence[tuple[str, Record]]) -> None:
         """Write the records of assigned runs, then publish them.
@@ -183,7 +200,7 @@ class Recorder:
         for run_id, title in ended:
             if run_id in published:
                 continue
-            record = run_files.load(self._experiment.results, run_id)
+            record = run_files.load(self._experiment.results, run_id, self._broken.append)
             if record is not None:
                 self._show(run_id, record, title, run_files.run_folder(self._experiment.results, run_id) / "done.npz")
 
@@ -191,7 +208,7 @@ class Recorder:
         """Publish the rest and end all entries; nothing is published afterwards.
 
         Returns:
-            A sentence about trouble with MLflow, or an empty string.
+            Sentences about broken records and trouble with MLflow, one per line, or an empty string.
 
         Raises:
             RecordingError: As :meth:`keep`.
@@ -200,15 +217,18 @@ class Recorder:
         self._publisher.shutdown()
         if self._refusal:
             return ""
+        sentences = self._broken
         try:
             self._tracker.interrupt()
         except TrackingError as error:
             self._trouble = str(error)
         for publication in self._publications:
             publication.result()
-        if not self._trouble:
-            return ""
-        return f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
+        if self._trouble:
+            sentences.append(
+                f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
+            )
+        return "\n".join(sentences)
 
     def _end_entries(self) -> None:
         """End the entries that a killed driver left RUNNING."""
@@ -219,7 +239,7 @@ class Recorder:
 
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """Return the runs' stored records, or fresh ones, with the log lines that are not written yet."""
-        stored = run_files.load_each(self._experiment.results, run_ids)
+        stored = run_files.load_each(self._experiment.results, run_ids, self._news.append)
         current = {run_id: stored.get(run_id, self._candidates[run_id].fresh) for run_id in run_ids}
         return {
             run_id: replace(record, log=[*record.log, *self._unsaved.get(run_id, [])])
