@@ -36,9 +36,9 @@ attempts = {
     "list session": lambda: list(session.iterdir()),
     "create in scratch": lambda: (scratch / "mine").write_text("x"),
     "create in logs": lambda: (session / "logs" / "mine").write_text("x"),
-    "rename sockets": lambda: (session / "sockets").rename(session / "mine"),
-    "rename session": lambda: session.rename(session.with_name("mine")),
-    "rename scratch": lambda: scratch.rename(scratch.with_name("mine")),
+    "rename sockets": lambda: (session / "sockets").rename(session / "moved"),
+    "rename session": lambda: session.rename(session.with_name("moved")),
+    "rename scratch": lambda: scratch.rename(scratch.with_name("moved")),
     "read token": lambda: Path(f"/proc/{sys.argv[3]}/environ").read_bytes(),
 }
 for name, attempt in attempts.items():
@@ -65,12 +65,11 @@ def scratch_folders(temporary_folder: Path) -> set[Path]:
 
 
 def open_folder(temporary_folder: Path) -> Path:
-    """Return a folder with the rights of Ray's default one."""
+    """Return a folder with a session as open as Ray makes it."""
     folder = temporary_folder / "open"
-    for name in ("logs", "sockets"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / name).chmod(0o777)
-    folder.chmod(0o777)
+    for path in (folder, folder / "session", folder / "session" / "logs", folder / "session" / "sockets"):
+        path.mkdir()
+        path.chmod(0o777)
     return folder
 
 
@@ -151,8 +150,10 @@ def test_other_users_reach_nothing_of_a_running_sweep_and_a_kill_leaves_nothing(
         if os.geteuid() == 0:
             for scratch in scratch_folders(temporary_folder):
                 assert not visit(scratch, session, worker)
-            assert visit(open_folder(temporary_folder), open_folder(temporary_folder), worker) == {
-                "list scratch", "list session", "create in scratch", "create in logs", "rename sockets"
+            usual = open_folder(temporary_folder)
+            assert visit(usual, usual / "session", worker) == {
+                "list scratch", "list session", "create in scratch", "create in logs", "rename sockets",
+                "rename session",
             }  # fmt: skip
 
         ports = listening(pids)
