@@ -40,9 +40,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.goals import Transitions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from smore_sweep.method import Method, knob, method
+from smore_sweep import Method, knob, method
 from smore_sweep.smore import commanded_goals_revision, rho_and_q
 
 if TYPE_CHECKING:

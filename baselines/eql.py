@@ -20,8 +20,8 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
+from smore_sweep import knob, method
 from smore_sweep.losses import exponential_weights, rescaling_exponent
-from smore_sweep.method import knob, method
 
 EXPONENT_CLIP = 5.0
 WEIGHT_FACTOR = 10.0

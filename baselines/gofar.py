@@ -32,10 +32,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks

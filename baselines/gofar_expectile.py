@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines.gofar import discriminate, discriminator
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks

@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines._smore_variants import SMOReVariant
+from smore_sweep import NetworkSpec, method
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines._smore_variants import SMOReVariant
-from smore_sweep.method import knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks

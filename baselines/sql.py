@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
-from smore_sweep.method import knob, method
+from smore_sweep import knob, method
 
 RELEASED = {
     "mujoco": {"alpha": 1.0},

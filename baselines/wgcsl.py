@@ -45,9 +45,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.errors import DeclarationError
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks

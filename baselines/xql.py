@@ -24,8 +24,8 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
+from smore_sweep import knob, method
 from smore_sweep.losses import exponential_weights, rescaling_exponent
-from smore_sweep.method import knob, method
 
 HUBER_DELTA = 20.0
 

@@ -23,6 +23,7 @@ from smore_sweep.cli.submit import submit
 from smore_sweep.cli.tasks import tasks
 from smore_sweep.cli.train import train
 from smore_sweep.cli.ui import ui
+from smore_sweep.cli.verify import verify
 from smore_sweep.cli.videos import videos
 from smore_sweep.errors import UserError, printable
 
@@ -45,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., int], ...] = (
-    run, submit, plan, status, train, methods, tasks, experts, play, videos, ui, bench,
+    run, submit, plan, status, train, methods, tasks, experts, play, videos, ui, bench, verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

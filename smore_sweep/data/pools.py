@@ -31,7 +31,7 @@ from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import GENERATED, PROTOCOL, check_source
-from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.atomic import atomic_write, make_folder, sync, sync_tree
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
@@ -136,11 +136,13 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
     """
     making = _making(name, policy, source)
     try:
-        making.mkdir(parents=True, exist_ok=True)
+        make_folder(making)
         with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
             path, old = root() / dataset_id(name, policy, source), making / "old"
-            if old.exists() and not path.exists():
-                old.rename(path)
+            if old.exists():
+                if not path.exists():
+                    old.rename(path)
+                sync(path.parent)
             for stale in (old, making / "new"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield making
@@ -151,17 +153,21 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
 def save(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
     """Write a pool to a new folder, then replace the old one. ``facts`` are added to its metadata.
 
-    After a kill between the two renames, :func:`folder` still finds the old pool, and the next writer restores it.
+    After a kill or a power cut between the two renames, :func:`folder` still finds the old pool, and the next writer
+    restores it. The old pool is removed when the new one would survive a power cut.
     """
     path, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
     new, old = making / "new", making / "old"
     (new / "data").mkdir(parents=True)
     _write(new / "data", name, policy, episodes, facts, source)
     _pack(new, episodes)
+    sync_tree(new)
     _announce(_namespace(name, source))
     if path.exists():
         path.rename(old)
     new.rename(path)
+    sync(path.parent)
+    sync(making)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -276,7 +282,7 @@ def _announce(namespace: str) -> None:
     """Register the namespace with Minari."""
     from minari.namespace import create_namespace, list_local_namespaces
 
-    (root() / namespace).mkdir(parents=True, exist_ok=True)
+    make_folder(root() / namespace)
     if namespace not in list_local_namespaces():
         with contextlib.suppress(ValueError):  # another process was quicker
             create_namespace(namespace)
