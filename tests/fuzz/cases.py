@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -57,6 +58,7 @@ def run_cases(subject: Subject, seed: int, first: int, count: int) -> Report:
 
 
 def _work(subject: Subject, seed: int, first: int, end: int, sender: Connection) -> None:
+    faulthandler.disable()  # pytest's
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # readers say there what they put aside
     with tempfile.TemporaryDirectory(prefix="smore_sweep-fuzz-") as folder:
         root = Path(folder)

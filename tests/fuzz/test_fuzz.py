@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.cases import run_cases
+from tests.fuzz.results_subjects import RESULTS
 from tests.fuzz.subjects import DATA, REFUSED, RIGHT, Subject
 
 SEED = 0
 CASES = 100
 
-SUBJECTS = DATA
+SUBJECTS = (*DATA, *RESULTS)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
