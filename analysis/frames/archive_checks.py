@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from analysis.frames import archive, sealed_parquet
+from analysis.frames import archive
 from smore_sweep.errors import first_line
 from smore_sweep.results.outcomes import METRICS, agree
 from smore_sweep.results.record import Record
