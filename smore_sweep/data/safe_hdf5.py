@@ -73,14 +73,15 @@ class Hdf5Reader:
             rows: Most rows to read; all by default.
         """
         dataset = self._dataset(name)
-        if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
-            raise RefusedError(f"holds {name} of type {str(dataset.dtype)[:60]!a}; it must be of real numbers")
+        dtype = dataset.dtype
+        if dtype.kind not in "fiub" or dtype.itemsize > 8:
+            raise RefusedError(f"holds {name} of type {str(dtype)[:60]!a}; it must be of real numbers")
         shape = dataset.shape
         if shape is None or len(shape) != dimensions:
             raise RefusedError(f"holds {name} of shape {shape}; it must have {dimensions} dimensions")
         if 0 in shape:
             raise RefusedError(f"holds {name} of shape {shape}, which has no number")
-        self._check_storage(name, dataset)
+        self._check_storage(name, dataset.id, math.prod(shape), dtype.itemsize)
         values: NDArray[Any] = dataset[()] if rows is None else dataset[:rows]
         return values
 
@@ -89,11 +90,11 @@ class Hdf5Reader:
         item: Any = self._file
         parts = name.split("/")
         for number, part in enumerate(parts, 1):
-            link = item.get(part, getlink=True)
             shown = "/".join(parts[:number])
-            if link is None:
+            links, key = item.id.links, part.encode()
+            if not links.exists(key):
                 raise RefusedError(f"lacks {shown}")
-            if not isinstance(link, h5py.HardLink):
+            if links.get_info(key).type != h5py.h5l.TYPE_HARD:
                 raise RefusedError(f"holds {shown} as a link; links are not followed")
             item = item[part]
             wanted = h5py.Dataset if number == len(parts) else h5py.Group
@@ -101,21 +102,23 @@ class Hdf5Reader:
                 raise RefusedError(f"holds {shown} as a {_word(type(item))} where a {_word(wanted)} belongs")
         return item
 
-    def _check_storage(self, name: str, dataset: h5py.Dataset) -> None:
+    def _check_storage(self, name: str, dataset: h5py.h5d.DatasetID, numbers: int, size: int) -> None:
         """Refuse data outside the file, and sizes that the file cannot hold."""
-        settings = dataset.id.get_create_plist()
-        if dataset.is_virtual or settings.get_external_count():
+        settings = dataset.get_create_plist()
+        layout = settings.get_layout()
+        if layout == h5py.h5d.VIRTUAL or settings.get_external_count():
             raise RefusedError(f"holds {name} outside the file")
         filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
         if unknown := [number for number in filters if number not in FILTERS]:
             raise RefusedError(
                 f"holds {name} with HDF5's filter {unknown[0]}; it may have {', '.join(FILTERS.values())}"
             )
-        declared, stored = dataset.size * dataset.dtype.itemsize, min(dataset.id.get_storage_size(), self._size)
+        declared, stored = numbers * size, min(dataset.get_storage_size(), self._size)
         if declared > stored * (GREATEST_RATIO if filters else 1):
             raise RefusedError(f"declares {declared:,} bytes of {name} and stores {stored:,}")
-        if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > max(CHUNK_BYTES, declared):
-            raise RefusedError(f"holds {name} in chunks of {dataset.chunks}, which are too large")
+        chunk = settings.get_chunk() if layout == h5py.h5d.CHUNKED else ()
+        if math.prod(chunk) * size > max(CHUNK_BYTES, declared):
+            raise RefusedError(f"holds {name} in chunks of {chunk}, which are too large")
         self._left -= declared
         if self._left < 0:
             raise RefusedError(f"holds more than {GREATEST_BYTES:,} bytes of numbers")

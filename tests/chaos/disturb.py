@@ -116,13 +116,14 @@ def _damage(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     if name == "mlflow.db":
         return f"{what}; {_replace_mlflow(sweep)}"
     sweep.again()
-    if sweep.wait(lambda: "training " in sweep.said()) or sweep.driver.returncode == 0:
-        return what
-    sweep.expect(2, says="is damaged")
     if name == "origin":
+        sweep.expect(2, says="origin is damaged")
         path.write_bytes(before)
         sweep.start()
         return f"{what}: refused, restored"
+    if sweep.wait(lambda: "training " in sweep.said()) or sweep.driver.returncode == 0:
+        return what
+    sweep.expect(2, says="is damaged")
     remedy = re.search(r"remove\s(\S+)\sto\sgenerate\sit\sagain", sweep.said())
     assert remedy is not None, sweep.said()
     shutil.rmtree(remedy.group(1))
