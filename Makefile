@@ -110,8 +110,8 @@ test: $(READY)  ## run all tests
 chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 RESULTS=]
 	@$(BIN)/python -m tests.chaos --output "$${RESULTS:-output}/chaos" $(call options,$@,RESULTS)
 
-lint: $(READY)  ## run ruff and mypy
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+lint: $(READY)  ## run ruff, mypy and import-linter
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 audit: $(READY)  ## look up known vulnerabilities of the pinned dependencies (asks pypi.org)
 	@test -x $(AUDIT)/bin/pip-audit || { $(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }

@@ -1,1 +1,1 @@
-"""From finished runs to tables and figures."""
+"""Analysis of finished runs: tables, figures, verdicts and reports."""

@@ -1,1 +1,1 @@
-"""Baselines: one file a method."""
+"""Baselines: one file per method; files that begin with an underscore are shared frames."""

@@ -1,6 +1,6 @@
 """The common frame of the in-sample value methods: GC-IQL, GC-SQL, GC-EQL and GC-XQL.
 
-None of them asks a critic about an action that the data do not have. A twin ``Q(s, a, g)`` with a slow target, a value
+None of them evaluates a critic at actions that the data do not have. A twin ``Q(s, a, g)`` with a slow target, a value
 ``V(s, g)`` and a Gaussian policy are trained on relabelled data; with ``u = min Q_target(s, a, g) - V(s, g)``
 
     L(Q)  = sum over the twins of E[ h(r + discount V(s', g) - Q(s, a, g)) ]        (V as a constant)
@@ -9,7 +9,7 @@ None of them asks a critic about an action that the data do not have. A twin ``Q
 
 A method's file gives ``v``, ``w`` and, if it is not the square, ``h``. All four come from works without goals; the
 SMORe paper (Table 15) adds goals and says only that it takes the authors' implementations with a tuned share of
-hindsight goals. What it leaves open is decided here, for all four alike:
+hindsight goals. It leaves the following open; all four do the same here:
 
 * Rewards are the task's, -1 or 0, for the *relabelled* goal and the next achieved goal. (The released SMORe sampler
   keeps the rewards of the original goals: a method that used them would learn for the wrong goal.) Others take {0, 1},
@@ -40,9 +40,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.goals import Transitions
@@ -57,7 +56,7 @@ WEIGHT_CLIP = 100.0
 
 @method
 class InSampleMethod(Method):
-    """What the four configurations share; the module's docstring gives the equations and the conventions."""
+    """Shared frame of the four configurations; the module's docstring gives the equations and the conventions."""
 
     value_layer_norm: ClassVar[bool] = True
     """Whether V normalises its hidden layers."""
@@ -76,15 +75,15 @@ class InSampleMethod(Method):
     def value_loss(
         self, targets: torch.Tensor, values: torch.Tensor, knobs: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        """``v`` of ``targets`` = min Q and ``values`` = V, both ``[M, B]``; gives ``[M, B]``."""
+        """Return ``v``, ``[M, B]``, of ``targets`` = min Q and ``values`` = V, both ``[M, B]``."""
         raise NotImplementedError
 
     def policy_weights(self, advantages: torch.Tensor, knobs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """``min(w, 100)`` of ``u`` ``[M, B]``."""
+        """Return ``min(w, 100)``, ``[M, B]``, of the advantages ``u`` ``[M, B]``."""
         raise NotImplementedError
 
     def critic_loss(self, bellman: torch.Tensor) -> torch.Tensor:
-        """``h`` of the Bellman residuals, element by element."""
+        """Return ``h`` of the Bellman residuals, element by element."""
         return bellman.square()
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
@@ -98,7 +97,7 @@ class InSampleMethod(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q learns and its target is asked; V learns and is bootstrapped on.
+        # Q and V train; Q's target is evaluated at s, V also at s'.
         return {"Q": 3 * batch_size + batch_size, "V": 3 * batch_size + batch_size, "pi": 3 * batch_size}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from smore_sweep.method import Method, knob, method
+from smore_sweep import Method, knob, method
 from smore_sweep.smore import commanded_goals_revision, rho_and_q
 
 if TYPE_CHECKING:
@@ -32,6 +32,6 @@ class SMOReVariant(Method):
         return commanded_goals_revision(self.her_ratio)
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """``batch_size`` transitions of rho, followed by as many of q."""
+        """Sample ``batch_size`` transitions of rho, followed by as many of q."""
         rho, q = rho_and_q(replay, streams, knobs["her_ratio"], batch_size)
         return replay.batch(rho.joined(q))

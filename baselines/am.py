@@ -1,12 +1,12 @@
 """Actionable Models (Chebotar et al., ICML 2021): goal chaining and a conservative critic.
 
 A critic ``Q(s, a, g)`` and a deterministic policy have slow targets (``Q'``, ``pi'``). Half of the batch keeps its
-hindsight goals. In the other half the goals are exchanged among the samples (*goal chaining*), and since nobody knows
-whether such a goal can be reached from there, the critic's own value stands in for what is not known. Unseen actions
-that look good are pushed down: ``a~`` is one of 10 uniform actions, drawn with probability ``softmax Q(s, ., g)``.
+hindsight goals. In the other half the goals are exchanged among the samples (*goal chaining*). Whether such a goal can
+be reached from there is unknown, so the critic's own value stands in for the unknown return. Unseen actions that look
+good are pushed down: ``a~`` is one of 10 uniform actions, drawn with probability ``softmax Q(s, ., g)``.
 
-What GoFAR's authors released differs from the paper, so each is a variant. ``"release"``, the default, because the
-published numbers of the comparison are made with it, has rewards of -1, or 0 at the goal:
+The code that GoFAR's authors released differs from the paper, so each is a variant. ``"release"`` is the default,
+because it gave the published numbers of the comparison. Its rewards are -1, or 0 at the goal:
 
     r     = the reward                          first half
           = Q(s, a, g), as a constant           second half
@@ -21,14 +21,14 @@ the critic is the discounted chance to reach the goal, and only an episode's las
           = discount Q'(s', pi'(s', g), g)      else
     L(Q)  = 1/2 E[(y - Q(s, a, g))^2] + 1/2 E[Q(s, a~, g)^2]
 
-A chained transition's target is its own value, so it teaches nothing; what chaining does there is that such a value is
-not pulled down by a bootstrap beyond the episode. (That y is clipped to [0, 1], which a chance cannot leave, is ours.)
+A chained transition's target is its own value, so it teaches nothing; chaining keeps such a value from being pulled
+down by a bootstrap beyond the episode. (The clip of y to [0, 1], which a chance cannot leave, is ours.)
 In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
 
 Deviations from the release:
 
-* All goals are hindsight goals at first. The release means that for a method whose name contains "AM", but its own
-  instructions spell the name otherwise and get 0.5 (``her_ratio=0.5``).
+* All goals are hindsight goals before chaining. The release intends that for a method whose name contains "AM", but its
+  own instructions spell the name otherwise and get 0.5 (``her_ratio=0.5``).
 * Inputs are normalised by the statistics of the whole dataset, not by running ones.
 * Two hidden layers, as everywhere here; the release has three (``hidden_layers=3``).
 
@@ -44,8 +44,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import Method, NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
@@ -78,15 +77,15 @@ class AM(Method):
         return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q learns at data and negatives, judges the proposals, its target bootstraps, and the policy climbs it.
+        # Q trains on data and negatives and scores the proposals; its target bootstraps; the policy climbs it.
         return {
             "Q": 3 * 2 * batch_size + PROPOSALS * batch_size + batch_size + 2 * batch_size,
             "pi": 3 * batch_size + batch_size,
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """``batch_size`` transitions, the second half with exchanged goals. The noise ``[M, B, 10, A + 1]`` holds the
-        proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
+        """Sample ``batch_size`` transitions, the second half with exchanged goals. The noise ``[M, B, 10, A + 1]`` has
+        the proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
         drawn = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
         half = batch_size // 2
         order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
@@ -129,18 +128,18 @@ class AM(Method):
 
     @staticmethod
     def _negatives(critic: Network, states: torch.Tensor, goals: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """One of each state's proposed actions, ``[M, B, A]``, drawn with probability ``softmax Q``."""
+        """Draw one of each state's proposed actions, ``[M, B, A]``, with probability ``softmax Q``."""
 
         def repeated(x: torch.Tensor) -> torch.Tensor:
             return x.repeat_interleave(PROPOSALS, 1)
 
         proposals, luck = noise[..., :-1], noise[..., -1]
         scores = critic.frozen(repeated(states), repeated(goals), proposals.flatten(1, 2))
-        chosen = softmax_draw(scores.view(luck.shape), luck)
-        return proposals.gather(2, chosen[..., None, None].expand(-1, -1, 1, proposals.shape[-1]))[:, :, 0]
+        index = softmax_draw(scores.view(luck.shape), luck)
+        return proposals.gather(2, index[..., None, None].expand(-1, -1, 1, proposals.shape[-1]))[:, :, 0]
 
 
 def softmax_draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Indices ``[...]`` drawn with probability ``softmax`` of the logits ``[..., K]``, from as many uniform numbers in
+    """Draw indices ``[...]`` with probability ``softmax`` of the logits ``[..., K]``, from as many uniform numbers in
     [0, 1): the largest of logit plus Gumbel noise. A uniform number of 0 is noise of minus infinity, never drawn."""
     return (logits - torch.log(-torch.log(uniform))).argmax(-1)

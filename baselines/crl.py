@@ -36,8 +36,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import Method, NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -77,7 +76,7 @@ class CRL(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # phi learns on the data's actions, and the policy passes through it, forwards and back to the action.
+        # phi trains on the data's actions, and the policy passes through it, forwards and back to the action.
         return {"phi": 3 * batch_size + 2 * batch_size, "psi": 3 * batch_size, "pi": 3 * batch_size}
 
     def flops(self, sizes: Sizes, batch_size: int) -> int:
@@ -96,7 +95,7 @@ class CRL(Method):
         assert batch.noise is not None
         state, goals = batch.observations, batch.goals
         pairs, ends = nets["phi"](state, batch.actions), nets["psi"](goals)
-        # Like the networks' own products: member by member on a CPU, all at once on a GPU.
+        # As in the networks: member by member on a CPU, all at once on a GPU.
         size = nets["phi"].stack // len(nets["phi"].blocks)
         blocks = zip(torch.split(pairs.flatten(0, 1), size), torch.split(ends.flatten(0, 1), size), strict=True)
         contrast = torch.cat([nce_loss(*block) for block in blocks])
@@ -125,7 +124,7 @@ class CRL(Method):
 
 
 def nce_loss(pairs: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """``mean_ij BCE(l_ij, 1[i = j])`` of representations ``[N, B, r]`` of pairs and of goals; gives ``[N]``."""
+    """Return ``mean_ij BCE(l_ij, 1[i = j])``, ``[N]``, of representations ``[N, B, r]`` of pairs and of goals."""
     logits = torch.bmm(pairs, ends.transpose(1, 2))
     positives = logits.diagonal(dim1=1, dim2=2)
     # BCE(l, y) = softplus(l) - y l
@@ -134,10 +133,10 @@ def nce_loss(pairs: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
 
 
 def squashed_log_prob(actions: torch.Tensor, means: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    """Log density ``[..., B]`` of ``actions`` ``[..., B, A]`` in [-1, 1] under ``tanh(N(means, scales^2))``; beyond
-    +-0.999 the tail's probability over its width, 0.001, in that dimension."""
+    """Return the log density ``[..., B]`` of ``actions`` ``[..., B, A]`` in [-1, 1] under ``tanh(N(means, scales^2))``;
+    beyond +-0.999 the tail's probability over its width, 0.001, in that dimension."""
     inside = actions.clamp(-TAIL, TAIL)
-    # atanh, written out for the reason given at the softplus
+    # atanh, written out because PyTorch's rounds differently at the end of a tensor on a CPU
     before = 0.5 * (torch.log1p(inside) - torch.log1p(-inside))
     scaled = (before - means) / scales
     density = -0.5 * scaled.square() - torch.log(scales) - 0.5 * math.log(2.0 * math.pi) - torch.log1p(-inside.square())
@@ -148,8 +147,8 @@ def squashed_log_prob(actions: torch.Tensor, means: torch.Tensor, scales: torch.
 
 
 def log_normal_cdf(x: torch.Tensor) -> torch.Tensor:
-    """``log Phi(x)``, element by element. The gradient of PyTorch's ``log_ndtr`` is a difference of squares, in float32
-    wrong by a factor of 6 at -1e4, and a sharp policy goes there."""
+    """Return ``log Phi(x)``, element by element. The gradient of PyTorch's ``log_ndtr`` is a difference of squares, in
+    float32 wrong by a factor of 6 at -1e4, and a sharp policy goes there."""
     below, above = x.clamp(max=0.0), x.clamp(min=0.0)
     # Phi(x) = exp(-x^2 / 2) erfcx(-x / sqrt 2) / 2 below 0, and each factor is a constant on the other side.
     tail = torch.log(torch.special.erfcx(below * -math.sqrt(0.5))) - 0.5 * below.square()

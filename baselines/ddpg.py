@@ -6,9 +6,9 @@ A critic ``Q(s, a, g)`` and a deterministic policy, each with a slow target (``Q
     L(Q)  = E[(y - Q(s, a, g))^2]
     L(pi) = -E[Q(s, pi(s, g), g)] + action_l2 E[pi(s, g)^2]
 
-It is a reference point and not a method of the SMORe paper: what the reward and hindsight give without an offline
-method (Lillicrap et al. 2016; Andrychowicz et al. 2017). Its networks and targets serve WGCSL and Actionable Models
-too, whose code grew out of it.
+It is a reference point and not a method of the SMORe paper: it shows how far the reward and hindsight go without an
+offline method (Lillicrap et al. 2016; Andrychowicz et al. 2017). WGCSL and Actionable Models, whose code grew out of
+it, share its networks and targets.
 
 Deviations from GoFAR's released code (its ``ddpg`` agent):
 
@@ -26,8 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import Method, NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -60,7 +59,7 @@ class DDPG(Method):
         return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q learns, its target bootstraps, the policy climbs it: forwards, and back to the action.
+        # Q trains, its target bootstraps, the policy climbs it: forwards, and back to the action.
         return {"Q": 3 * batch_size + batch_size + 2 * batch_size, "pi": 3 * batch_size + batch_size}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
@@ -72,11 +71,11 @@ class DDPG(Method):
         states, goals = batch.observations, batch.goals
         scores = nets["Q"](states, goals, batch.actions)[..., 0]
         targets = td_targets(batch.rewards, bootstrap(nets, batch.next_observations, goals), discount=self.discount)
-        chosen = torch.tanh(nets["pi"](states, goals))
-        climbed = nets["Q"].through(states, goals, chosen)[..., 0]
+        policy_actions = torch.tanh(nets["pi"](states, goals))
+        climbed = nets["Q"].through(states, goals, policy_actions)[..., 0]
         losses = {
             "critic": (targets - scores).square().mean(-1),
-            "policy": -climbed.mean(-1) + knobs["action_l2"][:, 0] * chosen.square().mean(-1).mean(-1),
+            "policy": -climbed.mean(-1) + knobs["action_l2"][:, 0] * policy_actions.square().mean(-1).mean(-1),
         }
         return losses, {"score_mean": scores.detach().mean(-1), "climbed_mean": climbed.detach().mean(-1)}
 
@@ -84,7 +83,7 @@ class DDPG(Method):
 def actor_critic(
     sizes: Sizes, hidden: tuple[int, ...], learning_rate: float, target_rate: float, target_period: int
 ) -> dict[str, NetworkSpec]:
-    """``Q(s, g, a)`` and a deterministic ``pi(s, g)``, both with targets, as in GoFAR's code."""
+    """Declare ``Q(s, g, a)`` and a deterministic ``pi(s, g)``, both with targets, as in GoFAR's code."""
 
     def spec(inputs: int, outputs: int) -> NetworkSpec:
         return NetworkSpec(
@@ -97,7 +96,7 @@ def actor_critic(
 
 
 def bootstrap(nets: Networks, next_observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-    """``Q'(s', pi'(s', g), g)`` of the targets, ``[M, B]``, without gradient."""
+    """Return ``Q'(s', pi'(s', g), g)`` of the targets, ``[M, B]``, without gradient."""
     actions = torch.tanh(nets["pi"].target(next_observations, goals))
     return nets["Q"].target(next_observations, goals, actions)[..., 0]
 
@@ -105,6 +104,6 @@ def bootstrap(nets: Networks, next_observations: torch.Tensor, goals: torch.Tens
 def td_targets(
     rewards: torch.Tensor, next_values: torch.Tensor, *, discount: float, highest: float = 0.0
 ) -> torch.Tensor:
-    """``r + discount Q'``, element by element, clipped to ``[-1/(1-discount), highest]``: no sum of rewards of -1 and 0
-    lies outside ``[-1/(1-discount), 0]``."""
+    """Return ``r + discount Q'``, element by element, clipped to ``[-1/(1-discount), highest]``. Discounted sums of
+    rewards of -1 and 0 lie in ``[-1/(1-discount), 0]``."""
     return (rewards + discount * next_values).clamp(-1.0 / (1.0 - discount), highest)

@@ -20,8 +20,8 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
+from smore_sweep import knob, method
 from smore_sweep.losses import exponential_weights, rescaling_exponent
-from smore_sweep.method import knob, method
 
 EXPONENT_CLIP = 5.0
 WEIGHT_FACTOR = 10.0
@@ -56,7 +56,7 @@ class GCEQL(InSampleMethod):
 
 
 def exponential_value_loss(targets: torch.Tensor, values: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """``v`` ``[..., B]``; ``m`` is taken over the last axis."""
+    """Return ``v``, ``[..., B]``; ``m`` is taken over the last axis."""
     z = ((targets - values) / alpha).clamp(max=EXPONENT_CLIP)
     m = rescaling_exponent(z)
     return torch.exp(z - m) + torch.exp(-m) * values / alpha

@@ -1,6 +1,6 @@
 """GCSL: goal-conditioned supervised learning (Ghosh et al., ICLR 2021), in hindsight behaviour cloning.
 
-Whatever an episode reached later was, looking back, its goal, and its actions were good ones for it:
+In hindsight, any state that an episode reaches later was its goal, and its actions were good ones for it:
 
     L(pi) = E[(pi(s_t, g) - a_t)^2]        g an achieved goal of the same episode's future, uniform over t+1 .. T
 
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import Method, NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks

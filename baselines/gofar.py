@@ -32,10 +32,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.errors import DeclarationError
 from smore_sweep.losses import log_mean_exp
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
@@ -86,7 +85,7 @@ class GoFAR(Method):
         return nets
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # V learns at s and s_0; c at the two classes, and through its input gradient, a second forward pass.
+        # V trains at s and s_0; c at the two classes, and through its input gradient, a second forward pass.
         rows = {"V": 3 * 2 * batch_size + batch_size, "pi": 3 * batch_size}
         if self.reward == "discriminator":
             rows["c"] = 3 * 2 * batch_size + 3 * 2 * batch_size
@@ -118,13 +117,13 @@ class GoFAR(Method):
 
 
 def discriminator(sizes: Sizes, hidden: tuple[int, ...], learning_rate: float) -> NetworkSpec:
-    """The network ``c(ag, g)``."""
+    """Declare the network ``c(ag, g)``."""
     return NetworkSpec(2 * sizes.goal, 1, hidden, init="xavier", activation="tanh", learning_rate=learning_rate)
 
 
 def discriminate(net: Network, batch: Batch, *, penalty: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The discriminator's loss ``[M]``, and the reward ``R(ag, g)`` ``[M, B]`` as a constant. The batch's noise ``[M,
-    B]`` says where between the two classes the gradient penalty is taken."""
+    """Return the discriminator's loss ``[M]``, and the reward ``R(ag, g)`` ``[M, B]`` as a constant. The batch's noise
+    ``[M, B]`` places the gradient penalty's points between the two classes."""
     assert batch.noise is not None
     rows = batch.actions.shape[1]
     goals, achieved = batch.goals, batch.achieved_goals
@@ -138,7 +137,14 @@ def discriminate(net: Network, batch: Batch, *, penalty: float) -> tuple[torch.T
 def discriminator_loss(
     on_goals: torch.Tensor, on_achieved: torch.Tensor, slope: torch.Tensor, *, penalty: float
 ) -> torch.Tensor:
-    """Logits ``[..., B]`` at (g, g) and (ag, g), input gradients ``[..., B, 2g]`` in between; gives ``[...]``."""
+    """Return the discriminator's loss, ``[...]``.
+
+    Args:
+        on_goals: logits at (g, g), ``[..., B]``.
+        on_achieved: logits at (ag, g), ``[..., B]``.
+        slope: input gradients in between, ``[..., B, 2g]``.
+        penalty: weight of the gradient penalty.
+    """
     excess = torch.linalg.vector_norm(slope, dim=-1) - 1.0
     log_sigmoid = torch.nn.functional.logsigmoid
     cross_entropy = -log_sigmoid(on_goals) - log_sigmoid(-on_achieved)
@@ -147,7 +153,7 @@ def discriminator_loss(
 
 
 def value_loss(divergence: str, residual: torch.Tensor, initial: torch.Tensor, *, discount: float) -> torch.Tensor:
-    """The dual objective of ``e`` ``[..., B]`` and ``V(s_0)`` ``[..., B]``; gives ``[...]``."""
+    """Return the dual objective, ``[...]``, of the residual ``e`` and the initial ``V(s_0)``, both ``[..., B]``."""
     start = (1.0 - discount) * initial.mean(-1)
     if divergence == "chi_square":
         return start + (residual + 1.0).square().mean(-1)
@@ -155,7 +161,7 @@ def value_loss(divergence: str, residual: torch.Tensor, initial: torch.Tensor, *
 
 
 def regression_weights(divergence: str, residual: torch.Tensor) -> torch.Tensor:
-    """The policy's weights ``f*'(e)``, element by element."""
+    """Return the policy's weights ``f*'(e)``, element by element."""
     if divergence == "chi_square":
         return torch.relu(residual + 1.0)
     return torch.exp(residual.clamp(max=KL_WEIGHT_CLIP)).clamp(max=KL_WEIGHT_CLIP)

@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines.gofar import discriminate, discriminator
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -65,7 +64,7 @@ class GoFARExpectile(Method):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q learns, its target gives V's and the policy's goal; V learns at s and bootstraps at s'; c as in GoFAR.
+        # Q trains, its target is what V and the policy regress on; V trains at s and bootstraps at s'; c as in GoFAR.
         return {
             "Q": 3 * batch_size + batch_size,
             "V": 3 * batch_size + batch_size,

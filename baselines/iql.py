@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
+from smore_sweep import knob, method
 from smore_sweep.losses import expectile_loss, exponential_weights
-from smore_sweep.method import knob, method
 
 RELEASED = {
     "mujoco": {"expectile": 0.7, "temperature": 3.0},

@@ -1,7 +1,7 @@
 """Action-free SMORe: a score of states and goals alone (appendix A.4 of the SMORe paper).
 
 For deterministic dynamics the score needs no action. With ``y = discount S(s', g) - S(s, g)`` and Pearson's chi-square,
-whose density ratio ``w = max(0, 1 + y/2)`` is kept from turning negative,
+whose density ratio ``w = max(0, 1 + y/2)`` is clipped at 0,
 
     L(S)  = beta (1-discount) E_rho[S(s, g)] + E_Mix[f*_+(y)] - (1-beta) E_rho[y]            (Eqs. 51, 62, 63)
     f*_+(y) = w y - (w - 1)^2 = y + y^2/4 where y >= -2, and -1 below                        (Theorem 2)
@@ -11,8 +11,8 @@ The gradient flows through ``S(s')`` and ``S(s)`` alike: this is the true dual, 
 target nor a value network.
 
 The paper gives no experiment and no recipe for the policy. Cloning weighted by the implied ratio ``w`` is the natural
-one and is used here; rho stands for the initial distribution, as in the paper's practical losses. Printed slips that
-are put right: stray factors ``alpha`` and ``pi(a'|s')`` in Eq. 62, ``min over S(s, a)`` for ``S(s, g)``.
+one and is used here; rho stands for the initial distribution, as in the paper's practical losses. Corrected misprints:
+stray factors ``alpha`` and ``pi(a'|s')`` in Eq. 62, ``min over S(s, a)`` for ``S(s, g)``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines._smore_variants import SMOReVariant
+from smore_sweep import NetworkSpec, method
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
-from smore_sweep.method import method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -75,15 +74,22 @@ class SMOReActionFree(SMOReVariant):
 
 
 def ratio(y: torch.Tensor) -> torch.Tensor:
-    """The implied density ratio ``w = max(0, 1 + y/2)``, element by element."""
+    """Return the implied density ratio ``w = max(0, 1 + y/2)``, element by element."""
     return torch.relu(1.0 + 0.5 * y)
 
 
 def action_free_loss(
     initial: torch.Tensor, bellman_rho: torch.Tensor, bellman_q: torch.Tensor, *, beta: torch.Tensor, discount: float
 ) -> torch.Tensor:
-    """Eq. 63 for Pearson's chi-square: ``initial`` is S(s, g) on rho, ``bellman`` is ``discount S(s') - S(s)``. Inputs
-    ``[M, B]``, ``beta`` ``[M]``; gives ``[M]``."""
+    """Return Eq. 63 for Pearson's chi-square, ``[M]``.
+
+    Args:
+        initial: ``S(s, g)`` on rho, ``[M, B]``.
+        bellman_rho: ``y = discount S(s', g) - S(s, g)`` on rho, ``[M, B]``.
+        bellman_q: ``y`` on q, ``[M, B]``.
+        beta: mixture ratio of q and rho, ``[M]``.
+        discount: discount of the score.
+    """
     # y + y^2/4 = w^2 - 1 with w = 1 + y/2, so the truncated conjugate is max(0, w)^2 - 1.
     on_goal = ratio(bellman_q).square() - 1.0
     on_data = ratio(bellman_rho).square() - 1.0

@@ -1,7 +1,7 @@
 """SMORe without AWR and without the expectile loss: the score's objective with the policy inside (Table 16's last row).
 
 Eq. 8 of the SMORe paper is a saddle point in the score ``S(s, a, g)`` and the policy. Its offline form (Eqs. 9-11)
-avoids actions that the data do not have; this is the form that does not, which the paper keeps as an ablation:
+avoids actions that the data do not have; this form does not avoid them, and the paper has it as an ablation:
 
     L(S)  = beta (1-discount) E_rho[S(s, mu(s, g), g)] + beta discount E_q[S(s', mu(s', g), g)] - beta E_q[S(s, a, g)]
             + 1/4 E_Mix[ (discount min S_target(s', mu(s', g), g) - S(s, a, g))^2 ]
@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines._smore_variants import SMOReVariant
-from smore_sweep.method import knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep import NetworkSpec, knob, method
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -50,8 +49,8 @@ class SMOReActorCritic(SMOReVariant):
         }
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # S learns at (s, a) of rho and q, at (s', mu) of q and at (s, mu) of rho; its target is asked at (s', mu) of
-        # both. The policy learns through S at (s, mu) of rho, and says what to do at s and at both s'.
+        # S trains at (s, a) of rho and q, at (s', mu) of q and at (s, mu) of rho; its target bootstraps at (s', mu) of
+        # both. The policy trains through S at (s, mu) of rho, and acts at s and at both s'.
         return {"S": 3 * 4 * batch_size + 2 * batch_size + 2 * batch_size, "pi": 3 * batch_size + 2 * batch_size}
 
     def losses(
@@ -93,8 +92,17 @@ def actor_critic_loss(
     beta: torch.Tensor,
     discount: float,
 ) -> torch.Tensor:
-    """Eq. 8. ``initial`` is S(s, mu) on rho, ``after_goal`` S(s', mu) on q, ``on_goal`` S(s, a) on q, ``bellman`` is
-    ``discount S_target(s', mu) - S(s, a)``. Inputs ``[..., M, B]``, ``beta`` ``[M]``; gives ``[..., M]``."""
+    """Return Eq. 8, ``[..., M]``.
+
+    Args:
+        initial: ``S(s, mu)`` on rho, ``[..., M, B]``.
+        after_goal: ``S(s', mu)`` on q, ``[..., M, B]``.
+        on_goal: ``S(s, a)`` on q, ``[..., M, B]``.
+        bellman_rho: ``discount S_target(s', mu) - S(s, a)`` on rho, ``[..., M, B]``.
+        bellman_q: the same on q.
+        beta: mixture ratio of q and rho, ``[M]``.
+        discount: discount of the score.
+    """
     linear = (1.0 - discount) * initial.mean(-1) + discount * after_goal.mean(-1) - on_goal.mean(-1)
     squared = beta * bellman_q.square().mean(-1) + (1.0 - beta) * bellman_rho.square().mean(-1)
     return beta * linear + 0.25 * squared

@@ -1,7 +1,7 @@
 """GC-SQL: sparse Q-learning (Xu et al., ICLR 2023) with goals.
 
 Implicit value regularisation with the chi-square function: V solves ``E[max(1 + u / (2 alpha), 0)] = 1`` over the
-data's actions, and ignores those far below it:
+data's actions, and ignores actions far below it:
 
     v(u) = 1(z > 0) z^2 + V / alpha,  z = 1 + u / (2 alpha)        w(u) = max(u, 0)
 
@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
-from smore_sweep.method import knob, method
+from smore_sweep import knob, method
 
 RELEASED = {
     "mujoco": {"alpha": 1.0},
@@ -49,5 +49,5 @@ class GCSQL(InSampleMethod):
 
 
 def sparse_value_loss(targets: torch.Tensor, values: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """``v``, element by element."""
+    """Return ``v``, element by element."""
     return torch.relu(1.0 + (targets - values) / (2.0 * alpha)).square() + values / alpha

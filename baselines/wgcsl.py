@@ -1,6 +1,6 @@
 """WGCSL: weighted goal-conditioned supervised learning (Yang et al., ICLR 2022).
 
-GCSL, with each sample weighted by how soon its goal was reached and by the advantage of what was done. A critic
+GCSL with each sample weighted by how soon its goal is reached and by the advantage of its action. A critic
 ``Q(s, a, g)`` and a deterministic policy have slow targets (``Q'``, ``pi'``); ``k`` is the number of steps from ``s'``
 to the state whose achieved goal is ``g``:
 
@@ -18,14 +18,14 @@ The authors' code and GoFAR's re-implementation differ, so each is a variant; ``
 ``gofar_code``  y = clip(r + discount Q'(s', pi'(s', g), g), -c, 0)
                 A = y - clip(Q(s, pi(s, g), g), -c, 0)
                 b = 1: there is no best-advantage weight. Critic and policy see the same goals. The SMORe paper's runs
-                were probably made with this code.
+                probably used this code.
 
 ``discount_weight=False`` leaves out discount^k, which the authors recommend for random data of the hard tasks.
 
 Deviations from ``release``:
 
 * The percentile is that of the member's current batch; the release's, of the last 50,000 advantages (98 batches).
-  Nothing has to be saved beside the parameters, and no advantage is out of date; the threshold is noisier.
+  No state besides the parameters has to be saved, and no advantage is out of date; the threshold is noisier.
 * Targets move by 0.05 every 20 updates, as in GoFAR's code. The release moves them by 0.1 after each of its cycles, of
   1 to 20 updates by task (``target_rate=0.1``).
 * Inputs are normalised by the statistics of the whole dataset, not by running ones.
@@ -45,9 +45,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
+from smore_sweep import Method, NetworkSpec, knob, method
 from smore_sweep.errors import DeclarationError
-from smore_sweep.method import Method, knob, method
-from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -83,7 +82,7 @@ class WGCSL(Method):
         stackable=True,
     )
     baw_delta: float = knob(
-        "growth of the best-advantage percentile an update, 'release' (BAW_DELTA has it by task)",
+        "growth of the best-advantage percentile per update, 'release' (BAW_DELTA has it by task)",
         default=0.15, low=0.0, stackable=True,
     )  # fmt: skip
     discount_weight: bool = knob("weigh by discount^k", default=True)
@@ -102,7 +101,7 @@ class WGCSL(Method):
 
     @property
     def revision(self) -> int:
-        # In the first, the critic's hindsight goals were not a part of the policy's unless all of these were.
+        # In revision 1, the critic's hindsight goals were a subset of the policy's only at a her_ratio of 1.
         return 2 if self.variant == "release" and self.her_ratio < 1.0 else 1
 
     def by_task(self, task: str) -> Mapping[str, Any]:
@@ -113,7 +112,7 @@ class WGCSL(Method):
         return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Both learn, their targets bootstrap. The advantage needs Q at s and, in the release, pi and Q at s'.
+        # Both train, their targets bootstrap. The advantage needs Q at s and, in the release, pi and Q at s'.
         release = self.variant == "release"
         return {
             "Q": 3 * batch_size + batch_size + batch_size * (2 if release else 1),
@@ -121,8 +120,8 @@ class WGCSL(Method):
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        """``batch_size`` transitions with the policy's goals; in the release, followed by the same transitions with the
-        critic's goals."""
+        """Sample ``batch_size`` transitions with the policy's goals; in the release, the same transitions with the
+        critic's goals follow."""
         uniform = streams.uniform("rho", 4, batch_size)
         drawn = replay.goals.future_goals(uniform, knobs["her_ratio"])
         if self.variant == "release":  # the same numbers: where both goals are hindsight goals, they are the same
@@ -146,49 +145,52 @@ class WGCSL(Method):
             discount=self.discount,
             highest=bound if release else 0.0,
         )
-        chosen = torch.tanh(nets["pi"](states[:, imitated], goals[:, imitated]))
+        policy_actions = torch.tanh(nets["pi"](states[:, imitated], goals[:, imitated]))
         if release:
             assert batch.step is not None
-            values, next_values = self._main_values(nets, batch, chosen.detach())
+            values, next_values = self._main_values(nets, batch, policy_actions.detach())
             advantages = batch.rewards[:, imitated] + 1.0 + self.discount * next_values - values
             percentile = (knobs["baw_delta"] * batch.step).clamp(max=MAX_PERCENTILE)
             weights = advantage_weights(advantages) * best_advantage_weights(advantages, percentile)
         else:
-            values = nets["Q"].frozen(states, goals, chosen.detach())[..., 0]
+            values = nets["Q"].frozen(states, goals, policy_actions.detach())[..., 0]
             weights = advantage_weights(targets - values.clamp(-bound, 0.0))
         if batch.offsets is not None:
             weights = weights * discount_weights(batch.offsets[:, imitated], discount=self.discount)
-        error = (chosen - batch.actions[:, imitated]).square().mean(-1)
+        error = (policy_actions - batch.actions[:, imitated]).square().mean(-1)
         losses = {"critic": (targets - scores).square().mean(-1), "policy": (weights * error).mean(-1)}
         return losses, {"score_mean": scores.detach().mean(-1), "weight_mean": weights.mean(-1)}
 
     @staticmethod
-    def _main_values(nets: Networks, batch: Batch, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``Q(s, pi(s, g), g)`` and ``Q(s', pi(s', g), g)`` ``[M, B]`` at the policy's goals, from one product."""
-        rows = chosen.shape[1]
+    def _main_values(nets: Networks, batch: Batch, policy_actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``Q(s, pi(s, g), g)`` and ``Q(s', pi(s', g), g)``, ``[M, B]`` each, at the policy's goals, from one
+        product."""
+        rows = policy_actions.shape[1]
         states, next_states = batch.observations[:, :rows], batch.next_observations[:, :rows]
         goals = batch.goals[:, :rows]
-        next_chosen = torch.tanh(nets["pi"].frozen(next_states, goals))
+        next_actions = torch.tanh(nets["pi"].frozen(next_states, goals))
         both = nets["Q"].frozen(
-            torch.cat([states, next_states], 1), torch.cat([goals, goals], 1), torch.cat([chosen, next_chosen], 1)
+            torch.cat([states, next_states], 1),
+            torch.cat([goals, goals], 1),
+            torch.cat([policy_actions, next_actions], 1),
         )
         return both[:, :rows, 0], both[:, rows:, 0]
 
 
 def advantage_weights(advantages: torch.Tensor) -> torch.Tensor:
-    """``min(exp A, 10)``, element by element. The exponent is clipped, so nothing overflows."""
+    """Return ``min(exp A, 10)``, element by element. Clipping the exponent avoids overflow."""
     return torch.exp(advantages.clamp(max=math.log(MAX_ADVANTAGE_WEIGHT)))
 
 
 def best_advantage_weights(advantages: torch.Tensor, percentile: torch.Tensor) -> torch.Tensor:
-    """1 for the advantages ``[M, B]`` that are not below their member's percentile (``[M, 1]``, 0 to 100, linear
+    """Return 1 for advantages ``[M, B]`` that are not below their member's percentile (``[M, 1]``, 0 to 100, linear
     between ranks), 0.05 for the others."""
-    # The first rank at or above the percentile parts the advantages as the interpolated value between two ranks does.
+    # The first rank at or above the percentile divides the advantages as the interpolated value between two ranks does.
     rank = torch.ceil(percentile / 100.0 * (advantages.shape[-1] - 1)).long()
     threshold = advantages.sort(-1).values.gather(-1, rank)
     return torch.where(advantages >= threshold, 1.0, WORSE_WEIGHT)
 
 
 def discount_weights(offsets: torch.Tensor, *, discount: float) -> torch.Tensor:
-    """``discount^k``, element by element; 1 for commanded goals, whose offset is 0."""
+    """Return ``discount^k``, element by element; 1 for commanded goals, whose offset is 0."""
     return torch.exp(math.log(discount) * offsets)  # a power would round differently at the end of a row

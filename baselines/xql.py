@@ -24,8 +24,8 @@ from typing import ClassVar
 import torch
 
 from baselines._in_sample import WEIGHT_CLIP, InSampleMethod
+from smore_sweep import knob, method
 from smore_sweep.losses import exponential_weights, rescaling_exponent
-from smore_sweep.method import knob, method
 
 HUBER_DELTA = 20.0
 
@@ -61,7 +61,7 @@ class GCXQL(InSampleMethod):
 
 
 def gumbel_value_loss(residual: torch.Tensor, beta: torch.Tensor, max_clip: torch.Tensor) -> torch.Tensor:
-    """``v`` ``[..., B]`` of ``u``; ``m`` is taken over the last axis."""
+    """Return ``v``, ``[..., B]``, of the residual ``u``; ``m`` is taken over the last axis."""
     z = torch.minimum(residual / beta, max_clip)
     m = rescaling_exponent(z)
     return torch.exp(z - m) - z * torch.exp(-m) - torch.exp(-m)

@@ -1,1 +1,27 @@
-"""Sweeps of offline goal-conditioned RL experiments: SMORe and its baselines on Ray Tune and MLflow."""
+"""Experiment sweeps for offline goal-conditioned reinforcement learning.
+
+The names below are what a sweep file, a method file and a task need. Importing them is light: no torch, ray or mlflow.
+"""
+
+from smore_sweep.errors import UserError
+from smore_sweep.method import POLICY, Method, knob, method
+from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep.tasks import Sizes, Task
+
+__all__ = [
+    "POLICY",
+    "Budget",
+    "Grid",
+    "Method",
+    "NetworkSpec",
+    "RunSpec",
+    "Scale",
+    "Sizes",
+    "Sweep",
+    "Task",
+    "UserError",
+    "grid",
+    "knob",
+    "method",
+]

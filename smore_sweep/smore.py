@@ -16,7 +16,8 @@ The paper and its released code differ, so each reading is a variant:
 ``printed``         Eq. 10 with the Bellman coefficient 1 that is printed there; Eq. 8 derives 1/4. Pearson only.
 ``release``         the released ``smore`` loss: ``-E_q[S] + 1e-4 E_rho[S] + 0.5 E_rho[y^2]``.
 ``release_stable``  the released default, a least-squares surrogate: goal transitions are regressed to +200, and all
-                    data get reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]``.
+                    data get reward -2: ``E_q[(S-200)^2] + 1e-6 E_rho[S^2] + 0.5 E_rho[(S - (discount M - 2))^2]`` at a
+                    discount of 0.99; else ``2/(1-discount)`` for 200 and ``1e-4 (1-discount)`` for 1e-6.
 
 The ``release`` variants are the released losses, not the released program, which also differs in this:
 
@@ -92,7 +93,8 @@ EXPECTILE: Mapping[str, float] = MappingProxyType(
 
 STABLE_REWARD = -2.0
 RELEASE_LINEAR = 1e-4
-RELEASE_QUADRATIC = 1e-6
+RELEASE_QUADRATIC = 1e-4
+"""Times ``1 - discount``."""
 
 
 @method
@@ -142,7 +144,9 @@ class SMORe(Method):
 
     @property
     def revision(self) -> int:
-        return commanded_goals_revision(self.her_ratio)
+        """The quadratic weight of ``release_stable`` was a constant once, which is right at a discount of 0.99 only."""
+        mended = self.variant == "release_stable" and self.discount != 0.99
+        return commanded_goals_revision(self.her_ratio) + mended
 
     def by_task(self, task: str) -> Mapping[str, Any]:
         return {"expectile": EXPECTILE[task]} if task in EXPECTILE else {}
@@ -331,6 +335,6 @@ def release_stable_loss(
     best = -STABLE_REWARD / (1.0 - discount)
     return (
         (score_q - best).square().mean(-1)
-        + RELEASE_QUADRATIC * score_rho.square().mean(-1)
+        + RELEASE_QUADRATIC * (1.0 - discount) * score_rho.square().mean(-1)
         + 0.5 * (bellman_rho + STABLE_REWARD).square().mean(-1)
     )

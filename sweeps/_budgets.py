@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from smore_sweep.method import Method
-from smore_sweep.spec import Budget, Grid, Scale
+from smore_sweep import Budget, Grid, Method, Scale
 from sweeps._tuned import tuned
 
 SMOKE = Budget(

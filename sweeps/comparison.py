@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps._budgets import EXPERT_SHARE, scales
 from sweeps._methods import TWELVE
 

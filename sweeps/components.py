@@ -2,8 +2,8 @@
 
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
+from smore_sweep import Grid, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import ABLATION, EXPERT_SHARE, scales
 
 METHODS = [

@@ -1,8 +1,8 @@
 """Table 2 of the paper: SMORe and GoFAR as expert data become scarce."""
 
 from baselines.gofar import GoFAR
+from smore_sweep import Grid, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import MANIPULATION, scales
 
 SWEEP = Sweep(

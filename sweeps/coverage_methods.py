@@ -1,6 +1,6 @@
 """Tables 6, 7 and 8 of the paper, and Table 2 run for run: every method as expert data become scarce."""
 
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps._budgets import MANIPULATION, scales
 from sweeps._methods import SEVEN
 

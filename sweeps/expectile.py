@@ -1,7 +1,7 @@
 """Appendix C of the paper: the expectile of SMORe's value."""
 
+from smore_sweep import Sweep, grid
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Sweep, grid
 from sweeps._budgets import ALL, at_papers_share, scales
 
 SWEEP = Sweep(

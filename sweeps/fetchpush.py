@@ -6,8 +6,8 @@ docs/fetchpush.md has the log of predictions and outcomes.
 from dataclasses import replace
 
 from baselines.gcsl import GCSL
+from smore_sweep import Budget, Grid, Scale, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
 from sweeps._budgets import NARROW, SMOKE
 
 QUICK = SMORe(her_ratio=1.0, moved_share=0.8, learning_rate=3e-3, temperature=0.3)

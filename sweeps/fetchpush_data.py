@@ -5,7 +5,7 @@ docs/fetchpush.md has the log of predictions and outcomes, and describes how to 
 
 from dataclasses import replace
 
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps.fetchpush import CLIMBING, QUICK, STUDY, scales
 
 EPISODES = {"few": 2_500, "laptop": STUDY.episodes, "many": 20_000, "most": 40_000}

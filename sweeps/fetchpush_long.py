@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps.fetchpush import CLIMBING, QUICK, STUDY, scales
 
 LONG = replace(STUDY, updates=40_000, evaluate_every=5_000)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from baselines.am import AM
 from baselines.ddpg import DDPG
 from baselines.iql import GCIQL
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps.fetchpush import STUDY, scales
 
 GENTLE = GCIQL(her_ratio=1.0, learning_rate=3e-3, temperature=0.3)

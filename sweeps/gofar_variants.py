@@ -2,8 +2,8 @@
 
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from smore_sweep import Grid, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import ABLATION, EXPERT_SHARE, scales
 
 SWEEP = Sweep(

@@ -6,8 +6,8 @@ Runs have 20,000 updates. docs/hard_tasks.md has the log of predictions and outc
 from dataclasses import replace
 
 from baselines.gcsl import GCSL
+from smore_sweep import Budget, Scale, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Scale, Sweep
 from sweeps._budgets import LOCOMOTION, NARROW, SMOKE, SMOKE_TASKS, at_papers_share
 
 TASKS = ("HandReach", "FetchPick", "FetchSlide", *LOCOMOTION)

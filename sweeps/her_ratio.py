@@ -1,8 +1,8 @@
 """Table 12 of the paper, and more: SMORe's share of hindsight goals, down to none."""
 
 from baselines.gofar import GoFAR
+from smore_sweep import Grid, Sweep, grid
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep, grid
 from sweeps._budgets import ABLATION, EXPERT_SHARE, scales
 
 SWEEP = Sweep(

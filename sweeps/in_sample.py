@@ -4,8 +4,8 @@ from baselines.eql import GCEQL
 from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.xql import GCXQL
+from smore_sweep import Grid, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import ABLATION, EXPERT_SHARE, scales
 
 SWEEP = Sweep(

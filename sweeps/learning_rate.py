@@ -4,7 +4,7 @@ The papers' rates, 3e-4 to 1e-3, suit a million updates; a laptop makes a few th
 the outcome; ``python analysis/selection.py`` writes it to ``tuned.csv``.
 """
 
-from smore_sweep.spec import Sweep, grid
+from smore_sweep import Sweep, grid
 from sweeps._budgets import MANIPULATION, at_papers_share, scales
 from sweeps._methods import TWELVE
 from sweeps.tuning import FIRST_SEED, selecting

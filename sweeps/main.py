@@ -1,6 +1,6 @@
 """Tables 1, 10 and 11 of the paper: twelve tasks, seven methods."""
 
-from smore_sweep.spec import Sweep
+from smore_sweep import Sweep
 from sweeps._budgets import ALL, at_papers_share, scales
 from sweeps._methods import SEVEN
 

@@ -1,7 +1,7 @@
 """Table 9 of the paper: SMORe's mixture ratio."""
 
+from smore_sweep import Grid, Sweep, grid
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep, grid
 from sweeps._budgets import ABLATION, EXPERT_SHARE, scales
 
 SWEEP = Sweep(

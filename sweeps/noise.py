@@ -1,6 +1,6 @@
 """Figure 2 of the paper: FetchReach with noise on the actions, in the data and in evaluation."""
 
-from smore_sweep.spec import Grid, Sweep
+from smore_sweep import Grid, Sweep
 from sweeps._budgets import EXPERT_SHARE, scales
 from sweeps._methods import SEVEN
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from baselines.gofar import GoFAR
+from smore_sweep import Grid, Scale, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Scale, Sweep
 from sweeps._budgets import LAPTOP, NARROW, SMOKE
 
 METHODS = [SMORe(), GoFAR()]

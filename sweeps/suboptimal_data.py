@@ -3,8 +3,8 @@
 from baselines.gofar import GoFAR
 from baselines.iql import GCIQL
 from baselines.wgcsl import WGCSL
+from smore_sweep import Grid, Sweep
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Grid, Sweep
 from sweeps._budgets import ABLATION, scales
 
 SWEEP = Sweep(

@@ -1,7 +1,7 @@
 """The inverse temperature of SMORe's policy weights (Eq. 11), which is 3 everywhere in the paper."""
 
+from smore_sweep import Sweep, grid
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Sweep, grid
 from sweeps._budgets import MANIPULATION, at_papers_share, scales
 
 SWEEP = Sweep(

@@ -15,8 +15,8 @@ from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
+from smore_sweep import Scale, Sweep, grid
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Scale, Sweep, grid
 from sweeps._budgets import ALL, LARGE, at_papers_share, scales
 from sweeps._tuned import tuned
 

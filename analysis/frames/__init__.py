@@ -1,1 +1,1 @@
-"""Data frames of runs: what a command asks for, where it lies, and cells of tables."""
+"""Data frames of runs, and the cells of tables."""

@@ -1,75 +1,73 @@
-"""Results to hand on: the ended runs of a results folder in two small parquet files, enough for every table. An export
-adds to what its target holds: runs of several machines come together there. ``python analysis/archive.py --help``
+"""Archive of results: the ended runs of a results folder in two small parquet files, enough for every table.
 
-``runs.parquet``         one row a run: id, content (JSON), status, updates, seconds, facts (JSON)
-``evaluations.parquet``  one row an evaluation of a run: its metrics and, for the last one, the raw outcomes
+``runs.parquet``         one row per run: id, content (JSON), status, updates, seconds, facts (JSON)
+``evaluations.parquet``  one row per evaluation of a run: its metrics and, for the last one, the raw outcomes
+
+An export adds to the archive, so runs of several machines come together in one.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Any
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from analysis.entry import start
-
-    start()
 
 import numpy as np
 import pandas as pd
 
 from analysis.frames import sealed_parquet
-from smore_sweep.console import make_console, progress_bar
-from smore_sweep.errors import StorageError, UserError, first_line
+from analysis.frames.metrics import METRICS
+from smore_sweep.errors import StorageError, first_line
 from smore_sweep.results import header as headers
 from smore_sweep.results import record, run_files
-from smore_sweep.results.outcomes import METRICS, Outcomes
+from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import PARTIAL, Record, Summary
 from smore_sweep.storage import paths
-from smore_sweep.storage.paths import StoragePath, is_file, storage_path
+from smore_sweep.storage.paths import StoragePath, is_file
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 COLUMNS = ["run_id", "update", *METRICS]
 
 
 def is_archive(folder: StoragePath) -> bool:
-    """Whether a folder holds exported results."""
+    """Whether a folder holds an archive."""
     return is_file(folder / RUNS)
 
 
 def ended(results: StoragePath) -> list[str]:
-    """The ids of the runs of a results folder that have ended, sorted."""
-    states = run_files.states(results, run_files.run_ids(results))
-    return [run_id for run_id, state in states.items() if state == record.DONE]
+    """List the ids of the runs of a results folder that have ended, sorted."""
+    return [
+        run_id
+        for run_id, state in run_files.states(results, run_files.run_ids(results)).items()
+        if state == record.DONE
+    ]
 
 
 def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], None]) -> int:
-    """Export all ended runs of a results folder; returns how many there are. Other runs that ``folder`` has stay there,
-    and all are in the order of their ids, so that equal results give equal bytes. ``advance`` is told of each run."""
+    """Export all ended runs of a results folder, and return their number.
+
+    Other runs of the archive ``folder`` stay. All are sorted by id, so equal results give equal bytes. ``advance`` is
+    called with 1 after each run.
+    """
     runs: list[dict[str, Any]] = []
     evaluations: list[dict[str, Any]] = []
     for run_id in ended(results):
         advance(1)
-        found = run_files.load(results, run_id)
-        if found is None or found.status == PARTIAL:
+        run = run_files.load(results, run_id)
+        if run is None or run.status == PARTIAL:
             continue
         runs.append(
             {
                 "run_id": run_id,
-                "content": json.dumps(found.content, sort_keys=True),
-                "status": found.status,
-                "update": found.update,
-                "seconds": round(found.seconds, 3),
-                "facts": json.dumps(found.facts, sort_keys=True),
+                "content": json.dumps(run.content, sort_keys=True),
+                "status": run.status,
+                "update": run.update,
+                "seconds": round(run.seconds, 3),
+                "facts": json.dumps(run.facts, sort_keys=True),
             }
         )
-        evaluations += [_evaluation(run_id, found, update) for update in sorted(found.evaluations)]
-    # The runs last: they make the folder an archive, and a run that they do not name has no evaluations.
+        evaluations += [_evaluation(run_id, run, update) for update in sorted(run.evaluations)]
+    # The runs last: they make the folder an archive, and evaluations of runs that they do not name are ignored.
     for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
         frame = _added(folder / name, pd.DataFrame(rows))
         paths.write(folder / name, sealed_parquet.encode(frame))
@@ -115,8 +113,7 @@ def fault(row: Any, curve: dict[int, dict[str, float]]) -> str:
 
 
 def outcomes(folder: StoragePath, run_id: str) -> Outcomes:
-    """The raw outcomes of a run's last evaluation, for questions that no table asks. Raises :class:`KeyError` if the
-    archive has none."""
+    """Read the raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
     rows = sealed_parquet.read(folder / EVALUATIONS)
     raw = rows[(rows["run_id"] == run_id) & rows["distances"].notna()]
     if raw.empty:
@@ -138,48 +135,16 @@ def decode_outcomes(row: pd.Series[Any]) -> Outcomes:
 def _added(path: StoragePath, rows: pd.DataFrame) -> pd.DataFrame:
     if not is_file(path):
         return rows
-    kept = sealed_parquet.read(path)
-    return pd.concat([kept[~kept["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
+    old = sealed_parquet.read(path)
+    return pd.concat([old[~old["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
 
 
-def _evaluation(run_id: str, found: Record, update: int) -> dict[str, Any]:
-    raw = found.evaluations[update]
+def _evaluation(run_id: str, run: Record, update: int) -> dict[str, Any]:
+    raw = run.evaluations[update]
     row: dict[str, Any] = {"run_id": run_id, "update": update, **raw.summary()}
     row |= dict(zip(("episodes", "steps"), raw.reached.shape, strict=True))
-    last = update == max(found.evaluations)
+    last = update == max(run.evaluations)
     row["reached"] = np.packbits(raw.reached).tobytes() if last else None
     row["succeeded"] = np.packbits(raw.succeeded).tobytes() if last else None
     row["distances"] = raw.distances.astype("<f4").tobytes() if last else None
     return row
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Export. Returns 1 if there is nothing to export, 2 if the request is wrong or the target holds results."""
-    parser = argparse.ArgumentParser(
-        description="Add the ended runs of a results folder to exported ones, for others to make tables."
-    )
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
-    parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
-    options = parser.parse_args(argv)
-    try:
-        results, folder = storage_path(options.results), storage_path(options.to)
-        count = len(ended(results))
-        if count and run_files.run_ids(folder):
-            raise UserError(f"{folder} is a results folder; export into another one")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if not count:
-        print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
-        return 1
-    with progress_bar(make_console(), "exporting runs", count) as advance:
-        write(results, folder, advance)
-    left_out = len(run_files.run_ids(results)) - count
-    unfinished = f" ({left_out} not ended, left out)" if left_out else ""
-    total = len(sealed_parquet.read(folder / RUNS))
-    print(f"{folder}: {count} runs{unfinished}, {total} in all; python analysis/tables.py --results {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""From one row a run to one cell a (task, expert share, method): means over seeds, the test, the paper's number."""
+"""Aggregate per-run rows into one cell per (task, expert share, method): mean over seeds, test, published number."""
 
 from __future__ import annotations
 
@@ -9,51 +9,24 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from analysis.frames.metrics import METRICS, Metric
 from analysis.paper.published import Printed, beside
 from analysis.stats import significance
 
 REFERENCE = "SMORe"
-"""The method that is tested against the best other one."""
+"""The method that is tested against the best other one; see :func:`reference_label`."""
 
 Column = tuple[float | None, str]
-"""Expert share and label: what a column of the wide table stands for. The share is None in a table whose tasks have
-one each, but not all the same."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How an outcome is named, ordered and printed. ``averaged``: whether its mean over tasks means anything."""
-
-    title: str
-    higher_is_better: bool
-    digits: int
-    averaged: bool
-    discount: float | None = None
-
-    def better(self, first: float, second: float) -> bool:
-        """Whether the first value is strictly better."""
-        return first > second if self.higher_is_better else first < second
-
-    @property
-    def worst(self) -> float:
-        """What a diverged seed counts as in a test of ranks."""
-        return -math.inf if self.higher_is_better else math.inf
-
-
-METRICS = {
-    "return99": Metric("Discounted return (0.99)", True, 2, True, 0.99),
-    "return98": Metric("Discounted return (0.98)", True, 2, True, 0.98),
-    "return999": Metric("Discounted return (0.999)", True, 2, True, 0.999),
-    "success": Metric("Success rate after the last step", True, 2, True),
-    "final_distance": Metric("Final distance to the goal", False, 3, False),  # each task has units of its own
-}
+"""Expert share and label of a column of the wide table. The share is None if each task has a share of its own."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one task at one expert share. ``mean`` and ``std`` are over the finished seeds, NaN without any.
+    """One method on one task at one expert share.
 
-    ``p`` stands with both of the pair that is tested, ``star`` only with the better of them by ranks."""
+    ``mean`` and ``std`` are over the finished seeds, NaN without any. Both cells of a tested pair have its ``p``, and
+    the better one by ranks has the ``star``.
+    """
 
     task: str
     expert_share: float
@@ -78,25 +51,28 @@ class Cell:
 
     @property
     def tested(self) -> int:
-        """Number of seeds that the test ranks: a diverged one is an outcome (the worst), an unfinished one is not."""
+        """Number of seeds that the test ranks: a diverged one is an outcome (the worst), an unfinished one is none."""
         return self.seeds + self.diverged
 
     @property
     def gap(self) -> str:
-        """Why there are fewer finished than expected seeds, or nothing."""
+        """Reason for fewer finished than expected seeds, or an empty string."""
         counts = {"diverged": self.diverged, "partial": self.partial, "missing": self.missing}
         reasons = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return f"{self.seeds} of {self.expected} seeds ({reasons})" if reasons else ""
 
     @property
     def sure(self) -> Printed | None:
-        """The published cell, if it may be computed with."""
+        """The published cell, unless it is doubtful."""
         return self.published if self.published and not self.published.doubtful else None
 
     @property
     def ratio(self) -> float:
-        """Our mean over the published one; NaN where either is missing or doubtful, or the published one is within two
-        of its standard deviations of zero: a share of next to nothing says nothing."""
+        """Our mean over the published one.
+
+        NaN where either is missing or doubtful, or where the published one is within two of its standard deviations of
+        zero, as a ratio to a value near zero is meaningless.
+        """
         if not self.sure or not self.sure.mean or abs(self.sure.mean) < 2 * self.sure.std:  # False for a std of NaN
             return math.nan
         return self.mean / self.sure.mean
@@ -104,7 +80,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class _Test:
-    """Two cells tested against each other. ``reach`` is the smallest p that their seeds could have given."""
+    """A test of two cells. ``reach`` is the smallest p that their seeds could have given."""
 
     pair: tuple[Cell, Cell]
     better: Cell
@@ -113,25 +89,33 @@ class _Test:
 
 
 def cells(frame: pd.DataFrame, metric: str, *, table: str = "", holm: bool = False) -> list[Cell]:
-    """All cells, by task as they come, expert share from high to low, and label as they come.
+    """Build the cells of a frame, by task in order of appearance, expert share from high to low, and label.
 
-    ``table`` is the paper's to take published cells from first. With ``holm``, p and stars are corrected for all tests
-    of the frame. Raises :class:`ValueError` if the frame mixes scales: their numbers do not belong in one table."""
+    Args:
+        frame: One row per expected run.
+        metric: Name of the outcome.
+        table: Number of the paper's table to take published cells from first.
+        holm: Correct p and stars for all tests of the frame.
+
+    Raises:
+        ValueError: The frame mixes scales, whose numbers do not belong in one table.
+    """
     if frame["scale"].nunique() != 1:
         raise ValueError(
             f"a table needs runs of one scale; got: {', '.join(map(str, frame['scale'].unique())) or 'none'}"
         )
     reference = reference_label(frame)
     own_share = frame["expert_share"].nunique() > 1 and frame.groupby("task")["expert_share"].nunique().max() == 1
-    outcomes: dict[tuple[str, float], dict[str, list[tuple[str, float]]]] = {}  # plain: 10,000 runs are many for pandas
+    # Plain dictionaries: pandas is slow at grouping 10,000 runs.
+    outcomes: dict[tuple[str, float], dict[str, list[tuple[str, float]]]] = {}
     for task, share, label, *outcome in zip(
         *(frame[name] for name in ("task", "expert_share", "label", "status", metric)), strict=True
     ):
         outcomes.setdefault((task, share), {}).setdefault(label, []).append(tuple(outcome))
     tasks = list(frame["task"].unique())
     groups = [
-        [_cell((*place, label), runs, metric, table, own_share) for label, runs in outcomes[place].items()]
-        for place in sorted(outcomes, key=lambda place: (tasks.index(place[0]), -place[1]))
+        [_cell((*key, label), runs, metric, table, own_share) for label, runs in outcomes[key].items()]
+        for key in sorted(outcomes, key=lambda key: (tasks.index(key[0]), -key[1]))
     ]
     groups = [_mark_best(group, METRICS[metric]) for group in groups]
     tests = [test for group in groups if (test := _test(group, METRICS[metric], reference))]
@@ -139,18 +123,18 @@ def cells(frame: pd.DataFrame, metric: str, *, table: str = "", holm: bool = Fal
 
 
 def reference_label(frame: pd.DataFrame) -> str | None:
-    """The label that is tested: SMORe with its defaults or, where a sweep has one other SMORe only, that one."""
+    """Find the label that is tested: SMORe with its defaults or, if a sweep has one other SMORe only, that one."""
     labels = [str(label) for label in frame.loc[frame["method"] == REFERENCE, "label"].unique()]
     if REFERENCE in labels:
         return REFERENCE
     return labels[0] if len(labels) == 1 else None
 
 
-def columns(made: Iterable[Cell]) -> list[Column]:
-    """The columns of the wide table: shares from high to low, and within a share the labels as they come."""
+def columns(cells: Iterable[Cell]) -> list[Column]:
+    """List the columns of the wide table: shares from high to low, and within a share the labels in their order."""
     labels: dict[str, None] = {}
     present = set()
-    for cell in made:
+    for cell in cells:
         labels.setdefault(cell.label)
         present.add(cell.column)
     shares = sorted({share for share, _ in present}, key=lambda share: -(share or 0.0))
@@ -158,7 +142,7 @@ def columns(made: Iterable[Cell]) -> list[Column]:
 
 
 def common_tasks(means: Mapping[str, Mapping[Column, float]], over: Iterable[Column]) -> list[str]:
-    """The tasks that have a mean in every column."""
+    """List the tasks that have a mean in every column."""
     wanted = list(over)
     return [task for task, row in means.items() if all(math.isfinite(row.get(column, math.nan)) for column in wanted)]
 
@@ -166,14 +150,16 @@ def common_tasks(means: Mapping[str, Mapping[Column, float]], over: Iterable[Col
 def averages(
     means: Mapping[str, Mapping[Column, float]], tasks: Iterable[str], over: Iterable[Column]
 ) -> dict[Column, float]:
-    """Mean over ``tasks`` of each column's means; NaN without tasks."""
-    chosen = list(tasks)
-    return {c: sum(means[task][c] for task in chosen) / len(chosen) if chosen else math.nan for c in over}
+    """Average each column's means over ``tasks``; NaN without tasks."""
+    rows = [means[task] for task in tasks]
+    return {column: sum(row[column] for row in rows) / len(rows) if rows else math.nan for column in over}
 
 
 def drops(average: Mapping[Column, float]) -> dict[Column, float]:
-    """Change of each average, in percent of the same method's average at the highest share (as the paper computes it);
-    NaN where there is none or it is zero."""
+    """Compute each average's change, in percent of the same method's average at the highest share, as in the paper.
+
+    NaN where that is missing or zero.
+    """
     highest = max(share or 0.0 for share, _ in average)
     return {
         (share, label): 100.0 * (value / base - 1.0) if (base := average.get((highest, label), math.nan)) else math.nan
@@ -182,7 +168,7 @@ def drops(average: Mapping[Column, float]) -> dict[Column, float]:
 
 
 def _cell(key: tuple[str, float, str], runs: list[tuple[str, float]], metric: str, table: str, own_share: bool) -> Cell:
-    """``runs`` holds the status and the value of each."""
+    """Build a cell from the status and value of each of its runs."""
     task, share, label = key
     counts = Counter(status for status, _ in runs)
     values = tuple(value for status, value in runs if status == "done")
@@ -204,12 +190,12 @@ def _cell(key: tuple[str, float, str], runs: list[tuple[str, float]], metric: st
 
 
 def comparisons(groups: Iterable[Sequence[Cell]]) -> list[Sequence[Cell]]:
-    """Those groups of cells, of one task and share each, in which there is something to test once all runs are done."""
+    """Select the groups (the cells of one task and share) that have something to test once all runs are done."""
     return [group for group in groups if len(group) > 1]
 
 
 def _mark_best(group: list[Cell], metric: Metric) -> list[Cell]:
-    """Means that print alike are marked alike, and nothing is best of one."""
+    """Mark the best mean. Means that print alike are marked alike, and a single mean is not marked."""
     finished = [cell for cell in group if cell.seeds]
     if len(finished) < 2:
         return group
@@ -218,7 +204,7 @@ def _mark_best(group: list[Cell], metric: Metric) -> list[Cell]:
 
 
 def _test(group: list[Cell], metric: Metric, reference: str | None) -> _Test | None:
-    """The reference against the best other method or, in a table without one, the best against the second best."""
+    """Test the reference against the best other method or, without a reference, the best against the second best."""
     finished = [cell for cell in group if cell.seeds]
     if reference is None:
         ours = _best(finished, metric) if finished else None
@@ -229,26 +215,26 @@ def _test(group: list[Cell], metric: Metric, reference: str | None) -> _Test | N
         return None
     rival = _best(others, metric)
     ranked = _ranked(ours, metric), _ranked(rival, metric)
-    # Better by ranks and not by means, which know nothing of diverged seeds.
+    # Better by ranks, as means leave out diverged seeds.
     rival_wins = metric.better(0.5, significance.probability_of_improvement(*ranked))
     reach = significance.smallest_p(ours.tested, rival.tested)
     return _Test((ours, rival), rival if rival_wins else ours, significance.mann_whitney(*ranked), reach)
 
 
-def _mark_tests(made: list[Cell], tests: Sequence[_Test], declared: int, holm: bool) -> list[Cell]:
+def _mark_tests(all_cells: list[Cell], tests: Sequence[_Test], declared: int, holm: bool) -> list[Cell]:
     ps, reach = [test.p for test in tests], [test.reach for test in tests]
     if holm and tests:
-        # Tests that are still to come count as well, or stars would vanish as a table fills. Lower ps never raise a
-        # corrected one, so the smallest that all tests can give bound what each can reach.
+        # Count the tests still to come as well, or stars would vanish as a table fills. Lower ps never raise a
+        # corrected one, so the corrected smallest ps of all tests bound the p that each can reach.
         to_come = declared - len(tests)
         ps = significance.holm([*ps, *[1.0] * to_come])[: len(tests)]
         reach = significance.holm([*reach, *[min(reach)] * to_come])[: len(tests)]
-    marked = {
+    marks = {
         id(cell): replace(cell, p=p, star=significance.mark(p, smallest) if cell is test.better else "")
         for test, p, smallest in zip(tests, ps, reach, strict=True)
         for cell in test.pair
     }
-    return [marked.get(id(cell), cell) for cell in made]
+    return [marks.get(id(cell), cell) for cell in all_cells]
 
 
 def _best(finished: list[Cell], metric: Metric) -> Cell:

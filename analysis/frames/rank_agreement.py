@@ -1,4 +1,4 @@
-"""Do our results and the paper's put the methods in the same order?"""
+"""Agreement between our order of the methods and the paper's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from analysis.frames.cells import Cell
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one task at one share: ``tau`` is Kendall's (tau-b, which allows for ties) between our means and the published
-    ones of ``methods`` methods, NaN if either has all alike. ``agrees``: no two methods stand the other way round."""
+    """Rank agreement on one task at one share.
+
+    ``tau`` is Kendall's tau-b, which allows for ties, between our means and the published ones of ``methods`` methods;
+    NaN if all means on one side are equal. ``agrees``: no two methods are in the opposite order.
+    """
 
     methods: int
     tau: float
@@ -27,11 +30,11 @@ class Agreement:
         return "agrees" if self.agrees else "differs"
 
 
-def agreements(made: Iterable[Cell]) -> dict[tuple[str, float | None], Agreement]:
-    """By task and column's share, where at least two methods have both a mean of ours and a published one that is not
-    doubtful."""
+def agreements(cells: Iterable[Cell]) -> dict[tuple[str, float | None], Agreement]:
+    """Compute the agreements by task and column's share, where two methods or more have a mean of ours and a published
+    one that is not doubtful."""
     means: dict[tuple[str, float | None], list[tuple[float, float]]] = defaultdict(list)
-    for cell in made:
+    for cell in cells:
         if cell.sure and cell.seeds:
             means[cell.task, cell.column[0]].append((cell.mean, cell.sure.mean))
     return {key: _agreement(pairs) for key, pairs in means.items() if len(pairs) > 1}
@@ -40,6 +43,6 @@ def agreements(made: Iterable[Cell]) -> dict[tuple[str, float | None], Agreement
 def _agreement(pairs: list[tuple[float, float]]) -> Agreement:
     ours, theirs = zip(*pairs, strict=True)
     agrees = all((a - c) * (b - d) >= 0 for a, b in pairs for c, d in pairs)
-    # SciPy warns about nothing to rank; there is no tau then.
-    alike = len(set(ours)) == 1 or len(set(theirs)) == 1
-    return Agreement(len(pairs), math.nan if alike else float(kendalltau(ours, theirs).statistic), agrees)
+    # There is no tau without anything to rank, and SciPy would warn.
+    constant = len(set(ours)) == 1 or len(set(theirs)) == 1
+    return Agreement(len(pairs), math.nan if constant else float(kendalltau(ours, theirs).statistic), agrees)

@@ -1,4 +1,4 @@
-"""Which results a command is about: the options that all of them share, and the runs that they mean."""
+"""Selection of results: the options that all commands share, and the runs that they select."""
 
 from __future__ import annotations
 
@@ -15,44 +15,48 @@ from smore_sweep.storage.paths import StoragePath, is_folder, storage_path
 
 @dataclass(frozen=True)
 class ResultsRequest:
-    """A results folder, or one with exported results; the source of the data; seeds a cell, if not the scale's own."""
+    """A results folder or archive, the source of the data, and the seeds per cell (None: the scale's own)."""
 
     results: StoragePath
     source: str = GENERATED
     seeds: int | None = None
 
     def runs(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> list[RunSpec]:
-        """The runs of a sweep at a scale. Raises :class:`UserError` for what :meth:`Sweep.expand` refuses."""
+        """Expand a sweep at a scale. Raises :class:`UserError` for whatever :meth:`Sweep.expand` refuses."""
         return sweep.expand(scale, seeds=self.seeds, tasks=tasks, source=self.source)
 
     def load(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """One row for each of those runs, as :func:`analysis.frames.runs.load` gives it."""
-        from analysis.frames.runs import load  # late: a wrong request is refused at once
+        """Load one row for each of those runs (:func:`analysis.frames.runs.load`)."""
+        from analysis.frames.runs import load  # late, so that a wrong request is refused at once
 
         return load(self.runs(sweep, scale, tasks), self.results)
 
+    def load_all_tasks(self, sweep: Sweep, scale: str) -> pd.DataFrame:
+        """Load one row for each run on all tasks of a sweep, including those that the scale leaves out."""
+        return self.load(sweep, scale, sweep.tasks)
+
     def nothing(self, sweep: str, scale: str | None = None) -> str:
-        """Why there is nothing to show, and what to do about it: run this sweep."""
+        """Explain that there is nothing to show, and name the command that runs the sweep."""
         if not is_folder(self.results):
             return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
-        where = "" if str(self.results) == "output" else f" RESULTS={self.results}"
-        at, chosen = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
-        return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{chosen}{self.options}{where}"
+        results = "" if str(self.results) == "output" else f" RESULTS={self.results}"
+        at, option = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
+        return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{option}{self.options}{results}"
 
     @property
     def options(self) -> str:
-        """What ``make sweep`` has to be told of it."""
+        """The request as options of ``make sweep``."""
         seeds = "" if self.seeds is None else f" SEEDS={self.seeds}"
         return seeds if self.source == GENERATED else f"{seeds} SOURCE={self.source}"
 
     @property
     def suffix(self) -> str:
-        """What names of files say of it."""
+        """The request as a suffix of file names."""
         return "" if self.source == GENERATED else f"_{self.source}"
 
 
 def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
-    """The options that say which results are meant. ``scale`` says what is taken without ``--scale``."""
+    """Add the options that select results. ``scale`` describes the default of ``--scale``."""
     parser.add_argument(
         "--results", metavar="DIR", default="output", help="where the runs are: a folder or s3://... (default: output)"
     )
@@ -62,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
 
 
 def results_request(options: argparse.Namespace) -> ResultsRequest:
-    """What :func:`add_options` was given. Raises :class:`UserError` for what is no source, number of seeds or place."""
+    """Build the request from the options. Raises :class:`UserError` for an invalid source, number of seeds or path."""
     check_source(options.source)
     if options.seeds is not None and options.seeds < 1:
         raise UserError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")

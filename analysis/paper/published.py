@@ -1,6 +1,6 @@
-"""The paper's printed numbers, as transcribed in ``paper/all_results_long.csv`` (Tables 1, 2 and 6 to 16).
+"""The paper's printed numbers, transcribed in ``paper/all_results_long.csv`` (Tables 1, 2 and 6 to 16).
 
-Each row keeps the cell as printed (``raw``) and what is doubtful about it (``note``).
+Each row has the cell as printed (``raw``) and any doubt about it (``note``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = {
     "GoFAR reward=binary": ("r-GoFAR (sparse reward)",),
     "GC-IQL": ("GC-IQL", "IQL"),
 }
-"""What our labels are called in print, where that is not the label."""
+"""Printed names of our labels, where they differ."""
 
 _CSV = Path(__file__).with_name("all_results_long.csv")
 _KINDS = {
@@ -33,12 +33,12 @@ _KINDS = {
     "final_distance": "final_distance",
 }
 _MAIN = ("1", "2", "6", "7", "8", "14", "10", "11")
-"""Each setting's own table; the others repeat cells of these."""
+"""The own table of each setting; the others repeat their cells."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A printed cell. ``std`` is NaN where none is printed. ``doubtful``: it appears to be another share's."""
+    """A printed cell. ``std`` is NaN where none is printed. ``doubtful``: the cell appears to be another share's."""
 
     mean: float
     std: float
@@ -46,9 +46,16 @@ class Printed:
 
 
 def published(table: str) -> pd.DataFrame:
-    """The rows of a table, such as ``"2"``: task, method, expert_share, doubtful, metric, mean, std, raw and note.
+    """Return the rows of a table: task, method, expert_share, doubtful, metric, mean, std, raw and note.
 
-    ``mean`` is NaN where the paper prints a dash. Raises :class:`ValueError` that lists the valid tables."""
+    ``mean`` is NaN where the paper prints a dash.
+
+    Args:
+        table: Number of the table, such as ``"2"``.
+
+    Raises:
+        ValueError: There is no such table; the message lists the valid ones.
+    """
     everything = _everything()
     if table not in set(everything["table"]):
         raise ValueError(f"there is no table {table!r}; the tables are: {', '.join(everything['table'].unique())}")
@@ -56,25 +63,27 @@ def published(table: str) -> pd.DataFrame:
 
 
 def beside(metric: str, task: str, label: str, expert_share: float, table: str = "") -> Printed | None:
-    """The printed cell to show beside our own value of ``metric``: that of ``table`` if it has one, else that of the
-    setting's own table, else None. The paper prints one kind of return and does not state its discount, so the same
-    cell stands beside each of ours."""
+    """Find the printed cell to show beside our own value of ``metric``.
+
+    It is that of ``table`` if it has one, else that of the setting's own table, else None. The paper prints one kind of
+    return and does not state its discount, so the same cell goes with each of ours.
+    """
     printed = _cells(_KINDS[metric])
     for number in (table, *_MAIN):
         for name in NAMES.get(label, (label,)):
-            if found := printed.get((number, task, name, expert_share)):
-                return found
+            if cell := printed.get((number, task, name, expert_share)):
+                return cell
     return None
 
 
 def heading(table: str, label: str) -> str:
-    """What a table of the paper calls one of our methods; the label where it has no such method."""
-    called = set(published(table)["method"])
-    return next((name for name in NAMES.get(label, (label,)) if name in called), label)
+    """Return the name of one of our methods in a table of the paper; the label if it has no such method."""
+    printed = set(published(table)["method"])
+    return next((name for name in NAMES.get(label, (label,)) if name in printed), label)
 
 
 def tasks_in_print(table: str) -> list[str]:
-    """The tasks of a table, from top to bottom (and not its averages)."""
+    """List the tasks of a table, from top to bottom, without its averages."""
     rows = published(table)
     return list(map(str, rows.loc[rows["metric"].isin(_KINDS.values()), "task"].unique()))
 
@@ -82,7 +91,7 @@ def tasks_in_print(table: str) -> list[str]:
 @cache
 def _everything() -> pd.DataFrame:
     frame = pd.read_csv(_CSV, dtype={"table": str, "expert_fraction": str, "raw": str, "note": str})
-    # "0.10?" marks cells that carry another share's values; none is printed for locomotion's 30 expert episodes.
+    # "0.10?" marks cells with another share's values. The share of locomotion's 30 expert episodes is not printed.
     shares = frame["expert_fraction"]
     frame["expert_share"] = pd.to_numeric(shares.str.rstrip("?")).fillna(LOCOMOTION_SHARE)
     frame["doubtful"] = shares.str.endswith("?").eq(True)

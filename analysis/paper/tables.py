@@ -1,4 +1,4 @@
-"""The paper's printed tables as data: which runs each shows, in which columns. To add a table, add an entry."""
+"""The paper's tables as data: the runs and columns of each. To add a table, add an entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from smore_sweep.spec import percent
 
 OURS = "not in the paper"
-"""Heads columns that the sweep has beyond the printed table."""
+"""Heading of columns that the sweep has beyond the printed table."""
 
 _SEVEN = {
     "Occupancy matching": ("SMORe", "GoFAR"),
@@ -23,9 +23,11 @@ _BASELINES = "SMORe and GoFAR are Table 2's, which the paper prints apart."
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """A table of the paper, made of a sweep's runs. ``groups`` maps headings to labels
-    (:func:`smore_sweep.spec.labels`), in the order of the columns; ``shares`` are all of the sweep if empty; ``remark``
-    says in the caption how the table differs from the printed one."""
+    """A table of the paper, made of a sweep's runs.
+
+    ``groups`` maps headings to labels (:attr:`smore_sweep.method.Method.label`), in the order of the columns. Empty
+    ``shares`` mean all of the sweep. ``remark`` is a sentence of the caption about differences from the printed table.
+    """
 
     number: str
     title: str
@@ -41,16 +43,16 @@ class PaperTable:
         return [label for labels in self.groups.values() for label in labels]
 
     def group(self, label: str) -> str:
-        """The heading above a column."""
+        """Return the heading above a column."""
         return next(name for name, labels in self.groups.items() if label in labels)
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The runs of the table among those of its sweep, by column."""
+        """Select the runs of the table among those of its sweep, sorted by column."""
         order = {label: position for position, label in enumerate(self.labels)}
-        chosen = frame[frame["label"].isin(order)]
+        rows = frame[frame["label"].isin(order)]
         if self.shares:
-            chosen = chosen[chosen["expert_share"].isin(self.shares)]
-        return chosen.sort_values("label", key=lambda labels: labels.map(order), kind="stable")
+            rows = rows[rows["expert_share"].isin(self.shares)]
+        return rows.sort_values("label", key=lambda labels: labels.map(order), kind="stable")
 
 
 _ALL = (

@@ -1,1 +1,1 @@
-"""Figures as functions of frames: no file is read or written here."""
+"""Figures of frames: registry, drawing, style and files."""

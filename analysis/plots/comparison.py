@@ -1,4 +1,4 @@
-"""Figures that compare methods over tasks: how often one is ahead of another, and how often each reaches a level."""
+"""Figures that compare methods over tasks: probability of improvement and performance profiles."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import METRICS
 from analysis.plots import style
 from analysis.plots.notes import notes
-from analysis.plots.points import LEVEL, Array, NothingToDrawError, mean_interval
-from analysis.stats import significance
+from analysis.plots.points import NothingToDrawError
+from analysis.stats.bootstrap import LEVEL, Array, mean_interval, stratified_interval
+from analysis.stats.significance import mean_probability_of_improvement
+from smore_sweep.results.record import DIVERGED, DONE
 from smore_sweep.tasks import task as task_row
 
 if TYPE_CHECKING:
@@ -24,20 +26,22 @@ LEVELS = np.linspace(0.0, 1.0, 101)
 RESAMPLES = 1000
 
 Scores = dict[str, list[Array]]
-"""For each method the values of its seeds on each common task, larger is better."""
+"""Method to the values of its seeds on each common task; larger is better."""
 
 
 def improvement(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figure:
-    """The probability that a seed of the row's method is ahead of one of the column's (a tie counts half), averaged
-    over tasks, with its interval: seeds are resampled within each method and task. Where each resample says the same,
-    as when all seeds of one are ahead, the interval is left out: it tells nothing then."""
-    scores, where = _scores(frame, metric)
+    """Draw the probability that a seed of the row's method is ahead of one of the column's, averaged over tasks.
+
+    Ties count half. The interval resamples seeds within each method and task. It is left out where it has no width, as
+    when all seeds of one method are ahead, because it is uninformative then.
+    """
+    scores, over = _scores(frame, metric)
     names = list(scores)
     if len(names) < 2:
         raise NothingToDrawError("fewer than two methods")
     size = 0.62 * len(names) + 1.3
-    drawn = style.figure(min(style.TWO_COLUMNS, max(style.ONE_COLUMN, size)), 0.42 * len(names) + 0.4)
-    panel = drawn.subplots()
+    figure = style.figure(min(style.TWO_COLUMNS, max(style.ONE_COLUMN, size)), 0.42 * len(names) + 0.4)
+    panel = figure.subplots()
     chances = np.full((len(names), len(names)), math.nan)
     for i, row in enumerate(names):
         for j, column in enumerate(names[:i]):
@@ -54,29 +58,30 @@ def improvement(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> F
     panel.grid(False)
     panel.spines[:].set_visible(False)
     panel.xaxis.tick_top()
-    said = (
-        f"Probability that a seed of the row's method is ahead of one of the column's ({METRICS[metric].title.lower()}"
-    )
+    title = METRICS[metric].title.lower()
     style.footer(
-        drawn,
+        figure,
         [
-            f"{said}; ties count half), mean {where}, with {100 * LEVEL:g}% percentile bootstrap intervals over seeds.",
+            f"Probability that a seed of the row's method is ahead of one of the column's ({title}; ties count half), "
+            f"mean {over}, with {100 * LEVEL:g}% percentile bootstrap intervals over seeds.",
             *_diverged(frame),
             *notes(frame, metric),
         ],
     )
-    return drawn
+    return figure
 
 
 def profiles(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figure:
-    """The share of runs whose score is above each level, averaged over tasks: a performance profile. Scores are the
-    metric divided by its ceiling, the return of an episode that is at its goal from the first step to the last."""
+    """Draw performance profiles: the share of runs whose score is above each level, averaged over tasks.
+
+    A score is the metric divided by its ceiling, the return of an episode that is at its goal at every step.
+    """
     if not METRICS[metric].averaged:
         raise NothingToDrawError(f"{metric} has no ceiling to normalise by")
     scaled = frame.assign(**{metric: frame[metric] / [ceiling(str(task), metric) for task in frame["task"]]})
-    scores, where = _scores(scaled, metric)
-    drawn = style.figure(style.ONE_COLUMN, 2.4)
-    panel = drawn.subplots()
+    scores, over = _scores(scaled, metric)
+    figure = style.figure(style.ONE_COLUMN, 2.4)
+    panel = figure.subplots()
     looks = style.looks(scores)
     for name, groups in scores.items():
         above = [(group[:, None] > LEVELS).astype(float) for group in groups]
@@ -87,65 +92,63 @@ def profiles(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figu
     panel.set_ylim(0, 1.02)
     panel.set_xlabel("normalised score τ")
     panel.set_ylabel("share of runs with score > τ")
-    style.legend(drawn, looks)
+    style.legend(figure, looks)
     style.footer(
-        drawn,
+        figure,
         [
             f"Score: {_lower(metric)} over its ceiling on the task's horizon (all steps at the goal). "
-            f"Mean {where}, with {100 * LEVEL:g}% pointwise bootstrap intervals over seeds.",
+            f"Mean {over}, with {100 * LEVEL:g}% pointwise bootstrap intervals over seeds.",
             *_diverged(frame),
             *notes(frame, metric),
         ],
     )
-    return drawn
+    return figure
 
 
 def chance_ahead(first: list[Array], second: list[Array], rng: np.random.Generator) -> tuple[float, float, float]:
-    """The probability of improvement of ``first`` over ``second``, averaged over their tasks, and the ends of its
-    interval: NaN where a task has one seed only."""
+    """Compute the probability of improvement of ``first`` over ``second``, averaged over tasks, and its interval.
+
+    The ends of the interval are NaN if a task has one seed only.
+    """
     groups = [group for pair in zip(first, second, strict=True) for group in pair]
-    chance = _mean_chance(groups)
+    chance = mean_probability_of_improvement(groups)
     if min(map(len, groups)) < 2:
         return chance, math.nan, math.nan
-    low, high = significance.stratified_interval(_mean_chance, groups, rng=rng, level=LEVEL, resamples=RESAMPLES)
+    low, high = stratified_interval(mean_probability_of_improvement, groups, rng=rng, resamples=RESAMPLES)
     return chance, low, high
 
 
 def ceiling(task: str, metric: str) -> float:
-    """The largest value that a metric can have on a task: ``sum_k discount^k`` over its horizon, or 1 for a rate."""
+    """Return the largest value of a metric on a task: ``sum_k discount^k`` over its horizon, or 1 for a rate."""
     discount = METRICS[metric].discount
     return 1.0 if discount is None else (1 - discount ** task_row(task).horizon) / (1 - discount)
 
 
-def _mean_chance(groups: list[Array]) -> float:
-    chances = [np.sign(np.subtract.outer(a, b)).mean() for a, b in zip(groups[::2], groups[1::2], strict=True)]
-    return float(np.mean(chances) + 1) / 2
-
-
 def _scores(frame: pd.DataFrame, metric: str) -> tuple[Scores, str]:
-    """The methods with any ended seed, and what the mean over tasks is over: the (task, share) that they all have.
+    """Collect the scores of the methods with an ended seed, and describe the (task, share) pairs that all of them have.
 
-    A diverged seed is an outcome, worse than any other; an unfinished one is none. As in the tables."""
-    ended = frame[frame["status"].isin(["done", "diverged"])].copy()
+    As in the tables, a diverged seed is an outcome, worse than any other, and an unfinished one is none.
+    """
+    ended = frame[frame["status"].isin([DONE, DIVERGED])].copy()
     if ended.empty:
         raise NothingToDrawError("no finished run")
     if not METRICS[metric].higher_is_better:
         ended[metric] = -ended[metric]
     worst = float(ended[metric].min()) if ended[metric].notna().any() else 0.0
-    ended.loc[ended["status"] == "diverged", metric] = min(worst, 0.0) - 1.0
-    found = {
+    ended.loc[ended["status"] == DIVERGED, metric] = min(worst, 0.0) - 1.0
+    values = {
         (str(label), str(task), float(share)): own[metric].to_numpy(float)
         for (label, task, share), own in ended.groupby(["label", "task", "expert_share"], sort=False)
     }
     names = list(dict.fromkeys(map(str, ended["label"])))
-    places = list(dict.fromkeys((task, share) for _, task, share in found))
-    common = [place for place in places if all((name, *place) in found for name in names)]
+    pairs = list(dict.fromkeys((task, share) for _, task, share in values))
+    common = [pair for pair in pairs if all((name, *pair) in values for name in names)]
     if not common:
         raise NothingToDrawError("no task on which all methods have a finished run")
     tasks = ", ".join(dict.fromkeys(task for task, _ in common))
-    left_out = len(places) - len(common)
-    where = f"over {tasks}" + (f" ({left_out} more without a seed of every method are left out)" if left_out else "")
-    return {name: [found[name, *place] for place in common] for name in names}, where
+    left_out = len(pairs) - len(common)
+    over = f"over {tasks}" + (f" ({left_out} more without a seed of every method are left out)" if left_out else "")
+    return {name: [values[name, *pair] for pair in common] for name in names}, over
 
 
 def _lower(metric: str) -> str:
@@ -154,4 +157,4 @@ def _lower(metric: str) -> str:
 
 
 def _diverged(frame: pd.DataFrame) -> list[str]:
-    return ["A diverged seed counts as the worst."] if (frame["status"] == "diverged").any() else []
+    return ["A diverged seed counts as the worst."] if (frame["status"] == DIVERGED).any() else []

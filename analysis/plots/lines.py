@@ -1,4 +1,4 @@
-"""Figures of lines: a panel a task, a line a method, a mean over seeds with its interval at each point."""
+"""Line figures: a panel per task, a line per method, a mean over seeds with its interval at each point."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.frames.cells import METRICS
+from analysis.frames.metrics import METRICS
 from analysis.paper.published import beside
 from analysis.plots import style
 from analysis.plots.notes import INTERVAL, notes
-from analysis.plots.points import Array, Line, NothingToDrawError, line, mean_interval
+from analysis.plots.points import Line, NothingToDrawError, line
+from analysis.stats.bootstrap import Array, mean_interval
+from smore_sweep.results.record import DIVERGED
 from smore_sweep.spec import percent
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 PANEL_HEIGHT = 1.65
 PRINTED = ("SMORe", "GoFAR")
-"""The methods whose published numbers are drawn: those of Table 2. Of all seven nobody could tell the lines apart."""
+"""The methods whose published numbers are drawn: those of Table 2. Seven would be too many lines to tell apart."""
 PUBLISHED = "Hollow and dotted: as printed in the SMORe paper, from other data (SMORe and GoFAR only)."
 NOISY = "FetchReachNoise"
 
@@ -31,48 +33,53 @@ Panels = Sequence[tuple[str, pd.DataFrame]]
 
 
 def learning_curves(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figure:
-    """A panel for each task and expert share, against the number of updates. ``frame`` has a row for each evaluation of
-    each run and one for each run without any (``update`` is NaN there)."""
+    """Draw a panel per task and expert share, against the number of updates.
+
+    Args:
+        frame: One row per evaluation of each run, and one for each run without any (its ``update`` is NaN).
+        metric: Name of the outcome.
+        rng: Generator of the bootstrap.
+    """
     ours = frame.copy()
-    ours.loc[ours["status"] == "diverged", metric] = math.nan
+    ours.loc[ours["status"] == DIVERGED, metric] = math.nan
     several = int(ours.groupby("task")["expert_share"].nunique().max())
     panels = [
         (f"{task}, {percent(share)}" if several > 1 else str(task), own)
         for (task, share), own in ours.groupby(["task", "expert_share"], sort=False)
     ]
-    drawn, axes = _panels(
+    figure, axes = _panels(
         panels, "update", metric, rng, label="updates", columns=several if several > 1 else None, points=1
     )
     for panel in axes:
         panel.xaxis.set_major_formatter(_thousands)
-    style.footer(drawn, [*notes(frame, metric), INTERVAL, "Evaluations of unfinished seeds count as far as they go."])
-    return drawn
+    style.footer(figure, [*notes(frame, metric), INTERVAL, "Evaluations of unfinished seeds count as far as they go."])
+    return figure
 
 
 def noise(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figure:
-    """FetchReach against the noise on its actions: Figure 2 of the paper."""
+    """Draw FetchReach against the noise on its actions: Figure 2 of the paper."""
     ours = frame.assign(noise=[_noise(str(task)) for task in frame["task"]])
-    drawn, (panel,) = _panels(
+    figure, (panel,) = _panels(
         [("FetchReach", ours)], "noise", metric, rng, label="standard deviation of the noise on actions", columns=1
     )
     panel.set_xticks(sorted(set(ours["noise"])))
-    style.footer(drawn, [*notes(frame, metric), INTERVAL])
-    return drawn
+    style.footer(figure, [*notes(frame, metric), INTERVAL])
+    return figure
 
 
 def coverage(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figure:
-    """A panel a task, against the share of expert data, for tasks that have several shares: Tables 1, 2 and 6 to 8."""
+    """Draw a panel per task with several expert shares, against the share: Tables 1, 2 and 6 to 8."""
     several = frame.groupby("task")["expert_share"].transform("nunique") > 1
     ours = frame[several].assign(percent=100 * frame["expert_share"])
     panels = [(str(task), own) for task, own in ours.groupby("task", sort=False)]
-    drawn, axes = _panels(panels, "percent", metric, rng, label="expert share (%)", published="")
+    figure, axes = _panels(panels, "percent", metric, rng, label="expert share (%)", published="")
     shares = sorted(set(ours["percent"]))
     for panel in axes:
         panel.set_xscale("log")
         panel.set_xticks(shares, [f"{share:g}" for share in shares])
         panel.set_xticks([], minor=True)
-    style.footer(drawn, [*notes(ours, metric), INTERVAL, PUBLISHED])
-    return drawn
+    style.footer(figure, [*notes(ours, metric), INTERVAL, PUBLISHED])
+    return figure
 
 
 def sensitivity(
@@ -84,17 +91,27 @@ def sensitivity(
     published: str | None = None,
     spacing: str = "linear",
 ) -> Figure:
-    """A panel a task, against the column ``value``: the knob of each run. A method without the knob (NaN) is a level.
-    ``published`` is the table of the paper to compare with, ``spacing`` that of the axis ("linear" or "log")."""
+    """Draw a panel per task, against the knob of each run (column ``value``).
+
+    A method without the knob (NaN) is drawn as a horizontal line.
+
+    Args:
+        frame: One row per expected run.
+        metric: Name of the outcome.
+        rng: Generator of the bootstrap.
+        label: Label of the axis.
+        published: Table of the paper to compare with.
+        spacing: Spacing of the axis, "linear" or "log".
+    """
     panels = [(str(task), own) for task, own in frame.groupby("task", sort=False)]
-    drawn, axes = _panels(panels, "value", metric, rng, label=label, by="method", published=published)
+    figure, axes = _panels(panels, "value", metric, rng, label=label, by="method", published=published)
     values = sorted(set(frame["value"].dropna()))
     for panel in axes:
         panel.set_xscale(spacing)
         panel.set_xticks(values, [f"{value:g}" for value in values])
         panel.minorticks_off()
-    style.footer(drawn, [*notes(frame, metric), INTERVAL, *([PUBLISHED] if published else [])])
-    return drawn
+    style.footer(figure, [*notes(frame, metric), INTERVAL, *([PUBLISHED] if published else [])])
+    return figure
 
 
 def _panels(
@@ -109,8 +126,10 @@ def _panels(
     points: int = 2,
     published: str | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Panels no line of which has finished runs at ``points`` values of x are left out. ``published`` is the table of
-    the paper to show beside ours ("" is each setting's own)."""
+    """Draw the panels that have a line with finished runs at ``points`` or more values of ``x``.
+
+    ``published`` is the table of the paper to show beside ours ("": each setting's own).
+    """
     full = [
         (title, own) for title, own in panels if own.dropna(subset=[metric]).groupby(by)[x].nunique().max() >= points
     ]
@@ -122,39 +141,39 @@ def _panels(
     columns = min(columns or _columns(len(full)), len(full))
     rows = math.ceil(len(full) / columns)
     if columns == 1:
-        drawn = style.figure(style.ONE_COLUMN, 1.4 * PANEL_HEIGHT)
+        figure = style.figure(style.ONE_COLUMN, 1.4 * PANEL_HEIGHT)
     else:
-        drawn = style.figure(style.TWO_COLUMNS, PANEL_HEIGHT * rows)
-    axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
+        figure = style.figure(style.TWO_COLUMNS, PANEL_HEIGHT * rows)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[len(full) :]:
         unused.remove()
     looks = style.looks(name for _, own in full for name in own.dropna(subset=[metric])[by])
     for number, (panel, (title, own)) in enumerate(zip(axes, full, strict=False)):
-        for place, (name, runs) in enumerate(own.dropna(subset=[metric]).groupby(by, sort=False)):
+        for position, (name, runs) in enumerate(own.dropna(subset=[metric]).groupby(by, sort=False)):
             look = looks[str(name)]
             if runs[x].isna().all():
                 _level(panel, runs[metric].to_numpy(float), look, rng)
                 continue
-            _line(panel, line(runs, x, metric, rng), look, place)
+            _line(panel, line(runs, x, metric, rng), look, position)
             if published is not None and name in PRINTED:
                 _published(panel, runs.drop_duplicates(x).sort_values(x), x, metric, published, look)
         panel.set_title(title)
         panel.set_ylim(0, 1.05 * panel.dataLim.y1 or 1)
         panel.set_xlabel(label if number >= len(full) - columns else "")
         panel.set_ylabel(textwrap.fill(METRICS[metric].title, 20) if number % columns == 0 else "")
-    style.legend(drawn, looks)
-    return drawn, axes[: len(full)]
+    style.legend(figure, looks)
+    return figure, axes[: len(full)]
 
 
 def _columns(panels: int) -> int:
-    """Three or four, whichever leaves fewer places empty."""
+    """Choose three or four columns, whichever leaves fewer panels empty."""
     return min((3, 4), key=lambda columns: -panels % columns)
 
 
-def _line(panel: Axes, means: Line, look: style.Look, place: int) -> None:
-    """``place``: which line of the panel this is. Markers of a long line are thinned out, and apart from others'."""
+def _line(panel: Axes, means: Line, look: style.Look, position: int) -> None:
+    """Draw line number ``position`` of a panel. Markers of long lines are thinned out, and offset between lines."""
     apart = max(1, len(means.x) // 6) if len(means.x) > 12 else 1
-    panel.plot(means.x, means.mean, markevery=(place % apart, apart), **look.line())
+    panel.plot(means.x, means.mean, markevery=(position % apart, apart), **look.line())
     panel.fill_between(means.x, means.low, means.high, color=look.colour, alpha=0.15, linewidth=0)
 
 
@@ -166,18 +185,18 @@ def _level(panel: Axes, values: Array, look: style.Look, rng: np.random.Generato
 
 
 def _published(panel: Axes, points: pd.DataFrame, x: str, metric: str, table: str, look: style.Look) -> None:
-    """``points`` has one row for each point of the line."""
+    """Draw the published means beside a line. ``points`` has one row per point."""
     printed = [
-        (float(at), found.mean)
+        (float(at), cell.mean)
         for at, task, label, share in points[[x, "task", "label", "expert_share"]].itertuples(index=False)
-        if (found := beside(metric, task, label, share, table))
+        if (cell := beside(metric, task, label, share, table))
     ]
     hollow = {"linestyle": ":", "linewidth": 0.6, "markerfacecolor": "white", "markersize": 3.5}
     panel.plot([at for at, _ in printed], [mean for _, mean in printed], **{**look.line(), **hollow})
 
 
 def _thousands(updates: float, _: object = None) -> str:
-    """``2.5k`` or ``1M``"""
+    """Format ``2.5k`` or ``1M``."""
     return f"{updates / 1e6:g}M" if updates >= 1e6 else f"{updates / 1e3:g}k" if updates >= 1e3 else f"{updates:g}"
 
 

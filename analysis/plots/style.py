@@ -1,5 +1,8 @@
-"""How figures look in print: sizes, fonts, and for each method a colour, a marker and a line style of its own, so that
-it is recognised in every figure, in grey, and by the colour-blind. Matplotlib is imported when something is drawn."""
+"""Style of figures in print: sizes, fonts, and a colour, marker and line style per method.
+
+A method looks the same in every figure, and can be told apart in grey and by the colour-blind. Matplotlib is imported
+late, when a figure is needed.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +49,10 @@ class Look:
     colour: str
     marker: str
     dashes: tuple[float, ...] | None = None
-    """On and off lengths in line widths; None is a full line."""
+    """On and off lengths in line widths; None for a solid line."""
 
     def line(self) -> dict[str, Any]:
-        """Arguments for matplotlib's ``plot``."""
+        """Return arguments for matplotlib's ``plot``."""
         return {
             "color": self.colour,
             "marker": self.marker,
@@ -74,11 +77,11 @@ LOOKS: Mapping[str, Look] = {
     "DDPG+HER": Look("#888888", "*", (5, 1, 2, 1)),
 }
 SPARE = (Look("#AA4499", "h", (8, 2)), Look("#661100", "p", (3, 2)), Look("#117733", "H", (1, 1, 4, 1)))
-"""For methods that are not in ``LOOKS``, in the order in which they come."""
+"""Looks of methods that are not in ``LOOKS``, in order of appearance."""
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """The look of each method. One more than there are spare looks gets the first again."""
+    """Assign a look to each method. Spare looks are reused if there are too few."""
     wanted = list(dict.fromkeys(names))
     others = [name for name in wanted if name not in LOOKS]
     spare = {name: SPARE[number % len(SPARE)] for number, name in enumerate(others)}
@@ -86,24 +89,24 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def printed() -> AbstractContextManager[None]:
-    """Draw and save inside of this context to get the fonts and lines of all our figures."""
+    """Return the context in which figures are drawn and saved, with our fonts and lines."""
     import matplotlib
 
     return matplotlib.rc_context(RC)
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches. It belongs to no window, and needs no closing."""
+    """Create an empty figure, in inches. It belongs to no window, and needs no closing."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def legend(on: Figure, chosen: Mapping[str, Look]) -> None:
-    """One legend above all panels; the figure grows by its height."""
+def legend(on: Figure, shown: Mapping[str, Look]) -> None:
+    """Add one legend above all panels; the figure grows by its height."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], label=name, **look.line()) for name, look in chosen.items()]
+    handles = [Line2D([], [], label=name, **look.line()) for name, look in shown.items()]
     rows = math.ceil(len(handles) / int(on.get_figwidth() / 1.05))
     across = math.ceil(len(handles) / rows)
     on.legend(handles=handles, loc="outside upper center", ncols=across, columnspacing=1.2)
@@ -111,8 +114,8 @@ def legend(on: Figure, chosen: Mapping[str, Look]) -> None:
 
 
 def footer(on: Figure, sentences: Iterable[str]) -> None:
-    """Small print below all panels; the figure grows by its height."""
-    wide = int(20 * on.get_figwidth())  # characters of this size to the inch, of text as it comes
+    """Add small print below all panels; the figure grows by its height."""
+    wide = int(20 * on.get_figwidth())  # about 20 characters of this size per inch
     text = textwrap.fill(" ".join(sentences), wide, break_on_hyphens=False)
     on.set_figheight(on.get_figheight() + 0.108 * (text.count("\n") + 1) + 0.08)
     on.supxlabel(text, fontsize=FOOTER_SIZE, x=0.01, ha="left", color="#404040")

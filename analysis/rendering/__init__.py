@@ -1,1 +1,1 @@
-"""Tables and pages in LaTeX, Markdown, HTML and on a terminal."""
+"""Tables and pages in LaTeX, Markdown, HTML, CSV, and for a terminal."""

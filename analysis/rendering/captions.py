@@ -1,4 +1,4 @@
-"""How numbers and captions read: plain text, before any markup."""
+"""Numbers and captions as plain text, before any markup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
-from analysis.frames.cells import METRICS, REFERENCE, Cell, Metric, comparisons, reference_label
+from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
+from analysis.frames.metrics import METRICS, Metric, is_long
 from analysis.stats import significance
 from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
@@ -15,52 +16,59 @@ from smore_sweep.tasks import task as task_row
 AVERAGE = "Average Performance"
 MISSING = "--"
 DOUBT = "?"
-PAPERS_HORIZON = 50
-"""Steps of an episode; locomotion has longer ones."""
 
 
 def number(mean: float, std: float, digits: int) -> str:
-    """``21.30 ± 0.40``, without what is not there."""
+    """Format ``21.30 ± 0.40``, or ``21.30`` without a std, or a mark for a missing mean."""
     if math.isnan(mean):
         return MISSING
     return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
 
 
 def tau(value: float) -> str:
-    """``0.67``"""
+    """Format ``0.67``, or a mark for a missing value."""
     return MISSING if math.isnan(value) else f"{value:.2f}"
 
 
 def probability(p: float) -> str:
-    """``0.0079``, or nothing for a test that was not made."""
+    """Format ``0.0079``, or an empty string without a test."""
     return "" if math.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def caption(
-    frame: pd.DataFrame, metric: str, made: list[Cell], averaged: list[str], *, holm: bool, compare: bool
+    frame: pd.DataFrame, metric: str, cells: list[Cell], averaged: list[str], *, holm: bool, compare: bool
 ) -> list[str]:
-    """What a reader needs to judge the numbers, in sentences."""
-    chosen = METRICS[metric]
+    """Write the caption of a table: everything that a reader needs to judge the numbers, in sentences.
+
+    Args:
+        frame: One row per expected run.
+        metric: Name of the outcome.
+        cells: The cells of the frame.
+        averaged: The tasks that the averages are over.
+        holm: Whether the tests are corrected for their number.
+        compare: Whether the table compares with the published means.
+    """
+    shown = METRICS[metric]
     sources = ", ".join(dict.fromkeys(map(str, frame["source"])))
     horizons = _horizons(frame)
-    discount = f", discount {chosen.discount:g}" if chosen.discount else ""
+    discount = f", discount {shown.discount:g}" if shown.discount else ""
     return [
-        f"{chosen.title}, {'higher' if chosen.higher_is_better else 'lower'} is better: mean ± sample standard "
+        f"{shown.title}, {'higher' if shown.higher_is_better else 'lower'} is better: mean ± sample standard "
         "deviation over finished seeds, best mean in bold.",
-        *_shares(made),
-        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(made))} seeds, "
+        *_shares(cells),
+        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(cells))} seeds, "
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
         f"training episodes ({sources} data){_revisions(frame)}.",
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
-        *_test(made, holm, against=reference_label(frame) is not None),
-        *_average(chosen, averaged, comparable(frame, chosen)),
-        *_published(made, chosen, averaged, compare, long=max(horizons.values()) > PAPERS_HORIZON),
+        *_test(cells, holm, against=reference_label(frame) is not None),
+        *_average(shown, averaged, comparable(frame, shown)),
+        *_published(cells, shown, averaged, compare, long=any(map(is_long, horizons))),
     ]
 
 
 def comparable(frame: pd.DataFrame, metric: Metric) -> bool:
-    """Whether an average over tasks means anything: discounted returns of longer episodes are larger."""
+    """Whether an average over tasks is meaningful: discounted returns of longer episodes are larger."""
     return metric.averaged and (metric.discount is None or len(set(_horizons(frame).values())) == 1)
 
 
@@ -72,16 +80,16 @@ def _average(metric: Metric, averaged: list[str], sensible: bool) -> list[str]:
     return ["No average: no task is finished in every column."]
 
 
-def _published(made: list[Cell], metric: Metric, averaged: list[str], compare: bool, long: bool) -> list[str]:
-    if not any(cell.published for cell in made):
+def _published(cells: list[Cell], metric: Metric, averaged: list[str], compare: bool, long: bool) -> list[str]:
+    if not any(cell.published for cell in cells):
         return []
     locomotion = ", 0.999 for locomotion" if long else ""
     mixed = f", whose returns appear to mix discounts (0.99 for SMORe and IQL, 0.98 for GoFAR and others{locomotion})"
-    columns = {cell.column for cell in made}
-    whole = [all(c.sure for c in made if c.column == column and c.task in averaged) for column in columns]
-    same = "; its averages are over the same tasks" if averaged and any(whole) else ""
+    columns = {cell.column for cell in cells}
+    complete = [all(c.sure for c in cells if c.column == column and c.task in averaged) for column in columns]
+    same = "; its averages are over the same tasks" if averaged and any(complete) else ""
     sentences = [f"Published: as printed in the SMORe paper{mixed if metric.discount else ''}{same}."]
-    if any(cell.published and cell.published.doubtful for cell in made):
+    if any(cell.published and cell.published.doubtful for cell in cells):
         sentences.append(
             f"{DOUBT} marks a published cell that appears to be another expert share's: neither averaged nor compared."
         )
@@ -93,16 +101,16 @@ def _published(made: list[Cell], metric: Metric, averaged: list[str], compare: b
     return sentences
 
 
-def _test(made: list[Cell], holm: bool, against: bool) -> list[str]:
+def _test(cells: list[Cell], holm: bool, against: bool) -> list[str]:
     pairs: dict[tuple[str, float], list[int]] = {}
-    for cell in made:
+    for cell in cells:
         if not math.isnan(cell.p):
             pairs.setdefault((cell.task, cell.expert_share), []).append(cell.tested)
     if not pairs:
         return []
     sizes = [(min(pair), max(pair)) for pair in pairs.values()]
     groups: dict[tuple[str, float], list[Cell]] = {}
-    for cell in made:
+    for cell in cells:
         groups.setdefault((cell.task, cell.expert_share), []).append(cell)
     to_come = len(comparisons(groups.values())) - len(pairs)
     smallest = [significance.smallest_p(*pair) for pair in sizes]
@@ -116,7 +124,7 @@ def _test(made: list[Cell], holm: bool, against: bool) -> list[str]:
         if holm
         else f"not corrected for the number of tests ({len(pairs)})"
     )
-    diverged = " A diverged seed ranks last." if any(cell.diverged for cell in made) else ""
+    diverged = " A diverged seed ranks last." if any(cell.diverged for cell in cells) else ""
     return [
         f"* p < 0.05, {significance.UNREACHABLE} 0.05 is out of the seeds' reach: exact two-sided Mann-Whitney U test "
         f"over seeds of {who}, set on the better of the two, {correction}; smallest p possible"
@@ -124,36 +132,36 @@ def _test(made: list[Cell], holm: bool, against: bool) -> list[str]:
     ]
 
 
-def _shares(made: Iterable[Cell]) -> list[str]:
-    """What the columns do not say."""
-    shares = {cell.task: cell.expert_share for cell in made if cell.column[0] is None}
+def _shares(cells: Iterable[Cell]) -> list[str]:
+    """The expert share of each task, where the columns do not show it."""
+    shares = {cell.task: cell.expert_share for cell in cells if cell.column[0] is None}
     return [f"Expert share: {_per_task(shares, percent)}."] if shares else []
 
 
 def _common_knobs(frame: pd.DataFrame) -> str:
-    """What task, scale and model selection set alike in all runs, and whether they set more."""
+    """The knobs that task, scale and model selection set alike in all runs, and whether they set others."""
     knobs = [str(unnamed).split() for unnamed in frame["unnamed"].fillna("").unique()]
     common = [knob for knob in knobs[0] if all(knob in others for others in knobs)]
-    said = [", ".join(common)] if common else []
+    parts = [", ".join(common)] if common else []
     if any(len(others) > len(common) for others in knobs):
-        said.append("other knobs by task and method")
-    return f" ({'; '.join(said)})" if said else ""
+        parts.append("other knobs by task and method")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _revisions(frame: pd.DataFrame) -> str:
-    """Of the code that made the finished runs."""
-    found = [str(revision) for revision in frame.loc[frame["status"] == "done", "git"].unique() if revision]
-    listed = ", ".join(found[:3]) + (f" and {len(found) - 3} others" if len(found) > 3 else "")
-    return f", code at revision{'s' if len(found) > 1 else ''} {listed}" if found else ""
+    """The revisions of the code that made the finished runs."""
+    revisions = [str(revision) for revision in frame.loc[frame["status"] == "done", "git"].unique() if revision]
+    listed = ", ".join(revisions[:3]) + (f" and {len(revisions) - 3} others" if len(revisions) > 3 else "")
+    return f", code at revision{'s' if len(revisions) > 1 else ''} {listed}" if revisions else ""
 
 
 def _horizons(frame: pd.DataFrame) -> dict[str, int]:
     return {name: task_row(name).horizon for name in dict.fromkeys(map(str, frame["task"]))}
 
 
-def _seeds(made: Iterable[Cell]) -> dict[str, int]:
+def _seeds(cells: Iterable[Cell]) -> dict[str, int]:
     seeds: dict[str, int] = {}
-    for cell in made:
+    for cell in cells:
         seeds[cell.task] = max(cell.expected, seeds.get(cell.task, 0))
     return seeds
 
@@ -164,7 +172,7 @@ def _budget(frame: pd.DataFrame, column: str) -> str:
 
 
 def _per_task(values: Mapping[str, float], form: Callable[[float], str] = "{:,}".format) -> str:
-    """``20,000``, or ``20,000 (40,000 for FetchPush)`` where most tasks have the first."""
+    """Format ``20,000``, or ``20,000 (40,000 for FetchPush)`` where most tasks have the first value."""
     tasks: dict[float, list[str]] = {}
     for task, value in values.items():
         tasks.setdefault(value, []).append(task)

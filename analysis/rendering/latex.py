@@ -1,5 +1,4 @@
-r"""LaTeX of a :class:`analysis.rendering.layout.Layout`, and a document that compiles alone. Needs booktabs and nothing
-else."""
+r"""LaTeX of a :class:`analysis.rendering.layout.Layout`, and a document that compiles alone. Needs only booktabs."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ _SPECIAL = {
     **{character: f"\\{character}" for character in "%&$#_{}"},
 }
 HEADING = 15
-"""Characters after which a heading goes on in the next line."""
+"""Characters per line of a heading."""
 ROOMY = 6
-"""Columns that fit in the larger print."""
+"""Most columns that fit in the larger print."""
 _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage{booktabs}
 \addtolength{\oddsidemargin}{-31mm}
@@ -38,12 +37,12 @@ _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 
 
 def escape(text: str) -> str:
-    """Text with everything that LaTeX would read as a command or a comment made harmless."""
+    """Escape the characters that LaTeX would read as a command or a comment."""
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 def table(layout: Layout) -> str:
-    """A float for each block of columns: the first has the caption, the last what else is to be said."""
+    """Write a float per block of columns: the first has the caption, the last the notes."""
     floats = []
     for number, block in enumerate(layout.blocks):
         last = number == len(layout.blocks) - 1
@@ -66,7 +65,7 @@ def table(layout: Layout) -> str:
 
 
 def document(tables: Iterable[str]) -> str:
-    """The tables, one after the other, in a document of their own."""
+    """Write a document of the tables, one after the other."""
     return _PREAMBLE + "\n\\clearpage\n".join(tables) + "\\end{document}\n"
 
 
@@ -75,7 +74,7 @@ def _caption(title: str, *sentences: str) -> str:
 
 
 def _tabular(block: Block) -> list[str]:
-    # Two columns for each of ours: the number flush right, its superscripts flush left, so that numbers line up.
+    # Two LaTeX columns for each of ours, the number flush right and its superscripts flush left, so that numbers align.
     heads = block.heads
     names = ["Task", *(rf"\multicolumn{{2}}{{c}}{{{_heading(head.name)}}}" for head in heads)]
     lines = [
@@ -97,7 +96,7 @@ def _tabular(block: Block) -> list[str]:
 
 
 def _spanning(heads: Sequence[Head], of: Callable[[Head], str]) -> list[str]:
-    """A line of headings over several columns each, with a rule under each; nothing if there is none."""
+    """Write headings over several columns each, with a rule under each; nothing if there are none."""
     if not any(map(of, heads)):
         return []
     cells, rules, column = [""], [], 2
@@ -146,7 +145,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _notes(layout: Layout) -> list[str]:
-    """What the letters mean, and the rest of the caption: it is too long to stand above."""
+    """Write the notes to the letters and the rest of the caption, which is too long to stand above."""
     texts = (
         rf"$^{{\mathrm{{{letter}}}}}$ {escape(text)}" for letter, text in (note.split(" ", 1) for note in layout.notes)
     )

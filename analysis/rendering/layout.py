@@ -1,4 +1,7 @@
-"""The paper's wide layout, before any markup: tasks down, expert shares and methods across, published numbers below."""
+"""The paper's wide layout, before any markup: tasks down, expert shares and methods across, published numbers below.
+
+Renderers turn a :class:`Layout` into LaTeX, Markdown, HTML and terminal tables.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.frames.cells import METRICS, Cell, Column, Metric, averages, cells, columns, common_tasks, drops
+from analysis.frames.cells import Cell, Column, averages, cells, columns, common_tasks, drops
+from analysis.frames.metrics import METRICS, Metric
 from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.paper.published import heading, tasks_in_print
 from analysis.paper.tables import PaperTable
@@ -21,7 +25,7 @@ DROP = "Avg. Perf. Drop"
 PUBLISHED = "published"
 RATIO = "ours / published"
 WIDEST = 7
-"""Columns that a page holds beside the task."""
+"""Columns that fit on a page beside the task."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a block. Renderers set published lines smaller, rule the summary off, and centre the agreement."""
+    """A row of a block. Renderers set published rows smaller and rule the summary off."""
 
     name: str
     kind: Literal["task", "summary", "published", "agreement"]
@@ -45,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above a column, from top to bottom: its expert share and group of methods (or nothing), its name."""
+    """Headings of a column, from top to bottom: expert share and group of methods (either may be empty), name."""
 
     share: str
     group: str
@@ -54,7 +58,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Block:
-    """As many columns as a page holds."""
+    """As many columns as fit on a page."""
 
     heads: tuple[Head, ...]
     rows: tuple[Row, ...]
@@ -62,7 +66,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table, its caption in sentences, and the notes that its letters point to; and the cells it was made of."""
+    """A table with its caption in sentences, the notes to its letters, and the cells that it is made of."""
 
     caption: tuple[str, ...]
     blocks: tuple[Block, ...]
@@ -75,7 +79,7 @@ class Layout:
     compare: bool = False
 
     def name(self, label: str) -> str:
-        """What a method is called: as in the paper's table, if it is one of those."""
+        """Return a method's name: that of the paper's table, if this is one."""
         return heading(self.table.number, label) if self.table else label
 
 
@@ -88,57 +92,68 @@ def layout(
     holm: bool = False,
     compare: bool = False,
 ) -> Layout:
-    """The wide table of a frame with one row per expected run: all of it or, in the columns of a ``table`` of the
-    paper, what that shows. ``holm`` corrects the tests for their number, ``compare`` adds ratios to the published means
-    and whether the orders agree. Raises :class:`ValueError` if the frame mixes scales."""
+    """Lay out a frame as a wide table.
+
+    Args:
+        frame: One row per expected run.
+        metric: Name of the outcome.
+        title: First sentence of the caption.
+        table: A table of the paper, whose runs and columns are shown; None for all runs.
+        holm: Correct the tests for their number.
+        compare: Add ratios to the published means, and whether the orders agree.
+
+    Raises:
+        ValueError: The frame mixes scales.
+    """
     if table:
         frame, title = table.select(frame), f"Table {table.number} of the paper: {title}"
-    made = cells(frame, metric, table=table.number if table else "", holm=holm)
-    over = columns(made)
-    letters = _letters(made)
-    tasks = common_tasks(_means(made), over) if comparable(frame, METRICS[metric]) else []
+    own = cells(frame, metric, table=table.number if table else "", holm=holm)
+    over = columns(own)
+    letters = _letters(own)
+    tasks = common_tasks(_means(own), over) if comparable(frame, METRICS[metric]) else []
     remarks = _remarks(table, frame) if table else []
-    what, *sentences = caption(frame, metric, made, tasks, holm=holm, compare=compare)
-    shown = Layout(
-        caption=(f"{title.rstrip('.')}.", what, *remarks, *sentences),
+    first, *sentences = caption(frame, metric, own, tasks, holm=holm, compare=compare)
+    empty = Layout(
+        caption=(f"{title.rstrip('.')}.", first, *remarks, *sentences),
         blocks=(),
         notes=tuple(f"{letter} {gap}" for gap, letter in letters.items()),
         scale=str(frame["scale"].iloc[0]),
         source=str(frame["source"].iloc[0]),
         metric=metric,
-        cells=tuple(made),
+        cells=tuple(own),
         table=table,
         compare=compare,
     )
-    blocks = [_block(shown, part, letters, tasks) for part in _split(over)]
-    return replace(shown, blocks=(*blocks, *(_agreement(made) if compare else [])))
+    blocks = [_block(empty, part, letters, tasks) for part in _split(over)]
+    return replace(empty, blocks=(*blocks, *(_agreement(own) if compare else [])))
 
 
 def _remarks(table: PaperTable, frame: pd.DataFrame) -> list[str]:
-    """How the table differs from the printed one."""
+    """Sentences about differences from the printed table."""
     absent = [task for task in tasks_in_print(table.number) if task not in set(frame["task"])]
     left_out = [f"Tasks of the printed table that are not in ours: {', '.join(absent)}."] if absent else []
     return [table.remark, *left_out] if table.remark else left_out
 
 
-def _block(shown: Layout, part: tuple[Column, ...], letters: Mapping[str, str], tasks: list[str]) -> Block:
-    made, metric = shown.cells, METRICS[shown.metric]
-    at = {(cell.task, *cell.column): cell for cell in made}
+def _block(layout: Layout, part: tuple[Column, ...], letters: Mapping[str, str], tasks: list[str]) -> Block:
+    metric = METRICS[layout.metric]
+    by_column = {(cell.task, *cell.column): cell for cell in layout.cells}
     rows: list[Row] = []
-    for task in dict.fromkeys(cell.task for cell in made):
-        line = [at.get((task, *column)) for column in part]
+    for task in dict.fromkeys(cell.task for cell in layout.cells):
+        line = [by_column.get((task, *column)) for column in part]
         rows.append(Row(task, "task", tuple(_entry(cell, metric, letters) for cell in line)))
         if any(cell and cell.published for cell in line):
             rows.append(Row(PUBLISHED, "published", tuple(_printed(cell, metric) for cell in line)))
             ratios = [cell.ratio if cell else math.nan for cell in line]
-            if shown.compare and not all(map(math.isnan, ratios)):
+            if layout.compare and not all(map(math.isnan, ratios)):
                 rows.append(_row(RATIO, "published", ratios, "{:.2f}"))
-    return Block(_heads(shown, part), (*rows, *_summary(shown, part, tasks)))
+    return Block(_heads(layout, part), (*rows, *_summary(layout, part, tasks)))
 
 
-def _heads(shown: Layout, part: Iterable[Column]) -> tuple[Head, ...]:
+def _heads(layout: Layout, part: Iterable[Column]) -> tuple[Head, ...]:
     return tuple(
-        Head(_share(share), shown.table.group(label) if shown.table else "", shown.name(label)) for share, label in part
+        Head(_share(share), layout.table.group(label) if layout.table else "", layout.name(label))
+        for share, label in part
     )
 
 
@@ -146,17 +161,16 @@ def _share(share: float | None) -> str:
     return "" if share is None else f"{percent(share)} expert"
 
 
-def _summary(shown: Layout, part: tuple[Column, ...], tasks: list[str]) -> list[Row]:
-    """The averages and their drops, ours and the paper's over the same tasks."""
+def _summary(layout: Layout, part: tuple[Column, ...], tasks: list[str]) -> list[Row]:
+    """Rows of the averages and their drops, ours and the paper's over the same tasks."""
     if not tasks:
         return []
-    made = shown.cells
-    over = columns(made)
-    ours = averages(_means(made), tasks, over)
-    printed = {task: {c.column: c.sure.mean for c in made if c.task == task and c.sure} for task in tasks}
+    over = columns(layout.cells)
+    ours = averages(_means(layout.cells), tasks, over)
+    printed = {task: {c.column: c.sure.mean for c in layout.cells if c.task == task and c.sure} for task in tasks}
     theirs = averages(printed, tasks, [c for c in over if all(c in printed[task] for task in tasks)])
-    rows = _pair(AVERAGE, ours, theirs, part, f"{{:.{METRICS[shown.metric].digits}f}}")
-    if shown.compare and len(rows) > 1:
+    rows = _pair(AVERAGE, ours, theirs, part, f"{{:.{METRICS[layout.metric].digits}f}}")
+    if layout.compare and len(rows) > 1:
         ratios = [ours[c] / theirs[c] if theirs.get(c) else math.nan for c in part]
         rows.append(_row(RATIO, "published", ratios, "{:.2f}"))
     if len({share for share, _ in over}) > 1:
@@ -164,22 +178,22 @@ def _summary(shown: Layout, part: tuple[Column, ...], tasks: list[str]) -> list[
     return rows
 
 
-def _agreement(made: list[Cell]) -> list[Block]:
-    """Three columns for each expert share: methods compared, Kendall's tau, whether the order agrees."""
-    found = agreements(made)
-    shares = list(dict.fromkeys(share for share, _ in columns(made) if any(key[1] == share for key in found)))
+def _agreement(own: list[Cell]) -> list[Block]:
+    """Three columns per expert share: number of methods, Kendall's tau, whether the order agrees."""
+    by_key = agreements(own)
+    shares = list(dict.fromkeys(share for share, _ in columns(own) if any(key[1] == share for key in by_key)))
     rows = [
-        Row(task, "agreement", tuple(entry for share in shares for entry in _compared(found.get((task, share)))))
-        for task in dict.fromkeys(task for task, _ in found)
+        Row(task, "agreement", tuple(entry for share in shares for entry in _compared(by_key.get((task, share)))))
+        for task in dict.fromkeys(task for task, _ in by_key)
     ]
     heads = [Head(_share(share), "", name) for share in shares for name in ("methods", "Kendall's tau", "order")]
     return [Block(tuple(heads), tuple(rows))] if rows else []
 
 
-def _compared(found: Agreement | None) -> tuple[Entry, Entry, Entry]:
-    if found is None:
+def _compared(agreement: Agreement | None) -> tuple[Entry, Entry, Entry]:
+    if agreement is None:
         return Entry(), Entry(), Entry()
-    return Entry(str(found.methods)), Entry(tau(found.tau)), Entry(found.order)
+    return Entry(str(agreement.methods)), Entry(tau(agreement.tau)), Entry(agreement.order)
 
 
 def _pair(
@@ -197,7 +211,7 @@ def _row(name: str, kind: Literal["summary", "published"], values: Iterable[floa
 
 def _entry(cell: Cell | None, metric: Metric, letters: Mapping[str, str]) -> Entry:
     if cell is None:
-        return Entry()  # nobody declared it, so it is not missing
+        return Entry()  # not declared, so not missing
     text = number(cell.mean, cell.std, metric.digits)
     return Entry(text, cell.best, cell.star, letters.get(cell.gap, ""))
 
@@ -205,12 +219,12 @@ def _entry(cell: Cell | None, metric: Metric, letters: Mapping[str, str]) -> Ent
 def _printed(cell: Cell | None, metric: Metric) -> Entry:
     if cell is None or cell.published is None:
         return Entry()
-    found = cell.published
-    return Entry(number(found.mean, found.std, metric.digits), star=DOUBT if found.doubtful else "")
+    printed = cell.published
+    return Entry(number(printed.mean, printed.std, metric.digits), star=DOUBT if printed.doubtful else "")
 
 
 def _split(over: list[Column]) -> list[tuple[Column, ...]]:
-    """Whole shares side by side while they fit; a share that is too wide alone is cut."""
+    """Put whole shares side by side while they fit, and cut a share that is too wide alone."""
     blocks: list[tuple[Column, ...]] = []
     for share in dict.fromkeys(share for share, _ in over):
         group = tuple(column for column in over if column[0] == share)
@@ -221,14 +235,14 @@ def _split(over: list[Column]) -> list[tuple[Column, ...]]:
     return blocks
 
 
-def _letters(made: list[Cell]) -> dict[str, str]:
-    """A letter for each different gap, in reading order."""
-    gaps = dict.fromkeys(cell.gap for cell in made if cell.gap)
+def _letters(own: list[Cell]) -> dict[str, str]:
+    """Assign a letter to each distinct gap, in reading order."""
+    gaps = dict.fromkeys(cell.gap for cell in own if cell.gap)
     return {gap: ascii_lowercase[i % 26] * (1 + i // 26) for i, gap in enumerate(gaps)}
 
 
-def _means(made: Iterable[Cell]) -> dict[str, dict[Column, float]]:
+def _means(own: Iterable[Cell]) -> dict[str, dict[Column, float]]:
     means: dict[str, dict[Column, float]] = {}
-    for cell in made:
+    for cell in own:
         means.setdefault(cell.task, {})[cell.column] = cell.mean
     return means

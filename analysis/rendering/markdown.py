@@ -1,25 +1,37 @@
-"""GitHub Markdown of a :class:`analysis.rendering.layout.Layout`."""
+"""GitHub Markdown: escaped text, pipe tables, and a :class:`analysis.rendering.layout.Layout`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from analysis.rendering.layout import Block, Entry, Layout, Row
 
 
+def escape(text: str) -> str:
+    """Escape the characters that Markdown would read as markup."""
+    return "".join("\\" + character if character in "*_|<>" else character for character in text)
+
+
+def pipe_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
+    """Write a table whose cells are Markdown already. ``numbers`` sets all columns but the first flush right."""
+    alignments = [":--", *["--:" if numbers else ":--"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, alignments, *rows))
+
+
 def table(layout: Layout) -> str:
-    """Caption, a pipe table for each block of columns, and the notes."""
+    """Write the caption, a pipe table per block of columns, and the notes."""
     blocks = "\n\n".join(_block(block) for block in layout.blocks)
     notes = "; ".join(f"[{letter}] {text}" for letter, text in (note.split(" ", 1) for note in layout.notes))
-    parts = [" ".join(_escape(sentence) for sentence in layout.caption), blocks, notes]
+    parts = [" ".join(escape(sentence) for sentence in layout.caption), blocks, notes]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _block(block: Block) -> str:
     heads = [
-        _escape(" ".join(part for part in (head.share.removesuffix(" expert"), head.name) if part))
+        escape(" ".join(part for part in (head.share.removesuffix(" expert"), head.name) if part))
         for head in block.heads
     ]
-    lines = [["Task", *heads], [":--", *("--:" for _ in heads)], *(_cells(row) for row in block.rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return pipe_table(["Task", *heads], map(_cells, block.rows), numbers=True)
 
 
 def _cells(row: Row) -> list[str]:
@@ -29,8 +41,4 @@ def _cells(row: Row) -> list[str]:
 def _entry(entry: Entry) -> str:
     text = f"**{entry.text}**" if entry.bold else entry.text
     note = f" [{entry.note}]" if entry.note else ""
-    return text + _escape(entry.star) + note
-
-
-def _escape(text: str) -> str:
-    return "".join("\\" + character if character in "*_|<" else character for character in text)
+    return text + escape(entry.star) + note

@@ -1,51 +1,36 @@
-"""Writes ``RESULTS.md``: ``python analysis/results_page.py --help``.
+"""RESULTS.md: claims, commentary, tables and provenance of the finished runs.
 
-Everything in it is a function of the results, so the same results give the same text; what people have to say about
-them stands in ``analysis/commentary.md`` and is taken over as it is.
+The page is a function of the results, so the same results give the same text. The commentary is written by people, in
+``analysis/commentary.md``, and taken over as it is.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from analysis.entry import start
-
-    start()
+from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.rendering import markdown as md
+from analysis.frames.metrics import DEFAULT_METRIC
+from analysis.frames.model_selection import TUNING
+from analysis.frames.request import ResultsRequest
+from analysis.paper.tables import PAPER_TABLES
+from analysis.rendering import markdown
+from analysis.rendering.captions import probability
+from analysis.rendering.layout import layout
 from analysis.stats import significance
 from analysis.verdicts import text
-from analysis.frames.request import ResultsRequest, add_options, results_request
-from analysis.claims import CLAIMS, whole_frame
-from analysis.rendering.layout import layout
-from analysis.paper.tables import PAPER_TABLES
-from analysis.selection import TUNING
+from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import judge
-from analysis.rendering.captions import probability
-from smore_sweep.errors import UserError
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.spec import GENERATED, percent
-from smore_sweep.storage.atomic import atomic_write
-
-SCALES = ("laptop", "paper")
-"""Whose results are shown; smoke only tests the machinery."""
-ROOT = Path(__file__).resolve().parents[2]
-COMMENTARY = ROOT / "analysis" / "commentary.md"
 
 Frames = Mapping[str, pd.DataFrame]
-"""Sweep to its runs at one scale: one row for each expected run on all of its tasks."""
+"""Name of a sweep to its runs at one scale: one row per expected run on all of its tasks."""
 
 
 def page(scales: Mapping[str, Frames], commentary: str) -> str:
-    """The page. Each scale's claims stand before any table, and no table mixes scales."""
+    """Write the page from the frames of each scale. All claims come before any table, and no table mixes scales."""
     parts = [
         "# Results",
         "Written by `make results` from raw outcomes; only the section *Commentary*, if there is one, is by hand "
@@ -72,22 +57,22 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
 
 
 def finished(about: ResultsRequest, scale: str) -> Frames:
-    """The sweeps that have the scale, by name, if any of the reported ones has an ended run; else none."""
+    """Load the sweeps that have the scale, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: whole_frame(load_sweep(name), about, scale) for name in names}
+    frames = {name: about.load_all_tasks(load_sweep(name), scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
 
 
 def _tables(frames: Frames) -> list[str]:
-    shown = {name: _touched(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
+    reported = {name: _begun(frame) for name, frame in frames.items() if _ended(frame).any() and name not in TUNING}
     parts = []
     for number, table in PAPER_TABLES.items():
-        if table.sweep in shown:
-            made = layout(shown[table.sweep], table.metric, table.title, table=table)
-            parts += [f"### Table {number}", md.table(made)]
-    for name in sorted(set(shown) - {table.sweep for table in PAPER_TABLES.values()}):
-        made = layout(shown[name], "return99", load_sweep(name).description)
-        parts += [f"### Sweep {name}", md.table(made)]
+        if table.sweep in reported:
+            wide = layout(reported[table.sweep], table.metric, table.title, table=table)
+            parts += [f"### Table {number}", markdown.table(wide)]
+    for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
+        wide = layout(reported[name], DEFAULT_METRIC, load_sweep(name).description)
+        parts += [f"### Sweep {name}", markdown.table(wide)]
     return parts
 
 
@@ -97,14 +82,14 @@ def _caveats(frames: Frames) -> str:
     sizes = ended.groupby(["method", "label", "task", "expert_share"])["seed"].nunique()
     few, many = int(sizes.min()), int(sizes.max())
     source = str(runs["source"].iloc[0])
-    made_by = "rolled out from experts and random policies of this repository" if source == GENERATED else source
+    origin = "rolled out from experts and random policies of this repository" if source == GENERATED else source
     missing = [task for task in dict.fromkeys(runs["task"]) if task not in set(ended["task"])]
     scale = runs["scale"].iloc[0]
     seeds = str(many) if few == many else f"{few} to {many}"
     lines = [
         f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/_budgets.py` has all "
         "that differs from the paper's.",
-        f"Data: {made_by}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
+        f"Data: {origin}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
         "Protocol: one for all methods (sparse reward, the same seeded evaluation episodes, last checkpoint). The "
         "printed numbers appear to mix discounts and, in part, dense returns.",
         f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
@@ -119,23 +104,22 @@ def _caveats(frames: Frames) -> str:
 
 def _provenance(frames: Frames) -> list[str]:
     heads = ["sweep", "tasks", "seeds", *(DONE, DIVERGED, PARTIAL, MISSING), "hours"]
-    lines = [heads, [":--", *["--:"] * (len(heads) - 1)]]
+    rows = []
     for name, frame in frames.items():
         if not _ended(frame).any():
             continue
-        touched = _touched(frame)
-        counts = touched["status"].value_counts()
-        seeds = touched["seed"]
-        lines.append(
+        begun = _begun(frame)
+        counts = begun["status"].value_counts()
+        seeds = begun["seed"]
+        rows.append(
             [
                 name,
-                str(touched["task"].nunique()),
+                str(begun["task"].nunique()),
                 f"{seeds.min()} to {seeds.max()}",
                 *(str(int(counts.get(status, 0))) for status in (DONE, DIVERGED, PARTIAL, MISSING)),
-                f"{touched['seconds'].sum() / 3600:.1f}",
+                f"{begun['seconds'].sum() / 3600:.1f}",
             ]
         )
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     runs = _all_runs(frames)
     ended = runs[_ended(runs)]
     revisions = ended["git"].value_counts().sort_index()
@@ -143,7 +127,7 @@ def _provenance(frames: Frames) -> list[str]:
     data = ended.groupby("task", sort=True)["dataset"].unique()
     prints = ", ".join(f"{task} {' '.join(f'`{name}`' for name in sorted(names))}" for task, names in data.items())
     parts = [
-        table,
+        markdown.pipe_table(heads, rows, numbers=True),
         f"{len(ended):,} runs in all, each counted once here although several sweeps may share it; "
         f"{ended['seconds'].sum() / 3600:.1f} hours of training and evaluation. Git revisions (runs): {by}.",
         f"Fingerprints of the episodes: {prints}.",
@@ -161,40 +145,12 @@ def _ended(frame: pd.DataFrame) -> pd.Series:
     return frame["status"].isin([DONE, DIVERGED])
 
 
-def _touched(frame: pd.DataFrame) -> pd.DataFrame:
-    """The tasks on which something ran: the others are named elsewhere."""
+def _begun(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the tasks with any run that is not missing; the caveats name the others."""
     return frame[frame["task"].isin(frame.loc[frame["status"] != MISSING, "task"])]
 
 
 def _all_runs(frames: Frames) -> pd.DataFrame:
-    """Every expected run of the reported sweeps once."""
+    """Return every expected run of the reported sweeps once."""
     reported = [frame for name, frame in frames.items() if name not in TUNING]
     return pd.concat(reported, ignore_index=True).drop_duplicates("run_id")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page. Returns 1 if there is no finished run, 2 if the request is wrong."""
-    parser = argparse.ArgumentParser(description="Write RESULTS.md: claims, commentary, tables, provenance.")
-    add_options(parser, f"those of {', '.join(SCALES)} that have a finished run")
-    parser.add_argument("--output", metavar="FILE", default="RESULTS.md", help="default: RESULTS.md")
-    options = parser.parse_args(argv)
-    try:
-        about = results_request(options)
-        wanted = [load_sweep(CLAIMS[0].sweep).scale(options.scale)] if options.scale else SCALES
-        found = {scale: finished(about, scale) for scale in wanted}
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    found = {scale: frames for scale, frames in found.items() if frames}
-    if not found:
-        print(about.nothing(CLAIMS[0].sweep, options.scale), file=sys.stderr)
-        return 1
-    path = Path(options.output)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(page(found, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
-    print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

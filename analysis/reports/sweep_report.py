@@ -1,148 +1,105 @@
-"""The parts of a sweep's page (:mod:`analysis.report`): each a function of what the results hold."""
+"""A sweep's results as one HTML page.
+
+The page is a function of the results: the same results give the same bytes.
+"""
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from analysis.verdicts import text
-from analysis.rendering import html as web
-from analysis.frames.cells import METRICS
-from analysis.claims import CLAIMS
-from analysis.figures import FIGURES
-from analysis.rendering.layout import layout
+from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.paper.tables import PAPER_TABLES
-from analysis.plots import lines, style
+from analysis.plots import lines
+from analysis.plots.files import svg
 from analysis.plots.points import NothingToDrawError
+from analysis.plots.registry import FIGURES, Draw, draw, with_evaluations
+from analysis.rendering import html
+from analysis.rendering.html import Section
+from analysis.rendering.layout import layout
+from analysis.reports.material import Material
+from analysis.verdicts import text
+from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import Verdict, judge
-from analysis.rendering.html import Html, Section
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
-from smore_sweep.spec import GENERATED, RunSpec, Sweep, percent
+from smore_sweep.spec import GENERATED, RunSpec, percent
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Draw = Callable[[pd.DataFrame, str, np.random.Generator], "Figure"]
-
-MAIN = "return99"
-"""The metric that is shown first; the others are folded."""
-FIGURE_TITLES = {
-    "noise": "Return against the noise on actions",
-    "beta": "Sensitivity to the mixture ratio",
-    "her": "Sensitivity to the share of hindsight goals",
-    "her_methods": "Sensitivity to the share of hindsight goals, all methods",
-    "expectile": "Sensitivity to the expectile",
-    "improvement": "Probability that a seed of one method is better than one of another",
-    "profiles": "Performance profiles",
-}
-"""Of the figures that are drawn from one sweep; learning curves and expert shares are drawn for every sweep."""
 MOST_LINES = 12
-"""In one panel. Where a sweep has more configurations, each method gets a figure of its own."""
-SEED = 0
-"""Of the bootstrap, so that equal results give equal pages."""
+"""Most lines in one panel. If a sweep has more configurations, each method gets a figure of its own."""
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a page is made of. ``frame`` has a row for each expected run (:func:`analysis.frames.runs.load`), ``curves`` one
-    for each evaluation, ``summaries`` what was kept of each run that is there, by run id, ``figures`` the frames of the
-    sweep's own figures (:func:`analysis.figures.gather`), by name, ``command`` what ``make sweep`` and ``make
-    report`` are told, ``whole`` what claims are judged by: the runs on all tasks that the sweep has at any scale."""
-
-    sweep: Sweep
-    runs: Sequence[RunSpec]
-    frame: pd.DataFrame
-    curves: pd.DataFrame
-    summaries: Mapping[str, Summary]
-    figures: Mapping[str, pd.DataFrame]
-    command: str
-    whole: pd.DataFrame
-
-    @property
-    def scale(self) -> str:
-        """The one scale of all runs."""
-        return self.runs[0].scale
-
-    @property
-    def source(self) -> str:
-        """Where the episodes of all runs are from."""
-        return self.runs[0].source
-
-
-def page(of: Material) -> str:
-    """The page. Raises :class:`ValueError` if the frame mixes scales."""
-    title = f"{of.sweep.name} · {of.scale}" + ("" if of.source == GENERATED else f" · {of.source} data")
-    states = Counter(map(str, of.frame["status"]))
+def page(material: Material) -> str:
+    """Render the page. Raises :class:`ValueError` if the frame mixes scales."""
+    title = f"{material.sweep.name} · {material.scale}"
+    if material.source != GENERATED:
+        title += f" · {material.source} data"
+    states = Counter(map(str, material.frame["status"]))
     counts = ", ".join(f"{states[state]:,} {state}" for state in (DONE, DIVERGED, PARTIAL, MISSING) if states[state])
-    lead = web.join(
-        [web.paragraph(of.sweep.description), web.paragraph(f"{len(of.runs):,} runs: {counts}.", soft=True)]
-    )
-    return web.page(
+    description = html.paragraph(material.sweep.description)
+    lead = html.join([description, html.paragraph(f"{len(material.runs):,} runs: {counts}.", soft=True)])
+    return html.page(
         title,
         lead,
         [
-            Section("The paper's claims", _claims(of)),
-            Section("Results", _results(of)),
-            Section("Figures", _figures(of)),
-            Section("Runs that are not done", _unfinished(of)),
-            Section("What was run", _declared(of)),
-            Section("Cost", _cost(of)),
-            Section("Provenance", _provenance(of)),
+            Section("The paper's claims", _claims(material)),
+            Section("Results", _results(material)),
+            Section("Figures", _figures(material)),
+            Section("Runs that are not done", _unfinished(material)),
+            Section("What was run", _declared(material)),
+            Section("Cost", _cost(material)),
+            Section("Provenance", _provenance(material)),
         ],
     )
 
 
-def _claims(of: Material) -> Html:
-    verdicts = [judge(claim, of.whole) for claim in CLAIMS if claim.sweep == of.sweep.name]
-    rule = [web.folded("How claims are judged", web.paragraph(text.RULE, soft=True))] if verdicts else []
-    return web.join([*map(_verdict, verdicts), *rule])
+def _claims(material: Material) -> Markup:
+    verdicts = [judge(claim, material.all_tasks) for claim in CLAIMS if claim.sweep == material.sweep.name]
+    rule = [html.folded("How claims are judged", html.paragraph(text.RULE, soft=True))] if verdicts else []
+    return html.join([*map(_verdict, verdicts), *rule])
 
 
-def _verdict(verdict: Verdict) -> Html:
+def _verdict(verdict: Verdict) -> Markup:
     claim, size = verdict.claim, verdict.effect
     effect = f"Margin {text.margin(size, claim.unit)}, P {text.chance(size)}. " if size else ""
-    return web.join(
+    return html.join(
         [
-            web.heading(
+            html.heading(
                 claim.sentence, verdict.outcome, {"holds": "good", "does not hold": "bad"}.get(verdict.outcome, "")
             ),
-            web.paragraph(f"{claim.where}. {claim.criterion}"),
-            web.paragraph(text.reason(verdict)),
-            web.paragraph(
+            html.paragraph(f"{claim.where}. {claim.criterion}"),
+            html.paragraph(text.reason(verdict)),
+            html.paragraph(
                 f"{effect}{len(verdict.runs)} runs. By print: {text.by_print(verdict)}. {claim.note}", soft=True
             ),
         ]
     )
 
 
-def _results(of: Material) -> Html:
-    """The paper's tables that the sweep makes, beside the printed numbers; the metrics that these lack are folded."""
-    printed = [table for table in PAPER_TABLES.values() if table.sweep == of.sweep.name]
-    made = [web.table(layout(of.frame, table.metric, table.title, table=table, compare=True)) for table in printed]
-    shown = {table.metric for table in printed}
-    if MAIN not in shown:
-        made.append(web.table(layout(of.frame, MAIN, of.sweep.description, compare=True)))
-    return web.join(
+def _results(material: Material) -> Markup:
+    """The paper's tables that the sweep yields, beside the printed numbers; other metrics are folded."""
+    frame = material.frame
+    printed = [table for table in PAPER_TABLES.values() if table.sweep == material.sweep.name]
+    tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
+    metrics = {table.metric for table in printed}
+    if DEFAULT_METRIC not in metrics:
+        tables.append(html.table(layout(frame, DEFAULT_METRIC, material.sweep.description, compare=True)))
+    return html.join(
         [
-            *made,
+            *tables,
             *(
-                web.folded(metric.title, web.table(layout(of.frame, name, of.sweep.description)))
+                html.folded(metric.title, html.table(layout(frame, name, material.sweep.description)))
                 for name, metric in METRICS.items()
-                if name not in {MAIN, *shown}
+                if name not in {DEFAULT_METRIC, *metrics}
             ),
         ]
     )
 
 
-def _figures(of: Material) -> Html:
-    evaluated = of.curves[["run_id", "update", *METRICS]]
-    curves = of.frame.drop(columns=list(METRICS)).merge(evaluated, on="run_id", how="left")
+def _figures(material: Material) -> Markup:
+    curves = with_evaluations(material.frame, material.curves)
     wanted: list[tuple[str, pd.DataFrame, Draw]] = []
     if curves["label"].nunique() <= MOST_LINES:
         wanted.append(("Learning curves", curves, lines.learning_curves))
@@ -151,52 +108,42 @@ def _figures(of: Material) -> Html:
             (f"Learning curves: {method}", own, lines.learning_curves)
             for method, own in curves.groupby("method", sort=False)
         ]
-    if of.frame.groupby("task")["expert_share"].nunique().max() > 1:
-        wanted.append(("Return against the share of expert data", of.frame, lines.coverage))
-    wanted += [(FIGURE_TITLES[name], frame, FIGURES[name].draw) for name, frame in of.figures.items()]
-    tasks = ", ".join(dict.fromkeys(map(str, of.frame["task"])))
-    made = []
-    for title, frame, draw in wanted:
+    if material.frame.groupby("task")["expert_share"].nunique().max() > 1:
+        wanted.append(("Return against the share of expert data", material.frame, lines.coverage))
+    wanted += [(FIGURES[name].title, frame, FIGURES[name].draw) for name, frame in material.figures.items()]
+    tasks = ", ".join(dict.fromkeys(map(str, material.frame["task"])))
+    parts = []
+    for title, frame, drawing in wanted:
         try:
-            with style.printed():
-                drawn = draw(frame, MAIN, np.random.default_rng(SEED))
+            figure = draw(drawing, frame, DEFAULT_METRIC)
         except NothingToDrawError:
             continue
-        alt = f"{title}: {METRICS[MAIN].title} on {tasks}. The numbers are in the tables."
-        made.append(web.figure(_svg(drawn), drawn.get_figwidth(), alt, f"{title}."))
-    return web.join(made)
+        alt = f"{title}: {METRICS[DEFAULT_METRIC].title} on {tasks}. The numbers are in the tables."
+        parts.append(html.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
+    return html.join(parts)
 
 
-def _svg(figure: Figure) -> bytes:
-    import matplotlib
-
-    drawn = io.BytesIO()
-    with style.printed(), matplotlib.rc_context({"svg.hashsalt": "report"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()
-
-
-def _unfinished(of: Material) -> Html:
-    made = []
-    titles = {run.run_id: run.title for run in of.runs}
+def _unfinished(material: Material) -> Markup:
+    parts = []
+    titles = {run.run_id: run.title for run in material.runs}
+    updates = {run_id: summary.update for run_id, summary in material.summaries.items()}
     for state, meaning in (
         (DIVERGED, "Their losses or parameters became infinite or not a number; they have no result."),
         (PARTIAL, "Interrupted, or training now. Give the sweep's command again."),
         (MISSING, "Not started. Give the sweep's command again."),
     ):
-        ids = [str(run_id) for run_id in of.frame.loc[of.frame["status"] == state, "run_id"]]
+        ids = [str(run_id) for run_id in material.frame.loc[material.frame["status"] == state, "run_id"]]
         if not ids:
             continue
-        behind = {run_id: f"{of.summaries[run_id].update:,}" if run_id in of.summaries else "0" for run_id in ids}
-        rows = [(titles[run_id], run_id, behind[run_id]) for run_id in ids]
-        body = web.join([web.paragraph(meaning, soft=True), web.records(("run", "id", "updates"), rows)])
-        made.append(web.folded(f"{len(ids):,} {state}", body, unfold=state == DIVERGED))
-    return web.join([*made, web.code(f"make sweep {of.command}")]) if made else Html("")
+        rows = [(titles[run_id], run_id, f"{updates.get(run_id, 0):,}") for run_id in ids]
+        body = html.join([html.paragraph(meaning, soft=True), html.records(("run", "id", "updates"), rows)])
+        parts.append(html.folded(f"{len(ids):,} {state}", body, unfold=state == DIVERGED))
+    return html.join([*parts, html.code(f"make sweep {material.command}")]) if parts else Markup("")
 
 
-def _declared(of: Material) -> Html:
+def _declared(material: Material) -> Markup:
     tasks: dict[str, list[RunSpec]] = defaultdict(list)
-    for run in of.runs:
+    for run in material.runs:
         tasks[run.task].append(run)
     rows = []
     for task, runs in tasks.items():
@@ -213,7 +160,7 @@ def _declared(of: Material) -> Html:
         )
     headings = ("task", "expert share", "seeds", "updates", "batch", "training episodes", "evaluation episodes", "runs")
     knobs: dict[str, dict[str, dict[str, list[str]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for run in of.runs:
+    for run in material.runs:
         for name, value in run.method.fields().items():
             at = knobs[run.named.label][name][str(value)]
             if run.task not in at:
@@ -221,60 +168,61 @@ def _declared(of: Material) -> Html:
     methods = [
         (label, ", ".join(_knob(name, values) for name, values in by_name.items())) for label, by_name in knobs.items()
     ]
-    return web.join(
+    return html.join(
         [
-            web.records(headings, rows, numbers=True),
-            web.heading("Methods and their knobs"),
-            web.records(("method", "knobs"), methods),
+            html.records(headings, rows, numbers=True),
+            html.heading("Methods and their knobs"),
+            html.records(("method", "knobs"), methods),
         ]
     )
 
 
 def _knob(name: str, values: Mapping[str, Sequence[str]]) -> str:
-    """``beta=0.5``, or ``her_ratio=0.8 (Reacher) or 0.2 (FetchReach)``."""
+    """Format ``beta=0.5``, or ``her_ratio=0.8 (Reacher) or 0.2 (FetchReach)``."""
     if len(values) == 1:
         return f"{name}={next(iter(values))}"
     return f"{name}=" + " or ".join(f"{value} ({' '.join(tasks)})" for value, tasks in values.items())
 
 
-def _cost(of: Material) -> Html:
+def _cost(material: Material) -> Markup:
     spent: dict[str, list[Summary]] = defaultdict(list)
-    for run_id, label in zip(of.frame["run_id"], of.frame["label"], strict=True):
-        if run_id in of.summaries:
-            spent[str(label)].append(of.summaries[run_id])
-    rows = [_spent(label, kept) for label, kept in spent.items()]
+    for run_id, label in zip(material.frame["run_id"], material.frame["label"], strict=True):
+        if run_id in material.summaries:
+            spent[str(label)].append(material.summaries[run_id])
+    rows = [_spent(label, own) for label, own in spent.items()]
     if len(rows) > 1:
-        rows.append(_spent("all", [summary for kept in spent.values() for summary in kept]))
-    said = (
+        rows.append(_spent("all", [summary for own in spent.values() for summary in own]))
+    explanation = (
         "Seconds of training and evaluation. The runs of a stack train at once on one CPU core or GPU, and each counts "
         "its share; data, start-up and lost work do not count."
     )
     headings = ("method", "runs", "hours", "seconds a run", "member-updates", "member-updates a second")
-    return web.join([web.records(headings, rows, numbers=True), web.paragraph(said, soft=True)])
+    return html.join([html.records(headings, rows, numbers=True), html.paragraph(explanation, soft=True)])
 
 
-def _spent(label: str, kept: Sequence[Summary]) -> tuple[str, ...]:
-    seconds, updates = sum(summary.seconds for summary in kept), sum(summary.update for summary in kept)
+def _spent(label: str, own: Sequence[Summary]) -> tuple[str, ...]:
+    seconds, updates = sum(summary.seconds for summary in own), sum(summary.update for summary in own)
     rate = f"{updates / seconds:,.0f}" if seconds else ""
-    return label, f"{len(kept):,}", f"{seconds / 3600:.2f}", f"{seconds / len(kept):,.1f}", f"{updates:,}", rate
+    return label, f"{len(own):,}", f"{seconds / 3600:.2f}", f"{seconds / len(own):,.1f}", f"{updates:,}", rate
 
 
-def _provenance(of: Material) -> Html:
-    there = [(run, of.summaries[run.run_id].facts) for run in of.runs if run.run_id in of.summaries]
+def _provenance(material: Material) -> Markup:
+    summaries = material.summaries
+    recorded = [(run, summaries[run.run_id].facts) for run in material.runs if run.run_id in summaries]
     facts = Counter(
-        (name, str(value)) for _, facts in there for name, value in facts.items() if name not in ("dataset", "stack")
+        (name, str(value)) for _, facts in recorded for name, value in facts.items() if name not in ("dataset", "stack")
     )
     data: dict[tuple[str, float], dict[str, None]] = defaultdict(dict)
-    for run, known in there:
+    for run, known in recorded:
         data[run.task, run.expert_share].setdefault(str(known.get("dataset", "unknown")))
     sets = [(task, percent(share), ", ".join(prints)) for (task, share), prints in data.items()]
-    return web.join(
+    return html.join(
         [
-            web.heading("Made with"),
-            web.records(("what", "which", "runs"), [(*fact, f"{count:,}") for fact, count in sorted(facts.items())]),
-            web.heading(f"Data ({of.source})"),
-            web.records(("task", "expert share", "fingerprint"), sets),
-            web.heading("This page"),
-            web.code(f"make report {of.command}"),
+            html.heading("Made with"),
+            html.records(("what", "which", "runs"), [(*fact, f"{count:,}") for fact, count in sorted(facts.items())]),
+            html.heading(f"Data ({material.source})"),
+            html.records(("task", "expert share", "fingerprint"), sets),
+            html.heading("This page"),
+            html.code(f"make report {material.command}"),
         ]
     )

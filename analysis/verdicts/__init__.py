@@ -1,1 +1,1 @@
-"""What results say about the paper's claims."""
+"""The paper's claims and their verdicts."""

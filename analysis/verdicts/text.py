@@ -1,4 +1,4 @@
-"""How verdicts read: in sentences, and as one list for a terminal, as Markdown and for machines."""
+"""Verdicts as text: sentences, and lists for a terminal, in Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.rendering.captions import probability
+from analysis.rendering.markdown import escape, pipe_table
 from analysis.stats.contrast import LEVEL, Answer, Effect, Interval
 from analysis.verdicts.judge import Finding, Verdict
 
 WIDTH = 120
-"""Columns of the list where the output is no terminal."""
+"""Characters per line where the output is no terminal."""
 INDENT = (0, 0, 0, 3)
 ANSWERS: dict[Answer, str] = {"yes": "as claimed", "no": "the contrary", "open": "open"}
 PRINTED = {True: "yes", False: "no", None: "not printed"}
@@ -30,18 +31,18 @@ RULE = (
     "the pair is compared that makes the claim hardest. A diverged run counts as a return of 0. By print: the same "
     "criterion on the means that the paper prints, without any test."
 )
-"""How to read the list."""
+"""Explanation of the list."""
 _STYLES = {"holds": "bold green", "does not hold": "bold red", "undecided": "bold yellow"}
 
 
 def reason(verdict: Verdict) -> str:
-    """One sentence: where it is as claimed, where the contrary, where open and why, and what was not run."""
+    """Explain a verdict in one sentence: the items by answer, why some are open, and which tasks have no runs."""
     claim = verdict.claim
-    seen: dict[str, list[str]] = {}
+    by_wording: dict[str, list[str]] = {}
     for finding in sorted(verdict.counting, key=lambda finding: list(ANSWERS).index(finding.answer)):
         why = f" ({_why(finding)})" if finding.answer == "open" else ""
-        seen.setdefault(f"{ANSWERS[finding.answer]}{why} on", []).append(finding.contrast.item)
-    parts = [f"{wording} {', '.join(items)}" for wording, items in seen.items()]
+        by_wording.setdefault(f"{ANSWERS[finding.answer]}{why} on", []).append(finding.contrast.item)
+    parts = [f"{wording} {', '.join(items)}" for wording, items in by_wording.items()]
     if not verdict.tasks:
         parts.append("nothing to compare yet")
     elif absent := [task for task in claim.tasks if task not in verdict.tasks]:
@@ -56,30 +57,30 @@ def reason(verdict: Verdict) -> str:
 
 
 def tally(verdict: Verdict) -> str:
-    """``3 as claimed, 1 open of 12``"""
-    counts = [(len(verdict.items(answered)), wording) for answered, wording in ANSWERS.items()]
-    looked = ", ".join(f"{count} {wording}" for count, wording in counts if count) or "none looked at"
-    return f"{looked}, of {verdict.claim.of}"
+    """Count the answers: ``3 as claimed, 1 open, of 12``."""
+    counts = [(len(verdict.items(answer)), wording) for answer, wording in ANSWERS.items()]
+    tallies = ", ".join(f"{count} {wording}" for count, wording in counts if count) or "none looked at"
+    return f"{tallies}, of {verdict.claim.of}"
 
 
 def by_print(verdict: Verdict) -> str:
-    """``yes``, ``no (FetchSlide)`` or ``not printed``; tasks against it are named."""
+    """Format ``yes``, ``no (not on FetchSlide)`` or ``not printed``."""
     against = f" (not on {', '.join(verdict.printed_against)})" if verdict.printed_against else ""
     return f"{PRINTED[verdict.printed]}{against}"
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """The summary, then each claim with all of its comparisons."""
+    """Write the summary in Markdown, then each claim with all of its comparisons."""
     return f"{summary(verdicts)}\n{details(verdicts)}"
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """Markdown of one line a claim."""
+    """Write a Markdown table with one line per claim."""
     heads = ["", "claim", "verdict", "comparisons", "tasks", "margin", "P", "p (Holm)", "seeds", "runs", "by print"]
-    lines = [heads, [":--"] * len(heads)]
+    rows = []
     for number, verdict in enumerate(verdicts, 1):
         size = verdict.effect
-        lines.append(
+        rows.append(
             [
                 str(number),
                 f"{verdict.claim.sentence} ({verdict.claim.where})",
@@ -94,16 +95,16 @@ def summary(verdicts: Sequence[Verdict]) -> str:
                 by_print(verdict),
             ]
         )
-    return f"{_pipes(lines)}\n\n{_escape(RULE)}\n"
+    return f"{pipe_table(heads, rows)}\n\n{escape(RULE)}\n"
 
 
 def details(verdicts: Sequence[Verdict]) -> str:
-    """Markdown of each claim with its criterion, the reason of its verdict and all comparisons."""
+    """Write each claim in Markdown, with its criterion, the reason of its verdict and all comparisons."""
     return "\n\n".join(_section(number, verdict) for number, verdict in enumerate(verdicts, 1)) + "\n"
 
 
 def show(verdicts: Sequence[Verdict]) -> None:
-    """Print the list."""
+    """Print the verdicts on a terminal."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     first = verdicts[0]
     console.print(Text(f"The paper's claims at scale {first.scale}, {first.source} data", style="bold"))
@@ -116,21 +117,20 @@ def show(verdicts: Sequence[Verdict]) -> None:
         console.print(Padding(Text(claim.criterion), INDENT))
         console.print(Padding(Text(reason(verdict)), INDENT))
         if verdict.findings:
-            made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+            table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
             for name in _heads(verdict):
-                made.add_column(name, no_wrap=name != "claimed")
+                table.add_column(name, no_wrap=name != "claimed")
             for finding in verdict.findings:
-                made.add_row(*(Text(cell) for cell in _line(finding)))
-            console.print(Padding(made, INDENT))
+                table.add_row(*(Text(cell) for cell in _line(finding)))
+            console.print(Padding(table, INDENT))
         console.print(Padding(Text(_footer(verdict), style="dim"), INDENT))
 
 
 def record(verdict: Verdict) -> dict[str, Any]:
-    """Everything about a verdict as plain JSON types, the ids of its runs included."""
+    """Convert a verdict to plain JSON types, with the ids of its runs."""
     claim = verdict.claim
-    about = {k: v for k, v in asdict(claim).items() if k != "measure"}
     return {
-        **about,
+        **{name: value for name, value in asdict(claim).items() if name != "measure"},
         "outcome": verdict.outcome,
         "reason": reason(verdict),
         "effect": asdict(verdict.effect) if verdict.effect else None,
@@ -150,18 +150,18 @@ def record(verdict: Verdict) -> dict[str, Any]:
 
 
 def margin(size: Effect, unit: str) -> str:
-    """``+1.20 [+0.90, +1.50]``, with the unit if it is no return."""
+    """Format ``+1.20 [+0.90, +1.50]``, with the unit unless it is a return."""
     return f"{_signed(size.margin)} {_interval(size.margin_interval)}" + (f" {unit}" if unit != "return" else "")
 
 
 def chance(size: Effect) -> str:
-    """``0.96 [0.88, 1.00]``"""
+    """Format ``0.96 [0.88, 1.00]``."""
     low, high = size.probability_interval
     return f"{size.probability:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def seeds(findings: Sequence[Finding]) -> str:
-    """``5``, or ``3 to 5``."""
+    """Format ``5``, or ``3 to 5``."""
     counts = [count for finding in findings for count in finding.contrast.seeds]
     if not counts:
         return ""
@@ -205,14 +205,13 @@ def _line(finding: Finding) -> list[str]:
 def _section(number: int, verdict: Verdict) -> str:
     claim = verdict.claim
     parts = [
-        f"### {number}. {_escape(claim.sentence)} {verdict.outcome.capitalize()}",
-        f"{_escape(f'{claim.where}. {claim.criterion}')} {_escape(reason(verdict))}",
+        f"### {number}. {escape(claim.sentence)} {verdict.outcome.capitalize()}",
+        f"{escape(f'{claim.where}. {claim.criterion}')} {escape(reason(verdict))}",
     ]
     if verdict.findings:
-        heads = _heads(verdict)
-        rows = [_line(finding) for finding in verdict.findings]
-        parts.append(_pipes([heads, [":--"] * len(heads), *([_escape(cell) for cell in row] for row in rows)]))
-    return "\n\n".join([*parts, _escape(_footer(verdict))])
+        rows = [list(map(escape, _line(finding))) for finding in verdict.findings]
+        parts.append(pipe_table(_heads(verdict), rows))
+    return "\n\n".join([*parts, escape(_footer(verdict))])
 
 
 def _footer(verdict: Verdict) -> str:
@@ -224,7 +223,7 @@ def _range(ps: Sequence[float]) -> str:
     if not ps:
         return ""
     low, high = probability(min(ps)), probability(max(ps))
-    return _escape(low if low == high else f"{low} to {high}")
+    return escape(low if low == high else f"{low} to {high}")
 
 
 def _signed(value: float) -> str:
@@ -233,11 +232,3 @@ def _signed(value: float) -> str:
 
 def _interval(interval: Interval) -> str:
     return f"[{', '.join(_signed(bound) for bound in interval)}]"
-
-
-def _pipes(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escape(text: str) -> str:
-    return "".join("\\" + character if character in "*_|<>" else character for character in text)

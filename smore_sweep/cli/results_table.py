@@ -10,7 +10,10 @@ from smore_sweep.storage.paths import StoragePath
 
 def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
     """Print the mean return of every cell of a plan, beside the published one."""
-    from analysis import tables
+    from analysis.frames.metrics import DEFAULT_METRIC
     from analysis.frames.runs import load
+    from analysis.rendering import terminal
+    from analysis.rendering.layout import layout
 
-    out.print(tables.terminal(load(plan.runs, results), "return99", plan.sweep.description))
+    frame = load(plan.runs, results)
+    out.print(terminal.table(layout(frame, DEFAULT_METRIC, plan.sweep.description)))

@@ -13,9 +13,9 @@ SCRIPTS: Mapping[str, tuple[str, str]] = {
     "figures": ("analysis.figures", "Draw the figures of the finished sweeps."),
     "claims": ("analysis.claims", "Judge each claim of the paper by the finished runs."),
     "report": ("analysis.report", "Write a sweep as one HTML page."),
-    "results": ("analysis.reports.results_page", "Write RESULTS.md: claims, tables and provenance."),
+    "results": ("analysis.results", "Write RESULTS.md: claims, tables and provenance."),
     "select": ("analysis.selection", "Choose the tuned knobs from the runs of the tuning sweeps."),
-    "export": ("analysis.frames.archive", "Write the ended runs into files small enough to commit."),
+    "export": ("analysis.export", "Write the ended runs into files small enough to commit."),
 }
 """Module and help of each command."""
 

@@ -1,4 +1,4 @@
-"""What every method must hold: a stack is scheduling, and never changes what a member learns."""
+"""The contract of every method: a stack is scheduling, and never changes a member's numbers."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def under_way(results: Path) -> bool:
 def interrupted(results: Path, name: signal.Signals) -> tuple[int, str]:
     """Signal a driver after its first new record. Returns its exit code and output."""
     with driver(results) as process:
-        # What the driver before it had under way may be written for some seconds more.
+        # The killed driver's writes under way may still land for some seconds.
         wait_for(lambda: bool(workers(process.pid)), process)
         behind = partial_runs(results)
         wait_for(lambda: partial_runs(results) != behind, process)

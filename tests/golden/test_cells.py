@@ -1,4 +1,4 @@
-"""What the cells of a table say, and what it says of them together."""
+"""Cells of a table, its tests, and its rank agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python analysis/tables.py`` as a command: what it writes where, in every format, and what it refuses."""
+"""The command ``python analysis/tables.py``: its files in every format, and the requests that it refuses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCALES = {"laptop": Scale(tasks=["Reacher"], seeds=1, budget=BUDGET)}
 
 @pytest.fixture
 def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Two sweeps, of which ``made_up`` has runs; the folder of results."""
+    """Three sweeps with the made-up frame as their runs; returns the folder of results."""
 
     def sweep(name: str) -> Sweep:
         grid = Grid(methods=[Nothing()], tasks=["Reacher"], expert_share=[0.05])
@@ -51,7 +51,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_latex_is_written_whole(sweeps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every table of the paper and every sweep that is none, but not model selection."""
+    """Every table of the paper and every other sweep is written, except model selection."""
     output = tmp_path / "new" / "tables"
     assert tables.main(["--results", str(sweeps), "--output", str(output)]) == 0
     written = ["table_02_laptop.tex", "made_up_laptop.tex", "all.tex"]

@@ -76,12 +76,12 @@ def test_drops_of_the_papers_table_2() -> None:
 
 
 def as_printed(table: PaperTable) -> pd.DataFrame:
-    """Runs of the table's sweep whose outcomes are the printed means, where there are any."""
+    """Make runs of the table's sweep whose outcomes are the printed means, where there are any."""
     runs = load_sweep(table.sweep).expand("paper", seeds=1)
     rows = []
     for run in runs:
         label = run.named.label
-        found = beside(table.metric, run.task, label, run.expert_share, table.number)
+        cell = beside(table.metric, run.task, label, run.expert_share, table.number)
         rows.append(
             {
                 "method": run.method.name,
@@ -92,8 +92,8 @@ def as_printed(table: PaperTable) -> pd.DataFrame:
                 "source": run.source,
                 "git": "",
                 "unnamed": "",
-                "status": "done" if found else "missing",
-                table.metric: found.mean if found else math.nan,
+                "status": "done" if cell else "missing",
+                table.metric: cell.mean if cell else math.nan,
                 **vars(run.budget),
             }
         )
@@ -131,7 +131,7 @@ def test_the_papers_own_numbers_agree_with_themselves(table: PaperTable) -> None
 
 @PARAMETERS
 def test_a_table_and_its_sweep_fit_at_every_scale(table: PaperTable) -> None:
-    """Or it would lose columns in silence."""
+    """A mismatch would lose columns in silence."""
     sweep = load_sweep(table.sweep)
     for scale in sweep.scales:
         runs = sweep.expand(scale, seeds=1)

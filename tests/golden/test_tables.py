@@ -10,9 +10,8 @@ from functools import cache
 import pytest
 from rich.console import Console
 
-from analysis import tables
 from analysis.paper.tables import PAPER_TABLES
-from analysis.rendering import latex, markdown, terminal
+from analysis.rendering import csv, latex, markdown, terminal
 from analysis.rendering.layout import Layout, layout
 from tests.golden.made_up import HERE, TITLE, frame
 
@@ -29,7 +28,7 @@ def every_format(name: str, called: str, shown: Layout) -> dict[str, str]:
     return {
         f"{name}.tex": latex.table(shown),
         f"{name}.md": markdown.table(shown),
-        f"{name}.csv": tables.csv([(called, shown)]),
+        f"{name}.csv": csv.tables([(called, shown)]),
         f"{name}.txt": terminal_text(shown),
     }
 
@@ -54,7 +53,7 @@ def test_tables_are_rebuilt_byte_for_byte(name: str) -> None:
 
 def test_the_table_at_the_end_of_a_sweep() -> None:
     console = Console(width=terminal.WIDTH, record=True, file=io.StringIO())
-    console.print(tables.terminal(frame(), "return99", TITLE))
+    console.print(terminal.table(layout(frame(), "return99", TITLE)))
     assert console.export_text() == (HERE / "return99.txt").read_text()
 
 

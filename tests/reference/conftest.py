@@ -1,4 +1,4 @@
-"""What the references share."""
+"""Fixtures of the reference tests."""
 
 from __future__ import annotations
 

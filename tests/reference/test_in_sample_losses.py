@@ -150,7 +150,7 @@ def test_a_member_does_not_feel_the_others(kind: type[InSampleMethod]) -> None:
         assert torch.equal(together[one], alone)
 
 
-# What the values mean: targets of one state under the data's actions, and the V that the loss prefers.
+# Meaning of the values: targets of one state under the data's actions, and the V that the loss prefers.
 
 TARGETS = np.array([-3.0, -2.0, -2.0, -1.0, 0.5])
 GRID = np.linspace(-4.0, 2.0, 6001)

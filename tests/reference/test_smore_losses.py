@@ -92,7 +92,9 @@ def release(s_rho: Array, s_q: Array, y_rho: Array) -> float:
 
 def release_stable(s_rho: Array, s_q: Array, y_rho: Array, *, gamma: float) -> float:
     """``y = gamma M' - S``, so ``S - (-2 + gamma M') = 2 - y``."""
-    return float(np.mean((s_q - 2 / (1 - gamma)) ** 2) + 1e-6 * np.mean(s_rho**2) + 0.5 * np.mean((2 - y_rho) ** 2))
+    return float(
+        np.mean((s_q - 2 / (1 - gamma)) ** 2) + 1e-4 * (1 - gamma) * np.mean(s_rho**2) + 0.5 * np.mean((2 - y_rho) ** 2)
+    )
 
 
 @pytest.mark.parametrize("stable", [False, True])
@@ -187,7 +189,8 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     else:
         best = 2 / (1 - method.discount)
         regression = 0.5 * ((score - (-2 + method.discount * bootstrap))[..., rho] ** 2).mean(-1)
-        loss = ((score[..., q] - best) ** 2).mean(-1) + 1e-6 * (score[..., rho] ** 2).mean(-1) + regression
+        loss = ((score[..., q] - best) ** 2).mean(-1) + 1e-4 * (1 - method.discount) * (score[..., rho] ** 2).mean(-1)
+        loss = loss + regression
     assert nets["S"].target_flat is not None
     target = forward("S", nets["S"].target_flat, states[:, rho], goals[:, rho], actions[:, rho])[..., 0].min(0).values
     value = forward("M", flat["M"], states[:, rho], goals[:, rho])[..., 0]

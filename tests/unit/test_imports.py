@@ -1,4 +1,4 @@
-"""What a command loads when it only looks. (Who may import whom is checked by import-linter, with the linters.)"""
+"""Modules that light commands load. (`make lint` checks the layers of imports.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model selection: the best mean over tuning seeds, evidence beside it, nothing from half a cell."""
+"""Model selection: the best mean over tuning seeds, with its evidence, from complete cells only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis import selection
-from analysis.selection import merge, select
+from analysis.frames.model_selection import COLUMNS, TUNING, merge, select
 from baselines.am import AM
 from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
@@ -63,7 +63,7 @@ def test_of_equals_the_one_next_to_the_default() -> None:
 
 
 def test_of_equals_the_one_that_other_methods_do_best_with() -> None:
-    """WGCSL learns nothing with any; its default would be 1. Another task or knob has no say."""
+    """WGCSL learns nothing with any value, and its default is 1. Other tasks and knobs have no vote."""
     kinds: list[type[Method]] = [WGCSL, SMORe]
     here = [method for kind in kinds for method in grid(kind, her_ratio=[0.2, 0.5, 1.0])]
     runs = expand([*here, *grid(GCXQL, temperature=[0.5, 1.0])])
@@ -109,13 +109,13 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results, file = tmp_path / "results", tmp_path / "tuned.csv"
-    for sweep in selection.TUNING:
+    for sweep in TUNING:
         for task in ("Reacher", "FetchPush"):
             finish(results, load_sweep(sweep).expand("laptop", tasks=[task]))
     share = (
         "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
     )
-    rows = [",".join(selection.COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]
+    rows = [",".join(COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]
     file.write_text(seal("\n".join(rows)))
     assert selection.choose("laptop", results, file) == 0
     said = capsys.readouterr().out  # tuning's runs are others with these learning rates
@@ -134,14 +134,14 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
 
 def test_seeds_of_what_selects_are_nobody_elses() -> None:
     tuning = load_sweep("tuning")
-    for name in set(sweep_names()) - set(selection.TUNING):
+    for name in set(sweep_names()) - set(TUNING):
         other = load_sweep(name)
         for scale in other.scales.keys() & tuning.scales.keys():
             assert {r.seed for r in other.expand(scale)}.isdisjoint(r.seed for r in tuning.expand(scale))
 
 
 def test_what_is_compared_runs_at_one_choice() -> None:
-    """SMORe without a part at SMORe's, FetchReach with noise at that without."""
+    """SMORe without a part uses the value of SMORe, and FetchReach with noise that of FetchReach without."""
     found = tuned("laptop")
     assert set(AS_METHOD) < {kind.name for kind in methods().values()}
     assert len({found[name, "SawyerReach"]["her_ratio"] for name in ("SMORe", *AS_METHOD)}) == 1

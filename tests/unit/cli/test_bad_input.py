@@ -1,4 +1,4 @@
-"""What is wrong is refused before anything starts: exit code 2, one line that names the value and the valid ones."""
+"""Bad input is refused before anything starts: exit code 2, one line that names the value and the valid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``plan`` and ``status`` print for programs, and which sweeps ``status`` shows."""
+"""JSON output of ``plan`` and ``status``, and the sweeps that ``status`` shows."""
 
 from __future__ import annotations
 

@@ -123,15 +123,15 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
     jobs = 15 * (os.cpu_count() or 1)  # of 20 episodes
     episodes = 20 * jobs
     code = (
-        "from smore_sweep import console\nfrom smore_sweep.data import generate\n"
-        f"if __name__ == '__main__':\n    generate.ensure(console.console(), 'Reacher', 'random', {episodes})\n"
+        "from smore_sweep.console import make_console\nfrom smore_sweep.data import generate\n"
+        f"if __name__ == '__main__':\n    generate.ensure(make_console(), 'Reacher', 'random', {episodes})\n"
     )
     script = root / "make.py"
     script.write_text(code)
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.DEVNULL)
     parts = root / ".making/smore/Reacher/random-v1"
     patience = time.monotonic() + 300
-    while len(list(parts.glob("*/*.npz"))) < 4 and time.monotonic() < patience:
+    while len(list(parts.glob("*/*.npz"))) < 4 and process.poll() is None and time.monotonic() < patience:
         time.sleep(0.01)
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.send_signal(signal.SIGKILL)

@@ -48,7 +48,7 @@ def test_who_holds_it_is_named_and_it_is_given_back(results: StoragePath) -> Non
             hold(results, "x", print),
         ):
             pytest.fail("two hold it")
-        # Who was refused has not taken it away.
+        # The refused one has not taken it away.
         with pytest.raises(UserError, match="in use by the first"), hold(results, "x", print):
             pytest.fail("two hold it")
     with hold(results, "the second", print):

@@ -1,4 +1,4 @@
-"""What a process is set to before it trains."""
+"""Settings of a training process."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Exported results: what is read from them is what the results folder says, with curves and raw outcomes."""
+"""An archive holds the same results as its results folder, with curves and raw outcomes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import export
 from analysis.frames import archive
 from analysis.frames.runs import curves, load
 from smore_sweep.results import run_files
@@ -81,7 +82,7 @@ def test_rows_and_curves_of_every_status(folder: tuple[Path, list[RunSpec]]) -> 
 def test_what_an_export_leaves_out_is_said(
     folder: tuple[Path, list[RunSpec]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert archive.main(["--results", str(folder[0]), "--to", str(tmp_path / "exported")]) == 0
+    assert export.main(["--results", str(folder[0]), "--to", str(tmp_path / "exported")]) == 0
     assert "exported: 4 runs (1 not ended, left out), 4 in all; python" in capsys.readouterr().out
 
 
@@ -114,7 +115,7 @@ def test_exports_of_two_machines_come_together(
             found = run_files.load(path, run.run_id)
             assert found is not None
             run_files.save(tmp_path / str(machine), run.run_id, found)
-        assert archive.main(["--results", str(tmp_path / str(machine)), "--to", str(joined)]) == 0
+        assert export.main(["--results", str(tmp_path / str(machine)), "--to", str(joined)]) == 0
     assert "2 runs (1 not ended, left out), 4 in all" in capsys.readouterr().out
     assert {file.name: file.read_bytes() for file in joined.iterdir()} == {
         file.name: file.read_bytes() for file in whole.iterdir()

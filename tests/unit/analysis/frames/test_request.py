@@ -1,4 +1,4 @@
-"""The options that tables, figures, claims and pages share."""
+"""The options that all commands share."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from analysis import claims, figures, report, selection, tables
-from analysis.frames import archive
+from analysis import claims, export, figures, report, results, selection, tables
 from analysis.frames.request import ResultsRequest
-from analysis.reports import results_page
 from smore_sweep.discovery import load_sweep
 
 COMMANDS = [
     tables.main,
     figures.main,
     claims.main,
-    results_page.main,
+    results.main,
     lambda argv: report.main(["--sweep", "main", *argv]),
 ]
-IDS = ["tables", "figures", "claims", "results_page", "report"]
+IDS = ["tables", "figures", "claims", "results", "report"]
 
 
 def test_the_runs_that_are_meant() -> None:
@@ -59,7 +57,7 @@ def test_a_wrong_option_is_one_line(
         ("s3://no-such-bucket/x", "cannot be used: The specified bucket does not exist"),
     ],
 )
-@pytest.mark.parametrize("main", [*COMMANDS, selection.main, archive.main], ids=[*IDS, "selection", "archive"])
+@pytest.mark.parametrize("main", [*COMMANDS, selection.main, export.main], ids=[*IDS, "selection", "export"])
 def test_a_place_that_cannot_be_used_is_one_line(
     main: object, place: str, said: str, store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

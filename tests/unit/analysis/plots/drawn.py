@@ -1,4 +1,4 @@
-"""Runs to draw, and what a figure shows of them."""
+"""Made-up runs to draw, and readers of the figures of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from smore_sweep.results.outcomes import METRICS
 
 NUMBERS = itertools.count()
 Values = list[float | str]
-"""A return for each finished seed; for the others how they stand."""
+"""The return of each finished seed, and the status of the others."""
 
 
 def runs(
     values: Values, label: str = "SMORe", task: str = "FetchReach", share: float = 0.1, **rest: object
 ) -> pd.DataFrame:
-    """One row a seed, as :func:`analysis.frames.runs.load` gives them."""
+    """Make one row per seed, as :func:`analysis.frames.runs.load` returns them."""
     rows = []
     for seed, value in enumerate(values):
         done = not isinstance(value, str)
@@ -54,7 +54,7 @@ def frame(*parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve(values: Values, updates: list[int], **of: str) -> pd.DataFrame:
-    """Evaluations of one run: its returns at these updates. A run without any has one row without an update."""
+    """Make the evaluations of one run, with its returns at these updates. Without any, its one row has no update."""
     rows = [runs([value], **of).assign(run_id="") for value in values]  # type: ignore[arg-type]
     whole = frame(*rows).assign(run_id=f"run{next(NUMBERS)}")
     whole["update"] = np.array(updates, dtype=float) if updates else math.nan
@@ -66,29 +66,29 @@ def rng() -> np.random.Generator:
 
 
 def drawn_line(panel: Axes, name: str) -> tuple[list[float], list[float]]:
-    """x and y of the method's own line in a panel, found by its colour."""
+    """Read x and y of the method's own line in a panel, identified by its colour."""
     colour = style.looks([name])[name].colour
-    (found,) = [one for one in panel.lines if one.get_color() == colour and one.get_linestyle() != ":"]
-    x, y = np.asarray(found.get_data(), dtype=float).tolist()
+    (line,) = [one for one in panel.lines if one.get_color() == colour and one.get_linestyle() != ":"]
+    x, y = np.asarray(line.get_data(), dtype=float).tolist()
     return x, y
 
 
 def published_line(panel: Axes, name: str) -> list[tuple[float, float]]:
     colour = style.looks([name])[name].colour
-    found = [one for one in panel.lines if one.get_color() == colour and one.get_linestyle() == ":"]
-    return [(float(x), float(y)) for one in found for x, y in np.asarray(one.get_xydata())]
+    lines = [one for one in panel.lines if one.get_color() == colour and one.get_linestyle() == ":"]
+    return [(float(x), float(y)) for one in lines for x, y in np.asarray(one.get_xydata())]
 
 
 def band(panel: Axes, name: str) -> dict[float, tuple[float, float]]:
-    """The ends of the shaded interval at each x."""
+    """Read the ends of the shaded interval at each x."""
     colour = to_rgb(style.looks([name])[name].colour)
-    (found,) = [one for one in panel.collections if tuple(one.get_facecolor()[0][:3]) == colour]  # type: ignore[index]
+    (area,) = [one for one in panel.collections if tuple(one.get_facecolor()[0][:3]) == colour]  # type: ignore[index]
     at: dict[float, list[float]] = {}
-    for x, y in np.asarray(found.get_paths()[0].vertices, dtype=float).tolist():
+    for x, y in np.asarray(area.get_paths()[0].vertices, dtype=float).tolist():
         at.setdefault(x, []).append(y)
     return {x: (min(ys), max(ys)) for x, ys in at.items()}
 
 
 def footer(figure: Figure) -> str:
-    """The small print, its line breaks undone."""
+    """Read the small print, without its line breaks."""
     return " ".join(str(figure.get_supxlabel()).split())

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import figures
 from analysis.plots import comparison, lines, style
 from analysis.plots.points import NothingToDrawError
+from analysis.plots.registry import FIGURES, draw
 from smore_sweep.discovery import load_sweep
 from tests.unit.analysis.plots.drawn import band, drawn_line, footer, frame, rng, runs
 
@@ -51,19 +51,19 @@ def test_an_interval_without_width_is_not_printed() -> None:
 
 
 def test_lower_distances_and_seeds_that_did_not_diverge_are_ahead() -> None:
-    made = frame(runs([0.1, 0.1]), runs([0.2, 0.2], "GoFAR"), runs([0.3, "diverged"], "AM"))
-    assert shown_chance(made, "final_distance", 0, 1) == 1.0
+    compared = frame(runs([0.1, 0.1]), runs([0.2, 0.2], "GoFAR"), runs([0.3, "diverged"], "AM"))
+    assert shown_chance(compared, "final_distance", 0, 1) == 1.0
     assert shown_chance(frame(runs([1.0, 1.0]), runs([2.0, "diverged"], "AM")), "return99", 0, 1) == 0.5
 
 
-def shown_chance(made: pd.DataFrame, metric: str, row: int, column: int) -> float:
-    image = comparison.improvement(made, metric, rng()).axes[0].images[0]
+def shown_chance(compared: pd.DataFrame, metric: str, row: int, column: int) -> float:
+    image = comparison.improvement(compared, metric, rng()).axes[0].images[0]
     return float(np.ma.asarray(image.get_array())[row, column])
 
 
 def test_only_tasks_that_all_methods_have_are_compared() -> None:
-    made = frame(runs([3.0]), runs([1.0], "GoFAR"), runs([0.0], task="Reacher"))
-    figure = comparison.improvement(made, "return99", rng())
+    compared = frame(runs([3.0]), runs([1.0], "GoFAR"), runs([0.0], task="Reacher"))
+    figure = comparison.improvement(compared, "return99", rng())
     assert "over FetchReach (1 more without a seed of every method are left out)" in footer(figure)
     with pytest.raises(NothingToDrawError, match="no task on which all methods"):
         comparison.improvement(frame(runs([3.0]), runs([1.0], "GoFAR", task="Reacher")), "return99", rng())
@@ -93,9 +93,9 @@ def test_ceilings() -> None:
 
 @pytest.mark.parametrize("draw", [lines.coverage, lines.noise, lines.learning_curves, comparison.profiles])
 def test_without_a_finished_run_there_is_no_figure(draw: Draw) -> None:
-    made = frame(*(runs(["missing", "partial"], share=share, update=math.nan) for share in (0.1, 0.05)))
+    compared = frame(*(runs(["missing", "partial"], share=share, update=math.nan) for share in (0.1, 0.05)))
     with pytest.raises(NothingToDrawError, match="no finished run"):
-        draw(made, "return99", rng())
+        draw(compared, "return99", rng())
 
 
 def test_small_print_states_scale_seeds_and_data() -> None:
@@ -109,7 +109,7 @@ def test_small_print_states_scale_seeds_and_data() -> None:
 
 def test_scales_are_not_mixed() -> None:
     with pytest.raises(ValueError, match="one scale"):
-        figures.draw("profiles", frame(runs([1.0]), runs([1.0], scale="paper")), "return99")
+        draw(FIGURES["profiles"].draw, frame(runs([1.0]), runs([1.0], scale="paper")), "return99")
 
 
 def test_every_method_looks_different_and_shows_on_white() -> None:
@@ -124,6 +124,6 @@ def test_every_method_looks_different_and_shows_on_white() -> None:
 
 
 def test_an_unknown_method_gets_a_spare_look() -> None:
-    found = style.looks(["SMORe", "Mine", "Yours"])
-    assert found["SMORe"] == style.LOOKS["SMORe"]
-    assert [found["Mine"], found["Yours"]] == list(style.SPARE[:2])
+    looks = style.looks(["SMORe", "Mine", "Yours"])
+    assert looks["SMORe"] == style.LOOKS["SMORe"]
+    assert [looks["Mine"], looks["Yours"]] == list(style.SPARE[:2])

@@ -1,46 +1,16 @@
-"""Figures of lines: what is drawn is what was measured. Two seeds make intervals that can be worked out by hand: their
-bootstrap means are either value (a chance of 1/4 each) or halfway, so the interval's ends are the values themselves."""
+"""Line figures show the measured values.
+
+Two seeds make intervals that can be worked out by hand: their bootstrap means are either value (chance 1/4 each) or
+halfway, so the interval's ends are the values themselves.
+"""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-import pytest
-
 from analysis.plots import lines
-from analysis.plots.points import line, mean_interval
+from analysis.plots.points import line
 from tests.unit.analysis.plots.drawn import band, curve, drawn_line, footer, frame, published_line, rng, runs
-
-
-def test_interval_of_two_seeds_worked_by_hand() -> None:
-    mean, low, high = mean_interval([np.array([[1.0, 10.0], [3.0, 30.0]])], rng=rng())
-    assert mean.tolist() == [2.0, 20.0]
-    assert low.tolist() == [1.0, 10.0]
-    assert high.tolist() == [3.0, 30.0]
-
-
-def test_groups_are_resampled_apart_and_weigh_the_same() -> None:
-    """Both at their lowest is one of 16 cases, more than the 2.5% that are cut off."""
-    three_equal = np.array([[6.0], [6.0], [6.0]])
-    mean, low, high = mean_interval([np.array([[0.0], [2.0]]), np.array([[10.0], [20.0]]), three_equal], rng=rng())
-    assert mean[0] == pytest.approx((1 + 15 + 6) / 3)
-    assert low[0] == pytest.approx((0 + 10 + 6) / 3)
-    assert high[0] == pytest.approx((2 + 20 + 6) / 3)
-
-
-def test_interval_of_many_seeds_is_that_of_normal_values() -> None:
-    values = rng().normal(size=(400, 1))
-    mean, low, high = mean_interval([values], rng=rng())
-    half = 1.96 * values.std() / 20
-    assert [mean[0] - low[0], high[0] - mean[0]] == pytest.approx([half, half], rel=0.08)
-
-
-def test_one_seed_has_no_interval() -> None:
-    mean, low, high = mean_interval([np.array([[5.0]]), np.array([[1.0], [2.0]])], rng=rng())
-    assert mean[0] == pytest.approx(3.25)
-    assert math.isnan(low[0])
-    assert math.isnan(high[0])
 
 
 def test_line_is_sorted_and_leaves_out_what_has_no_value() -> None:

@@ -1,4 +1,4 @@
-"""RESULTS.md from made-up runs: what is on it, in which order; and the committed page from the committed runs."""
+"""RESULTS.md from made-up runs, and the committed page from the committed runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.stats import contrast
-from analysis.reports import results_page
+from analysis import results
 from analysis.reports.results_page import Frames, page
+from analysis.stats import contrast
 
 ROOT = Path(__file__).parents[4]
 COMMENTARY = "Nothing here is *real*: see <https://example.org> & so on.\n"
@@ -25,7 +25,7 @@ CLAIMS, WORDS, CAVEATS, EACH, TABLES, PROVENANCE = (
 
 
 def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5)) -> pd.DataFrame:
-    """One row a run; SMORe's is the same run in every sweep, as its id says."""
+    """Make one row per run. Those of SMORe are the same runs in every sweep, with the same ids."""
     rows = [
         {
             "run_id": f"{task}-{seed}" if label == "SMORe" else f"{sweep}-{task}-{label}-{seed}",
@@ -58,7 +58,7 @@ def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5
 
 @pytest.fixture
 def frames() -> Frames:
-    """Sweeps of which some runs diverged, are partial or missing."""
+    """Sweeps with some runs that are diverged, partial or missing."""
     her = runs("her_ratio", ["SMORe", "SMORe her_ratio=0.0", "GoFAR"], ["FetchReach", "SawyerReach", "FetchPush"])
     numbers = ["return99", "return98", "return999", "success", "final_distance"]
     for hit, status in (
@@ -79,7 +79,7 @@ def frames() -> Frames:
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty are enough here."""
+    """Use few resamples, which suffice here."""
     monkeypatch.setattr(contrast, "RESAMPLES", 20)
 
 
@@ -130,9 +130,9 @@ def test_provenance_counts_every_run_once(frames: Frames) -> None:
 
 def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--results", str(tmp_path), "--output", str(output)]) == 1
+    assert results.main(["--results", str(tmp_path), "--output", str(output)]) == 1
     assert "run: make sweep SWEEP=main" in capsys.readouterr().err
-    assert results_page.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
+    assert results.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
     assert "its scales are: smoke, laptop, paper" in capsys.readouterr().err
     assert not output.exists()
 
@@ -140,11 +140,11 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.Capture
 def test_the_page_is_written_whole(
     frames: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(results_page, "finished", lambda about, scale: frames if scale == "laptop" else {})
-    monkeypatch.setattr(results_page, "COMMENTARY", tmp_path / "commentary.md")
+    monkeypatch.setattr(results, "finished", lambda about, scale: frames if scale == "laptop" else {})
+    monkeypatch.setattr(results, "COMMENTARY", tmp_path / "commentary.md")
     (tmp_path / "commentary.md").write_text(COMMENTARY)
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--output", str(output)]) == 0
+    assert results.main(["--output", str(output)]) == 0
     assert output.read_text() == page({"laptop": frames}, COMMENTARY)
     assert capsys.readouterr().out == f"{output}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["RESULTS.md", "commentary.md"]
@@ -154,5 +154,5 @@ def test_the_page_is_written_whole(
 def test_the_committed_page_follows_from_the_committed_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # all resamples
     output = tmp_path / "RESULTS.md"
-    assert results_page.main(["--results", str(ROOT / "results"), "--output", str(output)]) == 0
+    assert results.main(["--results", str(ROOT / "results"), "--output", str(output)]) == 0
     assert output.read_text() == (ROOT / "RESULTS.md").read_text()

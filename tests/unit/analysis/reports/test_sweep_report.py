@@ -1,4 +1,4 @@
-"""The page about a sweep: whole, self-contained, harmless and always the same."""
+"""A sweep's page is complete, self-contained, escaped and deterministic."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from analysis import report
-from analysis.reports import sweep_report
-from analysis.reports.sweep_report import Material, page
-from analysis.rendering.html import Html, Section, paragraph
+from analysis.rendering.html import Section, paragraph
 from analysis.rendering.html import page as document
+from analysis.reports import sweep_report
+from analysis.reports.material import Material
+from analysis.reports.sweep_report import page
 from baselines.gofar import GoFAR
 from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
@@ -37,7 +39,7 @@ VOID = {"meta", "img", "br"}
 
 
 def material(other: Mapping[str, str] = OTHER) -> Material:
-    """Made-up runs, which are done but for some others. No two have the same return."""
+    """Make up runs, all done except ``other``. No two have the same return."""
     rows, evaluations, summaries = [], [], {}
     for number, run in enumerate(RUNS):
         status = other.get(run.run_id, DONE)
@@ -70,7 +72,7 @@ def made() -> str:
 
 
 class Reader(HTMLParser):
-    """Collects the elements of a page, its text, and the targets of its links; fails if the tags do not nest."""
+    """Collect the elements and the text of a page; fail if the tags do not nest."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -173,7 +175,9 @@ def test_many_configurations_are_drawn_method_by_method(monkeypatch: pytest.Monk
 
 
 def test_an_empty_section_is_left_out() -> None:
-    text = document("title", paragraph("lead"), [Section("nothing", Html("")), Section("something", paragraph("text"))])
+    text = document(
+        "title", paragraph("lead"), [Section("nothing", Markup("")), Section("something", paragraph("text"))]
+    )
     assert [attributes["id"] for attributes in Reader(text).named("h2")] == ["s1"]
     assert "nothing" not in text
 
@@ -185,7 +189,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sweeps")
 def test_the_page_is_written_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: str) -> None:
-    monkeypatch.setattr(report, "gather", lambda *_: material())
+    monkeypatch.setattr(report, "collect", lambda *_: material())
     assert report.main(["--sweep", "x", "--output", str(tmp_path / "new")]) == 0
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["coverage_ablation_laptop.html"]
     assert (tmp_path / "new" / "coverage_ablation_laptop.html").read_text(encoding="utf-8") == made

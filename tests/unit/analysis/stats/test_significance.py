@@ -7,8 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.stats import PermutationMethod, bootstrap, mannwhitneyu
+from scipy.stats import PermutationMethod, mannwhitneyu
 
 from analysis.stats import significance
 
@@ -105,64 +104,6 @@ def test_improvement_equals_rliables_formula() -> None:
         assert significance.probability_of_improvement(x, y) == pytest.approx(expected)
 
 
-# Intervals
-
-
-def mean_of_means(groups: list[NDArray[np.float64]]) -> float:
-    return float(np.mean([group.mean() for group in groups]))
-
-
-def test_an_interval_equals_scipys_percentile_bootstrap() -> None:
-    values = np.random.default_rng(1).normal(size=12)
-    rng = np.random.default_rng(2)
-    low, high = significance.stratified_interval(mean_of_means, [values], rng=rng, level=0.9, resamples=20_000)
-    expected = bootstrap(
-        (values,), np.mean, confidence_level=0.9, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
-    ).confidence_interval
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
-
-
-def test_seeds_are_resampled_within_their_group_as_rliable_does() -> None:
-    """Resampled across groups, the mean would vary; within groups of equal values it cannot."""
-    groups = [[0.0, 0.0, 0.0], [10.0, 10.0]]
-    assert significance.stratified_interval(mean_of_means, groups, rng=np.random.default_rng(0)) == (5.0, 5.0)
-
-    def sizes(groups: list[NDArray[np.float64]]) -> float:
-        assert [group.size for group in groups] == [3, 2]
-        return float(groups[0].sum() + groups[1].sum())
-
-    assert significance.stratified_interval(sizes, groups, rng=np.random.default_rng(0)) == (20.0, 20.0)
-
-
-def test_an_interval_of_two_seeds_worked_by_hand() -> None:
-    # The mean of two draws of {0, 1} is 0, 0.5 or 1 with chances of 1/4, 1/2, 1/4.
-    def interval(level: float) -> tuple[float, float]:
-        return significance.stratified_interval(mean_of_means, [[0.0, 1.0]], rng=np.random.default_rng(0), level=level)
-
-    assert interval(0.95) == (0.0, 1.0)
-    assert interval(0.3) == (0.5, 0.5)
-
-
-def test_intervals_depend_on_the_generator_alone() -> None:
-    groups = [np.random.default_rng(4).normal(size=6), np.random.default_rng(5).normal(size=4)]
-
-    def interval(seed: int) -> tuple[float, float]:
-        return significance.stratified_interval(mean_of_means, groups, rng=np.random.default_rng(seed), resamples=200)
-
-    assert interval(0) == interval(0) != interval(1)
-
-
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
-    """Of 200 draws of 3 groups of 20 seeds; a percentile bootstrap is a little too narrow."""
-    rng = np.random.default_rng(6)
-    covered = 0
-    for _ in range(200):
-        groups = [rng.normal(centre, 1.0, size=20) for centre in (0.0, 5.0, -3.0)]
-        low, high = significance.stratified_interval(mean_of_means, groups, rng=rng, resamples=200)
-        covered += low <= 2.0 / 3.0 <= high
-    assert 0.88 <= covered / 200 <= 0.99
-
-
 # Holm
 
 
@@ -202,9 +143,6 @@ def test_empty_and_nan_are_refused(wrong: list[float]) -> None:
         significance.mann_whitney(wrong, [1.0])
     with pytest.raises(ValueError, match="second"):
         significance.mann_whitney([1.0], wrong)
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="group 1"):
-        significance.stratified_interval(mean_of_means, [[1.0], wrong], rng=rng)
 
 
 def test_senseless_arguments_are_refused() -> None:
@@ -215,9 +153,3 @@ def test_senseless_arguments_are_refused() -> None:
     for wrong in ([0.5, math.nan], [1.5], [-0.1]):
         with pytest.raises(ValueError, match="probabilities"):
             significance.holm(wrong)
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="at least one group"):
-        significance.stratified_interval(mean_of_means, [], rng=rng)
-    for level, resamples in ((1.0, 10), (0.0, 10), (0.95, 0)):
-        with pytest.raises(ValueError, match="level"):
-            significance.stratified_interval(mean_of_means, [[1.0]], rng=rng, level=level, resamples=resamples)

@@ -1,5 +1,5 @@
-"""Verdicts on made-up seeds: where each claim holds, where not, where the seeds or the runs do not suffice; the paper's
-own numbers; effects and p worked by hand."""
+"""Verdicts on made-up seeds (claims that hold, fail, or lack seeds or runs), the paper's own numbers, and effects and p
+worked by hand."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from analysis import claims
-from analysis.claims import CLAIMS
 from analysis.stats import contrast
 from analysis.stats.contrast import Contrast, Effect, answer, corrected, effect, reach
 from analysis.verdicts import text
-from analysis.verdicts.judge import Claim, Verdict, by_print, drops, judge
+from analysis.verdicts.claims import CLAIMS, Claim, drops
+from analysis.verdicts.judge import Verdict, by_print, judge
 from smore_sweep.discovery import load_sweep
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -26,7 +26,7 @@ Mean = Callable[[str, str, float], float]
 
 
 def frame(claim: Claim, mean: Mean, seeds: int = 10) -> pd.DataFrame:
-    """One row a run of the claim's tasks, each method's seeds 0.1 apart around its mean."""
+    """Make one row per run of the claim's tasks, each method's seeds 0.1 apart around its mean."""
     others = claim.second or ("A", "B")
     rows = [
         {
@@ -54,7 +54,7 @@ def smore(value: float, other: float = 20.0, *, but: Sequence[str] = (), then: f
 
 
 def falling(**to: float) -> Mean:
-    """From 30 at 5% expert data to so much at 1%."""
+    """A return of 30 at 5% expert data, and the given return at 1%."""
     return lambda task, label, share: 30.0 if share == 0.05 else to[label]
 
 
@@ -64,7 +64,7 @@ def betas(worst: float, on_push: float) -> Mean:
 
 
 def one(label: str, value: float) -> Mean:
-    """Returns of 30, but for one label."""
+    """Returns of 30 except for one label."""
     return lambda task, other, share: value if other == label else 30.0
 
 
@@ -336,7 +336,7 @@ def test_the_pair_that_makes_the_claim_hardest_is_compared() -> None:
     assert found.first == "SMORe extraction=gradient"
 
 
-# What is shown
+# Output
 
 
 @pytest.fixture

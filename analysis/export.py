@@ -1,0 +1,50 @@
+"""Add the ended runs of a results folder to an archive that can be committed: ``python analysis/export.py --help``."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":
+    runpy.run_path(str(Path(__file__).with_name("_start.py")))
+
+from analysis.frames import archive
+from smore_sweep import console
+from smore_sweep.errors import UserError
+from smore_sweep.results import run_files
+from smore_sweep.storage.paths import storage_path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export. Returns 1 if there is nothing to export, 2 if the request is wrong or the target is a results folder."""
+    parser = argparse.ArgumentParser(
+        description="Add the ended runs of a results folder to exported ones, for others to make tables."
+    )
+    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
+    options = parser.parse_args(argv)
+    try:
+        results, folder = storage_path(options.results), storage_path(options.to)
+        count = len(archive.ended(results))
+        if count and run_files.run_ids(folder):
+            raise UserError(f"{folder} is a results folder; export into another one")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not count:
+        print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
+        return 1
+    with console.progress_bar(console.make_console(), "exporting runs", count) as advance:
+        archive.write(results, folder, advance)
+    left_out = len(run_files.run_ids(results)) - count
+    unfinished = f" ({left_out} not ended, left out)" if left_out else ""
+    total = archive.count(folder)
+    print(f"{folder}: {count} runs{unfinished}, {total} in all; python analysis/tables.py --results {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pages of results: a sweep's HTML page, and RESULTS.md."""
