@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos lint audit format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -109,6 +109,9 @@ test: $(READY)  ## run all tests
 
 chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 RESULTS=]
 	@$(BIN)/python -m tests.chaos --output "$${RESULTS:-output}/chaos" $(call options,$@,RESULTS)
+
+fuzz: $(READY)  ## damage files for some minutes, and count how each reader takes it: [MINUTES=10 SEED=0]
+	@$(BIN)/python -m tests.fuzz $(call options,$@)
 
 lint: $(READY)  ## run ruff, mypy and import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

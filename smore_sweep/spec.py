@@ -31,10 +31,11 @@ def check_source(source: str) -> None:
     """Check the name of a source of data, which is part of folder names.
 
     Raises:
-        DeclarationError: If it holds other characters than lower-case letters, digits, - and _.
+        DeclarationError: If it holds other characters than lower-case letters, digits, - and _, or more than 64.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
-        raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", source):
+        shown = ascii(source)[:80]
+        raise DeclarationError(f"source {shown} is not valid; use lower-case letters, digits, - and _, at most 64")
 
 
 @dataclass(frozen=True, kw_only=True)

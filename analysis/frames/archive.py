@@ -27,6 +27,8 @@ from smore_sweep.storage.paths import StoragePath, is_file
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 COLUMNS = ["run_id", "update", *METRICS]
+REQUIRED = {RUNS: ["run_id", "content", "status", "update", "seconds", "facts"], EVALUATIONS: COLUMNS}
+"""Columns that a file must have."""
 
 
 def is_archive(folder: StoragePath) -> bool:
@@ -74,9 +76,14 @@ def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], No
     return len(runs)
 
 
+def table(folder: StoragePath, name: str) -> pd.DataFrame:
+    """Read a file of an archive. Raises :class:`StorageError` if it is damaged."""
+    return sealed_parquet.read(folder / name, REQUIRED[name])
+
+
 def count(folder: StoragePath) -> int:
     """Count the runs of an archive."""
-    return len(sealed_parquet.read(folder / RUNS))
+    return len(table(folder, RUNS))
 
 
 def read(folder: StoragePath, run_ids: Collection[str]) -> dict[str, Summary]:
@@ -85,8 +92,8 @@ def read(folder: StoragePath, run_ids: Collection[str]) -> dict[str, Summary]:
     Raises:
         StorageError: If a file is damaged, or one of these runs does not make sense.
     """
-    runs = sealed_parquet.read(folder / RUNS)
-    evaluations = sealed_parquet.read(folder / EVALUATIONS)
+    runs = table(folder, RUNS)
+    evaluations = table(folder, EVALUATIONS)
     wanted = set(run_ids)
     curves: dict[str, dict[int, dict[str, float]]] = {run_id: {} for run_id in wanted}
     for run_id, update, *values in evaluations.loc[evaluations["run_id"].isin(wanted), COLUMNS].itertuples(index=False):
@@ -113,8 +120,9 @@ def fault(row: Any, curve: dict[int, dict[str, float]]) -> str:
 
 
 def outcomes(folder: StoragePath, run_id: str) -> Outcomes:
-    """Read the raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
-    rows = sealed_parquet.read(folder / EVALUATIONS)
+    """The raw outcomes of a run's last evaluation, for questions that no table asks. Raises :class:`KeyError` if the
+    archive has none."""
+    rows = table(folder, EVALUATIONS)
     raw = rows[(rows["run_id"] == run_id) & rows["distances"].notna()]
     if raw.empty:
         raise KeyError(run_id)
@@ -135,8 +143,8 @@ def decode_outcomes(row: pd.Series[Any]) -> Outcomes:
 def _added(path: StoragePath, rows: pd.DataFrame) -> pd.DataFrame:
     if not is_file(path):
         return rows
-    old = sealed_parquet.read(path)
-    return pd.concat([old[~old["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
+    kept = sealed_parquet.read(path, REQUIRED[path.name])
+    return pd.concat([kept[~kept["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
 
 
 def _evaluation(run_id: str, run: Record, update: int) -> dict[str, Any]:

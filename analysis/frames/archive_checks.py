@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from analysis.frames import archive, sealed_parquet
+from analysis.frames import archive
 from smore_sweep.errors import first_line
 from smore_sweep.results.outcomes import METRICS, agree
 from smore_sweep.results.record import Record
@@ -21,10 +21,10 @@ def verify(folder: StoragePath, advance: Callable[[int], None]) -> Verification:
     Raises:
         StorageError: If a file is damaged.
     """
-    evaluations = dict(list(sealed_parquet.read(folder / archive.EVALUATIONS).groupby("run_id")))
+    evaluations = dict(list(archive.table(folder, archive.EVALUATIONS).groupby("run_id")))
     ended: list[str] = []
     broken: list[str] = []
-    for row in sealed_parquet.read(folder / archive.RUNS).itertuples(index=False):
+    for row in archive.table(folder, archive.RUNS).itertuples(index=False):
         own = evaluations.get(row.run_id, pd.DataFrame(columns=[*archive.COLUMNS, "distances"]))
         curve = {
             update: dict(zip(METRICS, values, strict=True))
@@ -40,10 +40,10 @@ def verify(folder: StoragePath, advance: Callable[[int], None]) -> Verification:
 
 def published(folder: StoragePath, run_id: str) -> Record:
     """Return what an archive has of a run's record: of its evaluations only the last, if there is one."""
-    runs = sealed_parquet.read(folder / archive.RUNS)
+    runs = archive.table(folder, archive.RUNS)
     row = next(runs[runs["run_id"] == run_id].itertuples(index=False))
     record = Record(json.loads(row.content), row.status, row.update, row.seconds, json.loads(row.facts))
-    evaluations = sealed_parquet.read(folder / archive.EVALUATIONS)
+    evaluations = archive.table(folder, archive.EVALUATIONS)
     own = evaluations[(evaluations["run_id"] == run_id) & evaluations["distances"].notna()]
     record.evaluations = {int(last["update"]): archive.decode_outcomes(last) for _, last in own.iterrows()}
     return record

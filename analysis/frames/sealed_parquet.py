@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Collection
 
 import pandas as pd
 import pyarrow as pa
@@ -26,11 +27,11 @@ def encode(frame: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
-def read(path: StoragePath) -> pd.DataFrame:
+def read(path: StoragePath, columns: Collection[str] = ()) -> pd.DataFrame:
     """Read a whole file and check it.
 
     Raises:
-        StorageError: If the file cannot be read, or its values do not have its digest.
+        StorageError: If the file cannot be read, its values do not have its digest, or it lacks one of the columns.
     """
     try:
         data = paths.read(path)
@@ -45,6 +46,8 @@ def read(path: StoragePath) -> pd.DataFrame:
         raise _damaged(path, first_line(error)) from None
     if not intact:
         raise _damaged(path, "its values do not have its digest")
+    if missing := [column for column in columns if column not in frame]:
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
     return frame
 
 

@@ -25,7 +25,7 @@ from smore_sweep.cli.train import train
 from smore_sweep.cli.ui import ui
 from smore_sweep.cli.verify import verify
 from smore_sweep.cli.videos import videos
-from smore_sweep.errors import UserError
+from smore_sweep.errors import UserError, printable
 
 MISTAKE, INTERRUPTED = 2, 130
 
@@ -59,12 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = get_command(app).main(args=argv, prog_name="smore-sweep", standalone_mode=False)
     except UserError as error:
-        print(f"smore-sweep: {error}", file=sys.stderr)
+        print(f"smore-sweep: {_shown(str(error))}", file=sys.stderr)
         return MISTAKE
     except typer.TyperException as error:
-        print(f"smore-sweep: {error.format_message()}", file=sys.stderr)
+        print(f"smore-sweep: {_shown(error.format_message())}", file=sys.stderr)
         return MISTAKE
     return code
+
+
+def _shown(message: str) -> str:
+    return "\n".join(map(printable, message.splitlines()))
 
 
 if __name__ == "__main__":

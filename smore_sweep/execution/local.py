@@ -40,13 +40,13 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     out = make_console()
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results)
-    with hold(results, "smore-sweep train", out.print), interruptible():
+    with hold(results, "smore-sweep train", out.print) as fence, interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
         state = run_files.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
-            with recording(experiment, partial(out.print, markup=False)) as recorder:
+            with recording(experiment, partial(out.print, markup=False), fence) as recorder:
                 if state == record.DONE:
                     recorder.publish([(run.run_id, run.title)])
                 else:

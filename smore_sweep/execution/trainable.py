@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
+from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -66,14 +66,14 @@ def train_stacks(
         resources,
     )
     stop = _Stop()
-    with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
+    with scratch_folder() as scratch:
         tuner = Tuner(
             trainable,
             param_space={"stack": tune.grid_search(list(range(len(stacks))))},
             tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
             run_config=RunConfig(
                 name="tune",
-                storage_path=scratch,  # Tune's own state, which nothing reads
+                storage_path=str(scratch),  # Tune's own state, which nothing reads
                 verbose=0,
                 stop=stop,
                 # A trial fails only if its worker is lost, and restarts from the last records. The recorder counts the

@@ -12,11 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from smore_sweep.errors import StorageError, TrackingError, UserError
+from smore_sweep.errors import LockedError, StorageError, TrackingError, UserError
 from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.results.tracking import Experiment, Tracker
+from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.paths import StoragePath, is_file
 
 PAUSE = 60.0
@@ -56,11 +57,13 @@ class Assignment:
 class Recorder:
     """Writes records to disk, then publishes them to MLflow. The records are safe even if MLflow goes away.
 
-    Callers wait for the disk only: a thread publishes, and of each run only the latest record.
+    Callers wait for the disk only: a thread publishes, and of each run only the latest record. Nothing is written or
+    published once another process may hold the lock.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, fence: Fence = OPEN) -> None:
         self._experiment = experiment
+        self._fence = fence
         self._refusal: UserError | None = None
         try:
             is_file(experiment.results / "driver.lock")  # this process may have another environment than its parent
@@ -211,8 +214,9 @@ class Recorder:
         if self._refusal:
             return ""
         try:
+            self._fence.check()  # the entries may be another driver's
             self._tracker.interrupt()
-        except TrackingError as error:
+        except (LockedError, TrackingError) as error:
             self._trouble = str(error)
         for publication in self._publications:
             publication.result()
@@ -246,7 +250,10 @@ class Recorder:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
+            self._fence.check()
             yield
+        except LockedError as error:
+            raise RecordingError(f"results folder {self._experiment.results} cannot be written: {error}") from None
         except OSError as error:
             raise RecordingError(
                 f"results folder {self._experiment.results} cannot be written: {error.strerror}"
@@ -272,8 +279,9 @@ class Recorder:
         tags = {"title": title, **self._experiment.tags, **record.facts}
         ended = record.status != PARTIAL
         try:
+            self._fence.check()
             self._tracker.publish(run_id, record, tags, path if ended else None, error)
-        except TrackingError as trouble:
+        except (LockedError, TrackingError) as trouble:
             self._trouble = str(trouble)
             self._away_until = time.monotonic() + PAUSE
             return
@@ -283,9 +291,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(experiment: Experiment, warn: Callable[[str], None]) -> Iterator[Recorder]:
+def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence) -> Iterator[Recorder]:
     """Open a recorder in this process, and close it at the end. ``warn`` hears about trouble with MLflow."""
-    recorder = Recorder(experiment)
+    recorder = Recorder(experiment, fence)
     recorder.check()
     try:
         yield recorder

@@ -42,7 +42,7 @@ def run_campaign(story: Story, cluster: Cluster, disk: Disk, todo: Sequence[Dist
             before = sweep.kept()
             what = disturb(sweep, disk, disturbance)
             sweep.disturbed()
-            story.kinds[disturbance.file or disturbance.kind] += 1
+            story.kinds[f"{disturbance.kind} {disturbance.file}".strip()] += 1
             story.say(f"{disturbance.number:3} after {before} of {sweep.evaluations} evaluations: {what}")
         sweep.expect(0, says=f"All {len(story.runs)} runs are done")
         sweep.finish()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.chaos.disk import Disk
 from tests.chaos.disturbed import DisturbedSweep, second_driver
-from tests.chaos.schedule import FILES, Disturbance
+from tests.chaos.schedule import DAMAGE, FILES, Disturbance
 from tests.e2e.topology import WORKERS
 
 
@@ -96,39 +97,79 @@ def _disk(sweep: DisturbedSweep, disk: Disk) -> str:
     return "the disk was full: the driver gave up and was then refused"
 
 
-def _truncate(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
+def _damage(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     dice = disturbance.dice
     if dice.random() < 0.5:
         os.kill(sweep.driver.pid, signal.SIGKILL)
         sweep.expect(-signal.SIGKILL)
     elif sweep.interrupt(signal.SIGINT) == 0:
-        return "no file was truncated: the sweep has ended"
-    cluster = sweep.cluster
-    roots = [sweep.results, Path(cluster.environment["MINARI_DATASETS_PATH"]), cluster.mlflow]
-    names = list(FILES)
-    turn = names.index(disturbance.file)
-    for name in names[turn:] + names[:turn]:
-        if found := sorted(path for root in roots for path in root.glob(FILES[name])):
-            break
+        return "no file was damaged: the sweep has ended"
+    name, found = _files(sweep, disturbance)
     path = dice.choice(found)
     if name == "mlflow.db":
-        cluster.kill("mlflow")
-    size = path.stat().st_size
-    length = dice.randrange(size) if size else 0
-    os.truncate(path, length)
-    sweep.forget(path)
-    what = f"{name} cut from {size:,} to {length:,} bytes"
+        sweep.cluster.kill("mlflow")
+    before = path.read_bytes()
+    damage, paths = DAMAGES[disturbance.kind](path, found, dice)
+    for damaged in paths:
+        sweep.damaged(damaged)
+    what = f"{name} {damage}"
     if name == "mlflow.db":
         return f"{what}; {_replace_mlflow(sweep)}"
     sweep.again()
     if sweep.wait(lambda: "training " in sweep.said()) or sweep.driver.returncode == 0:
         return what
     sweep.expect(2, says="is damaged")
+    if name == "origin":
+        path.write_bytes(before)
+        sweep.start()
+        return f"{what}: refused, restored"
     remedy = re.search(r"remove\s(\S+)\sto\sgenerate\sit\sagain", sweep.said())
     assert remedy is not None, sweep.said()
     shutil.rmtree(remedy.group(1))
     sweep.start()
     return f"{what}: refused, removed as the message says"
+
+
+def _files(sweep: DisturbedSweep, disturbance: Disturbance) -> tuple[str, list[Path]]:
+    """Return the name and paths of the scheduled file, or of the next one of the kind that exists."""
+    cluster = sweep.cluster
+    roots = [sweep.results, Path(cluster.environment["MINARI_DATASETS_PATH"]), cluster.mlflow]
+    names = DAMAGE[disturbance.kind]
+    turn = names.index(disturbance.file)
+    for name in names[turn:] + names[:turn]:
+        if found := sorted(path for root in roots for path in root.glob(FILES[name])):
+            return name, found
+    raise AssertionError("there is no file to damage")
+
+
+def _truncate(path: Path, found: list[Path], dice: random.Random) -> tuple[str, list[Path]]:
+    size = path.stat().st_size
+    length = dice.randrange(size) if size else 0
+    os.truncate(path, length)
+    return f"cut from {size:,} to {length:,} bytes", [path]
+
+
+def _flip(path: Path, found: list[Path], dice: random.Random) -> tuple[str, list[Path]]:
+    content = bytearray(path.read_bytes())
+    if not content:
+        return "is empty", []
+    place, bit = dice.randrange(len(content)), dice.randrange(8)
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+    return f"with bit {bit} of byte {place:,} flipped", [path]
+
+
+def _swap(path: Path, found: list[Path], dice: random.Random) -> tuple[str, list[Path]]:
+    other = dice.choice(found)
+    content = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    return f"of {path.parent.name} swapped with that of {other.parent.name}", [path, other]
+
+
+def _empty(path: Path, found: list[Path], dice: random.Random) -> tuple[str, list[Path]]:
+    os.truncate(path, 0)
+    return "emptied", [path]
 
 
 def _replace_mlflow(sweep: DisturbedSweep) -> str:
@@ -153,5 +194,12 @@ DISTURB: dict[str, Callable[[DisturbedSweep, Disturbance], str]] = {
     "sigint": _sigint,
     "sigterm": _sigterm,
     "second": _second,
-    "truncate": _truncate,
+    **dict.fromkeys(DAMAGE, _damage),
 }
+DAMAGES: dict[str, Callable[[Path, list[Path], random.Random], tuple[str, list[Path]]]] = {
+    "truncate": _truncate,
+    "flip": _flip,
+    "swap": _swap,
+    "empty": _empty,
+}
+"""Damage to one of the files found; each returns its description and the damaged paths."""

@@ -31,6 +31,7 @@ class DisturbedSweep:
         self.down: dict[str, bool] = {}
         """Killed processes not restarted yet, and whether they stay away until the driver's end."""
         self._logs = logs
+        self._damaged: dict[Path, int] = {}
         self._first_seen: dict[Path, tuple[int, int]] = {}
         self._base = 0
         logs.mkdir(parents=True, exist_ok=True)
@@ -95,14 +96,22 @@ class DisturbedSweep:
         """Check that files of ended runs are never written again, unless they are damaged."""
         for path in filter(zipfile.is_zipfile, self.results.glob("runs/*/done.npz")):
             status = path.stat()
+            if self._damaged.get(path) == status.st_mtime_ns:
+                continue
             seen = self._first_seen.setdefault(path, (status.st_mtime_ns, status.st_size))
             assert seen == (status.st_mtime_ns, status.st_size), (
                 f"the finished run {path.parent.name} was trained again"
             )
 
-    def forget(self, path: Path) -> None:
-        """Allow a file that the harness has damaged to be written again."""
+    def damaged(self, path: Path) -> None:
+        """Allow a file that the harness has damaged to be written again.
+
+        The arrays of a finished run are checked when they are loaded, so load them, as ``verify`` does.
+        """
         self._first_seen.pop(path, None)
+        self._damaged[path] = path.stat().st_mtime_ns
+        if path.name == "done.npz":
+            run_files.load(self.results, path.parent.name)
 
     def disturbed(self) -> None:
         """Count the next instant from here."""

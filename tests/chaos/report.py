@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smore_sweep.spec import RunSpec
-from tests.chaos.schedule import FILES, KINDS
+from tests.chaos.schedule import DAMAGE, DAMAGED, KINDS
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Story:
 def write(story: Story, seed: int, wanted: int) -> Path:
     """Write the page as Markdown. Returns its path."""
     done = story.kinds.total()
-    names = {**KINDS, **{name: f"{name} cut to a random length" for name in FILES}}
+    damaged = {f"{kind} {file}": DAMAGED[kind].format(file) for kind, files in DAMAGE.items() for file in files}
+    names = {**KINDS, **damaged}
     rows = [f"| {names[kind]} | {story.kinds[kind]} |" for kind in names if story.kinds[kind]]
     mean = sum(story.campaign_seconds) / len(story.campaign_seconds)
     minutes = (time.monotonic() - story.started) / 60

@@ -19,6 +19,9 @@ KINDS = {
     "sigterm": "SIGTERM",
     "disk": "full disk",
     "truncate": "truncated file",
+    "flip": "file with a flipped bit",
+    "swap": "two swapped files",
+    "empty": "emptied file",
     "second": "second driver",
 }
 """Kinds of disturbances, and their names in the report."""
@@ -32,8 +35,29 @@ FILES = {
     "metadata.json": "smore/*/*/data/metadata.json",
     "packed.npy": "smore/*/*/packed/*.npy",
     "mlflow.db": "mlflow.db",
+    "live.json": "live.json",
+    "origin": "origin",
 }
-"""State files that are truncated in turn, and their paths."""
+"""State files, and their paths."""
+
+DAMAGE = {
+    "truncate": (
+        "partial.npz", "done.npz", "published", "driver.lock", "main_data.hdf5", "metadata.json", "packed.npy",
+        "mlflow.db",
+    ),
+    "flip": ("partial.npz", "done.npz", "main_data.hdf5", "metadata.json", "packed.npy", "driver.lock", "live.json"),
+    "swap": ("done.npz", "partial.npz", "packed.npy"),
+    "empty": ("origin", "metadata.json", "live.json", "driver.lock"),
+}  # fmt: skip
+"""Files that each kind damages in turn. Single bits of MLflow's database and of ``origin`` prove nothing."""
+
+DAMAGED = {
+    "truncate": "{} cut to a random length",
+    "flip": "{} with a flipped bit",
+    "swap": "{} swapped with another",
+    "empty": "{} emptied",
+}
+"""Names of damaged files in the report."""
 
 OFTEN = ("worker", "driver", "truncate")
 """Kinds that come twice as often as the others."""
@@ -50,7 +74,7 @@ class Disturbance:
     """One disturbance.
 
     Attributes:
-        file: File to truncate, if any.
+        file: File to damage, if any.
         gap: Share of the sweep's evaluations to wait for.
         seed: Seed of all other choices.
     """
@@ -78,11 +102,11 @@ def schedule(seed: int, count: int, *, disk: bool) -> list[Disturbance]:
         deck = [kind for kind in (*KINDS, *OFTEN) if disk or kind != "disk"]
         dice.shuffle(deck)
         kinds += deck
-    files = itertools.cycle(FILES)
+    files = {kind: itertools.cycle(names) for kind, names in DAMAGE.items()}
     disturbances = []
     for number, kind in enumerate(kinds[:count], 1):
         own = f"chaos {seed} {number}"
         dice = random.Random(f"{own} gap")
         gap = 0.0 if dice.random() < AT_ONCE else dice.uniform(0, LONGEST_GAP)
-        disturbances.append(Disturbance(number, kind, next(files) if kind == "truncate" else "", gap, own))
+        disturbances.append(Disturbance(number, kind, next(files[kind]) if kind in files else "", gap, own))
     return disturbances

@@ -88,3 +88,11 @@ def test_a_damaged_export_is_one_sentence(tmp_path: Path, capsys: pytest.Capture
     error = capsys.readouterr().err
     assert f"{tmp_path / 'runs.parquet'} is damaged (" in error
     assert error.count("\n") == 1
+
+
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_bytes(sealed_parquet.encode(FRAME))
+    assert len(sealed_parquet.read(path, FRAME.columns)) == len(FRAME)
+    with pytest.raises(StorageError, match=r"x.parquet is damaged \(it lacks success, other\); export its runs again"):
+        sealed_parquet.read(path, ["success", "other", *FRAME.columns])
