@@ -78,7 +78,7 @@ class Recorder:
         self._candidates: dict[str, Candidate] = {}
         self._unsaved: dict[str, list[str]] = {}  # log lines: starts since the last written record
         self._news: list[str] = []
-        self._broken: list[str] = []
+        self._closing: list[str] = []
         self._failed: dict[str, list[str]] = {}
         self._unseen: dict[str, tuple[Record, str, StoragePath | None, str]] = {}
         self._publisher = ThreadPoolExecutor(1)
@@ -105,18 +105,11 @@ class Recorder:
         self.check()
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
-        stored = run_files.peek_each(
-            self._experiment.results, [candidate.run_id for candidate in candidates], self._news.append
-        )
-        behind = {
-            candidate.run_id: stored[candidate.run_id].update if candidate.run_id in stored else 0
-            for candidate in candidates
-        }
-        unfinished = {
-            run_id: update
-            for run_id, update in behind.items()
-            if run_id not in stored or stored[run_id].status == PARTIAL
-        }
+        every = [candidate.run_id for candidate in candidates]
+        stored = run_files.peek_each(self._experiment.results, every, self._news.append)
+        behind = {run_id: stored[run_id].update if run_id in stored else 0 for run_id in every}
+        ended = {run_id for run_id, summary in stored.items() if summary.status != PARTIAL}
+        unfinished = {run_id: behind[run_id] for run_id in every if run_id not in ended}
         run_ids, records = self._choose(unfinished)
         behind |= unfinished
         again = "its worker was lost; " if run_ids and self._retries.losses(run_ids) else ""
@@ -127,8 +120,8 @@ class Recorder:
             records[run_id].log.append(line)
         self._retries.start(run_ids)
         news, self._news = self._news, []
-        rest = [updates for run_id, updates in behind.items() if run_id not in run_ids]
-        return Assignment(list(records.items()), len(candidates) - len(unfinished), sum(rest), news)
+        rest = sum(updates for run_id, updates in behind.items() if run_id not in run_ids)
+        return Assignment(list(records.items()), len(ended), rest, news)
 
     def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
         """Choose the runs to train next, and load them.
@@ -203,7 +196,7 @@ class Recorder:
         for run_id, title in ended:
             if run_id in published:
                 continue
-            record = run_files.load(self._experiment.results, run_id, self._broken.append)
+            record = run_files.load(self._experiment.results, run_id, self._closing.append)
             if record is not None:
                 self._show(run_id, record, title, run_files.run_folder(self._experiment.results, run_id) / "done.npz")
 
@@ -220,7 +213,6 @@ class Recorder:
         self._publisher.shutdown()
         if self._refusal:
             return ""
-        sentences = self._broken
         try:
             self._fence.check()  # the entries may be another driver's
             self._tracker.interrupt()
@@ -229,10 +221,9 @@ class Recorder:
         for publication in self._publications:
             publication.result()
         if self._trouble:
-            sentences.append(
-                f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
-            )
-        return "\n".join(sentences)
+            away = f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
+            self._closing.append(away)
+        return "\n".join(self._closing)
 
     def _end_entries(self) -> None:
         """End the entries that a killed driver left RUNNING."""

@@ -159,7 +159,7 @@ def _read(results: StoragePath, run_id: str, parse: Parse[T], on_broken: OnBroke
         try:
             with paths.open_binary(path) as file:
                 return parse(file, run_id, ended=name == "done.npz")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except StorageError:  # an object store that cannot be reached
             raise
