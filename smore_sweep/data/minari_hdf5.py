@@ -14,7 +14,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 from numpy.typing import NDArray
 
-from smore_sweep.data.safe_hdf5 import open_hdf5
+from smore_sweep.data.safe_hdf5 import Hdf5Reader, open_hdf5
 from smore_sweep.episodes import Episodes
 
 
@@ -62,14 +62,14 @@ def read(path: Path, count: int) -> Episodes:
         ValueError: Its episodes differ in shape.
     """
     with open_hdf5(path) as file:
-        groups = [f"episode_{i}" for i in range(min(count, len(file.names()) + 1))]
-        return Episodes(
-            _stack([file.array(f"{group}/observations/observation", 2) for group in groups]),
-            _stack([file.array(f"{group}/actions", 2) for group in groups]),
-            _stack([file.array(f"{group}/observations/achieved_goal", 2) for group in groups]),
-            _stack([file.array(f"{group}/observations/desired_goal", 2, rows=1)[0] for group in groups]),
-        )
+        rows = [_episode(file, f"episode_{i}") for i in range(min(count, len(file.names()) + 1))]
+    return Episodes(*(np.stack(arrays).astype(np.float32, copy=False) for arrays in zip(*rows, strict=True)))
 
 
-def _stack(arrays: list[NDArray[np.generic]]) -> NDArray[np.float32]:
-    return np.stack(arrays).astype(np.float32, copy=False)
+def _episode(file: Hdf5Reader, group: str) -> tuple[NDArray[np.generic], ...]:
+    return (
+        file.array(f"{group}/observations/observation", 2),
+        file.array(f"{group}/actions", 2),
+        file.array(f"{group}/observations/achieved_goal", 2),
+        file.array(f"{group}/observations/desired_goal", 2, rows=1)[0],
+    )

@@ -55,6 +55,7 @@ class Hdf5Reader:
     def __init__(self, file: h5py.File, size: int) -> None:
         self._file, self._size = file, size
         self._left = GREATEST_BYTES
+        self._groups: dict[str, h5py.Group] = {}
 
     def names(self) -> list[str]:
         """Return the names at the root."""
@@ -86,11 +87,14 @@ class Hdf5Reader:
         return values
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        """Walk a path, over groups and hard links only."""
+        """Walk a path, over groups and hard links only. The last two groups stay open for the next array."""
         item: Any = self._file
         parts = name.split("/")
         for number, part in enumerate(parts, 1):
             shown = "/".join(parts[:number])
+            if shown in self._groups:
+                item = self._groups[shown]
+                continue
             links, key = item.id.links, part.encode()
             if not links.exists(key):
                 raise RefusedError(f"lacks {shown}")
@@ -100,6 +104,10 @@ class Hdf5Reader:
             wanted = h5py.Dataset if number == len(parts) else h5py.Group
             if not isinstance(item, wanted):
                 raise RefusedError(f"holds {shown} as a {_word(type(item))} where a {_word(wanted)} belongs")
+            if wanted is h5py.Group:
+                if len(self._groups) > 1:
+                    self._groups.clear()
+                self._groups[shown] = item
         return item
 
     def _check_storage(self, name: str, dataset: h5py.h5d.DatasetID, numbers: int, size: int) -> None:
