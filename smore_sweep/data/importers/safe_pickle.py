@@ -9,55 +9,22 @@ before they are read.
 from __future__ import annotations
 
 import codecs
-import math
 import pickle
 import pickletools
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
+from smore_sweep.data.importers.pickled_numpy import NAMES, ONLY, Array, Name, call, kind_of, set_state
 from smore_sweep.data.refusal import RefusedError, check_regular
 
-KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 INSTRUCTIONS = 10_000
 """Most instructions of a file. A dictionary of four arrays takes less than 200."""
 KEY_LENGTH, TUPLE_LENGTH = 64, 16
-ONLY = "only arrays of numbers in a plain dictionary are read"
 
 
 class _Mark:
     """Stands for the place on the stack where the elements of a container begin."""
-
-
-@dataclass
-class _Name:
-    """Stands for a global."""
-
-    name: str
-
-
-@dataclass
-class _Type:
-    """Stands for a ``numpy.dtype``."""
-
-    code: str
-    order: str = "="
-
-    @property
-    def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.order + self.code)
-
-
-@dataclass
-class _Array:
-    """Stands for a ``numpy.ndarray``, which is empty until its state is set."""
-
-    value: NDArray[Any] | None = None
 
 
 def arrays(path: Path) -> dict[str, Any]:
@@ -74,7 +41,7 @@ def arrays(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise RefusedError(f"is not a readable pickle ({type(error).__name__}: {str(error)[:200]!a})") from None
-    return {name: value.value if isinstance(value, _Array) else value for name, value in loaded.items()}
+    return {name: value.value if isinstance(value, Array) else value for name, value in loaded.items()}
 
 
 class _Bounded:
@@ -102,8 +69,7 @@ class _Machine:
     def run(self) -> dict[str, Any]:
         """Interpret the instructions up to the last, and return the dictionary on the stack."""
         for _ in range(INSTRUCTIONS):
-            code = self._file.read(1).decode("latin1")
-            opcode = OPCODES.get(code)
+            opcode = OPCODES.get(code := self._file.read(1).decode("latin1"))
             if opcode is None:
                 raise RefusedError(f"is not a readable pickle (unknown instruction {code!a})")
             read = self._python2_string if opcode.name == "STRING" else opcode.arg and opcode.arg.reader
@@ -132,24 +98,27 @@ class _Machine:
             items = self._pop(2) if name == "SETITEM" else self._elements()
             _update(self._top(), items)
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self._memo[len(self._memo) if argument is None else argument] = self._top()
+            index = len(self._memo) if argument is None else argument
+            if not 0 <= index < INSTRUCTIONS:
+                raise RefusedError(f"is not a readable pickle (it stores a value as number {index})")
+            self._memo[index] = self._top()
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             self._stack.append(self._memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             self._stack.append(_global(*(argument.split(" ", 1) if argument else self._pop(2))))
         elif name == "REDUCE":
             function, arguments = self._pop(2)
-            self._stack.append(_call(function, arguments))
+            self._stack.append(call(function, arguments))
         elif name == "BUILD":
             (state,) = self._pop(1)
-            _set_state(self._top(), state)
+            set_state(self._top(), state)
         elif name != "PROTO":
             raise RefusedError(f"holds {UNWANTED.get(name, f'the instruction {name}')}; {ONLY}")
 
     def _end(self) -> dict[str, Any]:
         (loaded,) = self._pop(1)
         if not isinstance(loaded, dict):
-            raise RefusedError(f"holds {_kind(loaded)} instead of a dictionary of arrays")
+            raise RefusedError(f"holds {kind_of(loaded)} instead of a dictionary of arrays")
         return loaded
 
     def _top(self) -> Any:
@@ -206,94 +175,17 @@ def _update(target: Any, items: list[Any]) -> dict[str, Any]:
         raise RefusedError("is not a readable pickle (it sets items of no dictionary)")
     for key, value in zip(items[::2], items[1::2], strict=True):
         if not isinstance(key, str):
-            raise RefusedError(f"has {_kind(key)} as a key; keys must be short strings")
+            raise RefusedError(f"has {kind_of(key)} as a key; keys must be short strings")
         if len(key) > KEY_LENGTH:
             raise RefusedError(f"has a key of {len(key):,} characters; keys must be short strings")
-        if not (isinstance(value, _Array) and value.value is not None) and type(value) not in PLAIN:
-            raise RefusedError(f"holds {_kind(value)} under the key {key!a}; {ONLY}")
+        if not (isinstance(value, Array) and value.value is not None) and type(value) not in PLAIN:
+            raise RefusedError(f"holds {kind_of(value)} under the key {key!a}; {ONLY}")
         target[key] = value
     return target
 
 
-def _global(*parts: Any) -> _Name:
-    name = ".".join(part if isinstance(part, str) else _kind(part) for part in parts)
+def _global(*parts: Any) -> Name:
+    name = ".".join(part if isinstance(part, str) else kind_of(part) for part in parts)
     if name not in NAMES:
         raise RefusedError(f"asks for {name[:100]!a}; {ONLY}")
-    return _Name(name)
-
-
-def _call(function: Any, arguments: Any) -> Any:
-    call = NAMES.get(function.name) if isinstance(function, _Name) else None
-    if call is None or not isinstance(arguments, tuple):
-        raise RefusedError(f"calls {_kind(function)}; {ONLY}")
-    return call(*arguments)
-
-
-def _set_state(target: Any, state: Any) -> None:
-    if not isinstance(state, tuple):
-        raise RefusedError(f"sets attributes of {_kind(target)}; {ONLY}")
-    if isinstance(target, _Type):
-        version, order, *details = state
-        if version not in (3, 4) or order not in ("<", ">", "|", "=") or details[:3] != [None] * 3:
-            raise RefusedError("holds an array of unknown type or byte order")
-        target.order = order.replace("|", "=")
-    elif isinstance(target, _Array):
-        version, shape, kind, column_major, raw = state
-        if version != 1:
-            raise RefusedError("holds an array of an unknown version")
-        target.value = _array(shape, kind, "F" if column_major else "C", raw)
-    else:
-        raise RefusedError(f"sets the state of {_kind(target)}; {ONLY}")
-
-
-def _array(shape: Any, kind: Any, order: Any, raw: Any) -> NDArray[Any]:
-    """Make an array once its shape and type agree with its bytes."""
-    if not isinstance(kind, _Type) or not isinstance(shape, tuple) or order not in ("C", "F"):
-        raise RefusedError("holds an array without shape, type or order")
-    data = raw.encode("latin1") if isinstance(raw, str) else raw
-    if not isinstance(data, bytes | bytearray):
-        raise RefusedError(f"holds an array whose numbers are {_kind(raw)}")
-    shown = f"({', '.join(str(length) if type(length) is int else _kind(length) for length in shape)})"
-    if not all(type(length) is int and length > 0 for length in shape):
-        raise RefusedError(f"holds an array of shape {shown}; every length must be at least 1")
-    if math.prod(shape) * kind.numpy.itemsize != len(data):
-        raise RefusedError(f"holds an array of shape {shown} and type {kind.code} in {len(data):,} bytes")
-    return np.frombuffer(data, kind.numpy).reshape(shape, order=order)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, _Name):
-        return f"the name {value.name!a}"
-    return f"a value of type {type(value).__name__.lstrip('_').lower()!r}"
-
-
-def _dtype(code: object = None, *_: object) -> _Type:
-    if not isinstance(code, str) or code not in KINDS:
-        shown = f"{code[:20]!a}" if isinstance(code, str) else _kind(code)
-        raise RefusedError(f"holds an array of type {shown}, which is not numeric")
-    return _Type(code)
-
-
-def _reconstruct(*_: object) -> _Array:
-    return _Array()
-
-
-def _frombuffer(raw: object, kind: object, shape: object, order: object) -> _Array:
-    return _Array(_array(shape, kind, order, raw))
-
-
-def _encode(text: object, encoding: object) -> bytes:
-    """Stand for ``_codecs.encode``, by which protocols before 3 write bytes."""
-    if encoding != "latin1" or not isinstance(text, str):
-        raise RefusedError("holds bytes in another encoding than latin1")
-    return text.encode("latin1")
-
-
-NAMES: dict[str, Callable[..., Any] | None] = {
-    "numpy.dtype": _dtype,
-    "numpy.ndarray": None,  # an argument of _reconstruct
-    "_codecs.encode": _encode,
-    # core in NumPy 1, _core in NumPy 2
-    **{f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")},
-    **{f"numpy.{core}.numeric._frombuffer": _frombuffer for core in ("core", "_core")},
-}
+    return Name(name)
