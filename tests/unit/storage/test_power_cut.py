@@ -16,7 +16,6 @@ from tests.unit.data.test_pools import made_up
 from tests.unit.results.test_run_files import RUN, example
 from tests.unit.storage.power_cut import power_cuts
 
-
 POOL = ("Reacher", "expert")
 
 
