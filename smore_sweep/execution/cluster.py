@@ -29,6 +29,12 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
 """Environment variables that silence Ray Tune."""
+NO_METRICS = {
+    "RAY_enable_metrics_collection": "0",
+    "AUTOSCALER_METRIC_PORT": "-1",  # a port that cannot be bound; there is no other switch
+    "DASHBOARD_METRIC_PORT": "-1",
+}
+"""Environment variables that keep a local Ray from exporting metrics, which needs no token."""
 LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path of a socket below a scratch folder."""
 SOCKET_BYTES = 107
@@ -58,8 +64,8 @@ class Cluster:
 def connected(address: str | None, gpus_per_stack: float | None, cpus: int | None = None) -> Iterator[Cluster]:
     """Start a local Ray or connect to a cluster, and leave it on exit.
 
-    A local Ray keeps its session in a private folder, and exports no metrics unless ``RAY_enable_metrics_collection``
-    is set: its exporter answers everyone on the network.
+    A local Ray keeps its session in a private folder, and exports no metrics unless the variables of
+    :data:`NO_METRICS` are set.
 
     Args:
         address: The cluster's ``host:port`` or ``auto``; None starts a local Ray.
@@ -77,7 +83,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
             options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
         else:
             os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
-            os.environ.setdefault("RAY_enable_metrics_collection", "0")
+            os.environ.update({name: value for name, value in NO_METRICS.items() if name not in os.environ})
             folder = str(session.enter_context(_session_folder()))
             options = {"address": "local", "include_dashboard": False, "num_cpus": cpus, "_temp_dir": folder}
         session.callback(ray.shutdown)

@@ -30,7 +30,7 @@ from smore_sweep.results.tracking import Experiment
 from smore_sweep.storage import lease
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import storage_path
-from tests.unit.results.test_recorder import CONTENT, RUNS, candidates, trained
+from tests.unit.results.test_recorder import RUNS, candidates, trained
 lease.BEAT, lease.PATIENCE = 0.2, 3.0
 results = storage_path(sys.argv[1])
 experiment = Experiment(results, f"sqlite:///{sys.argv[2]}/mlflow.db", "paused", "a test", {"git": "0"})

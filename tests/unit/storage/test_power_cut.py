@@ -13,10 +13,9 @@ from smore_sweep.results import run_files
 from smore_sweep.results.record import DONE
 from smore_sweep.storage import atomic
 from tests.unit.data.test_pools import made_up
-from tests.unit.results.test_run_files import example
+from tests.unit.results.test_run_files import RUN, example
 from tests.unit.storage.power_cut import power_cuts
 
-RUN = "a" * 16
 POOL = ("Reacher", "expert")
 
 
