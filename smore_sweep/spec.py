@@ -33,9 +33,10 @@ def check_source(source: str) -> None:
     Raises:
         DeclarationError: If it holds other characters than lower-case letters, digits, - and _, or more than 64.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", source):
-        shown = ascii(source)[:80]
-        raise DeclarationError(f"source {shown} is not valid; use lower-case letters, digits, - and _, at most 64")
+    if len(source) > 64:
+        raise DeclarationError(f"source {source[:20]!r}... of {len(source)} characters is not valid; use at most 64")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
+        raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
 
 
 @dataclass(frozen=True, kw_only=True)

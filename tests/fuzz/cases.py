@@ -35,36 +35,43 @@ class Report:
 
 def run_cases(subject: Subject, seed: int, first: int, count: int) -> Report:
     """Run the cases ``first`` to ``first + count - 1``, which follow from the seed."""
-    context = multiprocessing.get_context("fork")
     report, number = Report(), first
     while number < first + count:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(subject, seed, number, first + count, sender))
-        process.start()
-        sender.close()
-        with receiver, contextlib.suppress(EOFError):
-            while number < first + count and receiver.poll(SECONDS):
-                outcome, finding = receiver.recv()
-                report.outcomes[outcome] += 1
-                report.findings += [finding] if finding else []
-                number += 1
+        with tempfile.TemporaryDirectory(prefix="smore_sweep-fuzz-") as folder:
+            number += _run_until_crash(subject, seed, number, first + count, Path(folder), report)
         if number < first + count:
-            process.kill()
             report.outcomes["crash"] += 1
             report.findings.append(f"{subject.name}, seed {seed}, case {number}: crash or hang")
             number += 1
-        process.join()
     return report
 
 
-def _work(subject: Subject, seed: int, first: int, end: int, sender: Connection) -> None:
+def _run_until_crash(subject: Subject, seed: int, first: int, end: int, root: Path, report: Report) -> int:
+    """Run cases in a new process, up to the first that ends it or hangs. Returns the number of those before."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(subject, seed, first, end, root, sender))
+    process.start()
+    sender.close()
+    done = 0
+    with receiver, contextlib.suppress(EOFError):
+        while done < end - first and receiver.poll(SECONDS):
+            outcome, finding = receiver.recv()
+            report.outcomes[outcome] += 1
+            report.findings += [finding] if finding else []
+            done += 1
+    if done < end - first:
+        process.kill()
+    process.join()
+    return done
+
+
+def _work(subject: Subject, seed: int, first: int, end: int, root: Path, sender: Connection) -> None:
     faulthandler.disable()  # pytest's
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # readers say there what they put aside
-    with tempfile.TemporaryDirectory(prefix="smore_sweep-fuzz-") as folder:
-        root = Path(folder)
-        sound, others = (_sound(subject, root / "files", variant) for variant in (0, 1))
-        for number in range(first, end):
-            sender.send(_case(subject, root / "files", sound, others, seed, number))
+    sound, others = (_sound(subject, root / "files", variant) for variant in (0, 1))
+    for number in range(first, end):
+        sender.send(_case(subject, root / "files", sound, others, seed, number))
 
 
 def _sound(subject: Subject, folder: Path, variant: int) -> dict[Path, bytes]:

@@ -284,7 +284,7 @@ def test_files_of_other_shapes_are_no_pool(root: Path) -> None:
 
 def test_no_path_leaves_the_datasets(root: Path) -> None:
     for source in ("../../x", "a/b", "", "x" * 65):
-        with pytest.raises(DeclarationError, match=f"source {source[:60]!r}"[:60]):
+        with pytest.raises(DeclarationError, match=r"source .* is not valid; use"):
             pools.folder("Reacher", "random", source)
 
 
