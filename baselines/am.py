@@ -26,7 +26,7 @@ down by a bootstrap beyond the episode. (The clip of y to [0, 1], which a chance
 In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
 
 Known mistake: the released code exchanges the current input's goals only and bootstraps the chained half at the goal
-that each row had before; here ``g`` is the exchanged goal in both. The published runs in ``results/`` have this mistake.
+that each row had before; here ``g`` is the exchanged goal in both. The runs in ``results/`` have this mistake.
 
 Deviations from the release:
 
