@@ -15,7 +15,7 @@ from analysis.frames import archive
 from smore_sweep import console
 from smore_sweep.errors import UserError
 from smore_sweep.results import run_files
-from smore_sweep.storage.paths import storage_path
+from smore_sweep.storage.paths import DEFAULT_RESULTS, storage_path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Add the ended runs of a results folder to exported ones, for others to make tables."
     )
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    parser.add_argument(
+        "--results", metavar="DIR", default=DEFAULT_RESULTS, help="where the runs are (default: %(default)s)"
+    )
     parser.add_argument("--to", metavar="DIR", default="results", help="where to write (default: results)")
     options = parser.parse_args(argv)
     try:

@@ -23,7 +23,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
-from smore_sweep.storage.paths import StoragePath, storage_path
+from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
 from sweeps._tuned import FILE, seal, unseal
 
 
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Choose and write. Returns 1 if no cell is complete, 2 if the request is wrong."""
     parser = argparse.ArgumentParser(description="Choose the tuned knobs from the finished runs of the tuning sweeps.")
     parser.add_argument("--scale", metavar="S", help="default: laptop")
-    parser.add_argument("--results", metavar="DIR", default="output", help="where the runs are (default: output)")
+    parser.add_argument(
+        "--results", metavar="DIR", default=DEFAULT_RESULTS, help="where the runs are (default: %(default)s)"
+    )
     options = parser.parse_args(argv)
     try:
         scale, results = load_sweep(TUNING[-1]).scale(options.scale), storage_path(options.results)

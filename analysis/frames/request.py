@@ -10,7 +10,7 @@ import pandas as pd
 
 from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
-from smore_sweep.storage.paths import StoragePath, is_folder, storage_path
+from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, is_folder, storage_path
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ResultsRequest:
         """Explain that there is nothing to show, and name the command that runs the sweep."""
         if not is_folder(self.results):
             return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
-        results = "" if str(self.results) == "output" else f" RESULTS={self.results}"
+        results = "" if str(self.results) == DEFAULT_RESULTS else f" RESULTS={self.results}"
         at, option = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
         return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{option}{self.options}{results}"
 
@@ -58,7 +58,10 @@ class ResultsRequest:
 def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
     """Add the options that select results. ``scale`` describes the default of ``--scale``."""
     parser.add_argument(
-        "--results", metavar="DIR", default="output", help="where the runs are: a folder or s3://... (default: output)"
+        "--results",
+        metavar="DIR",
+        default=DEFAULT_RESULTS,
+        help="where the runs are: a folder or s3://... (default: %(default)s)",
     )
     parser.add_argument("--scale", metavar="S", help=f"default: {scale}")
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds a cell (default: the scale's)")

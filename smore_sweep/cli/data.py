@@ -10,6 +10,7 @@ import typer
 from smore_sweep.cli.options import Source, TaskName, check_at_least_one, check_exclusive
 from smore_sweep.errors import printable
 from smore_sweep.spec import GENERATED
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 AllowLarge = Annotated[
     bool, typer.Option("--allow-large", help="take numbers beyond 1e30 too, as long as they are finite in float32")
@@ -61,7 +62,7 @@ def show(
     from smore_sweep.data import summary
 
     out = make_console()
-    file = picture or Path("output") / f"goals-{task}-{source}.png"
+    file = picture or Path(DEFAULT_RESULTS) / f"goals-{task}-{source}.png"
     out.print(summary.table(task, source))
     summary.draw(task, source, file)
     out.print(f"where the goals lie: {file}")

@@ -55,8 +55,6 @@ Notify = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
-DEFAULT_RESULTS = "output"
-
 
 def split_names(text: str | None) -> list[str] | None:
     """Split ``a,b`` into names; no text gives None."""

@@ -10,7 +10,6 @@ import typer
 
 from smore_sweep.cli import complete
 from smore_sweep.cli.options import (
-    DEFAULT_RESULTS,
     SWEEP_HELP,
     AsJson,
     Results,
@@ -21,6 +20,7 @@ from smore_sweep.cli.options import (
     split_names,
 )
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from smore_sweep.planning.campaign import CampaignEntry

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli import complete
-from smore_sweep.cli.options import DEFAULT_RESULTS, Results
+from smore_sweep.cli.options import Results
 from smore_sweep.errors import UserError
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 
 def play(

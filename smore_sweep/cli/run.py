@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli.options import (
-    DEFAULT_RESULTS,
     GpusPerStack,
     Notify,
     Results,
@@ -21,6 +20,7 @@ from smore_sweep.cli.options import (
     split_names,
 )
 from smore_sweep.spec import GENERATED
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 
 def run(

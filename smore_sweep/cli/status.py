@@ -7,7 +7,6 @@ import time
 from dataclasses import asdict
 
 from smore_sweep.cli.options import (
-    DEFAULT_RESULTS,
     AnySweepName,
     AsJson,
     Results,
@@ -16,6 +15,7 @@ from smore_sweep.cli.options import (
     Source,
 )
 from smore_sweep.spec import GENERATED
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 
 def status(

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli import complete
-from smore_sweep.cli.options import DEFAULT_RESULTS, Results, Source
+from smore_sweep.cli.options import Results, Source
 from smore_sweep.errors import UserError
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED, RunSpec
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 
 def train(

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from smore_sweep.cli.options import DEFAULT_RESULTS, Results
+from smore_sweep.cli.options import Results
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 HOSTS = "127.0.0.1:*,localhost:*"
 """Names by which a browser may reach the page. Others may be a foreign page's, pointed at this machine."""

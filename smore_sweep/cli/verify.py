@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smore_sweep.cli.options import DEFAULT_RESULTS, Results, TaskNames, check_at_least_one, split_names
+from smore_sweep.cli.options import Results, TaskNames, check_at_least_one, split_names
 from smore_sweep.errors import UserError
+from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -26,7 +26,7 @@ from smore_sweep.results.tracking import Experiment
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
-from smore_sweep.storage.paths import StoragePath
+from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
 
 
 def run(
@@ -159,7 +159,7 @@ def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[s
 
 
 def _print_next_steps(out: Console, plan: Plan, results: StoragePath) -> None:
-    elsewhere, where = ("", "") if str(results) == "output" else (f" RESULTS={results}", f" --results {results}")
+    elsewhere, where = ("", "") if str(results) == DEFAULT_RESULTS else (f" RESULTS={results}", f" --results {results}")
     source = "" if plan.source == GENERATED else f" --source {plan.source}"
     next_steps = {
         f"make ui{elsewhere}": "every run in the MLflow page",

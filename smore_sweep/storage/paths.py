@@ -29,6 +29,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
 """File system options by scheme. With more concurrency, s3fs reads large objects in pieces, perhaps of two versions."""
 AT_ONCE = 64
 """Objects read in parallel."""
+DEFAULT_RESULTS = "output"
+"""Results folder of commands that are given none."""
 
 
 def storage_path(text: str) -> StoragePath:
@@ -186,7 +188,7 @@ def local_copy(path: StoragePath) -> Iterator[Path]:
 
 def local_folder(results: StoragePath) -> Path:
     """Return a local folder for files that a person opens: the results folder, or ``output`` if that is remote."""
-    return results if isinstance(results, Path) else Path("output")
+    return results if isinstance(results, Path) else Path(DEFAULT_RESULTS)
 
 
 @contextmanager
