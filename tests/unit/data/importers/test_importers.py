@@ -211,7 +211,7 @@ def test_d4rl_episodes(with_next: bool, tmp_path: Path) -> None:
     write_hdf5(tmp_path / "ant_expert-v2.hdf5", content, "" if with_next else "next_observations")
     assert main(["data", "import", "d4rl", str(tmp_path)]) == 0
     steps = 10 if with_next else 9
-    # The expected episode, written out: the state after every action of an episode, then the last state and action again.
+    # The expected episode: the state after every action of an episode, then the last state and action again.
     states, actions = np.empty((3, steps + 1, 111), np.float32), np.empty((3, steps, 8), np.float32)
     for n, (begin, end) in enumerate([(0, 10), (10, 14), (14, 24)]):
         known = [*content["observations"][begin:end]] + ([content["next_observations"][end - 1]] if with_next else [])
