@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export bench methods tasks test chaos lint audit format clean
+.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ claims: $(READY)  ## judge each claim of the paper by the finished runs: [SCALE=
 
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep results $(call options,$@)
+
+verify: $(READY)  ## check every record, and train some runs again: [RETRAIN=2 SEED=0 TASKS= RESULTS=]
+	@$(BIN)/smore-sweep verify $(call options,$@)
 
 bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
 	@$(BIN)/smore-sweep bench $(call options,$@)

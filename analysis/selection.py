@@ -7,6 +7,7 @@ so a choice is part of the repository and never hidden in a table.
 from __future__ import annotations
 
 import argparse
+import io
 import runpy
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from smore_sweep.errors import UserError
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import StoragePath, storage_path
-from sweeps._tuned import FILE
+from sweeps._tuned import FILE, seal, unseal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +79,7 @@ def _write(selection: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     """
     if selection.empty:
         return []
-    old = pd.read_csv(file, dtype=str, keep_default_na=False)
+    old = pd.read_csv(io.StringIO(unseal(file)), dtype=str, keep_default_na=False)
     choices = selection[selection["chosen"] == "yes"]
     cell = ["scale", "task", "method"]
     key = [*cell, "knob", "value", "chosen"]
@@ -86,7 +87,7 @@ def _write(selection: pd.DataFrame, file: Path, *, alone: bool) -> list[str]:
     if alone:
         old = old[~pd.MultiIndex.from_frame(old[cell]).isin(pd.MultiIndex.from_frame(new[cell]))]
     with atomic_write(file) as unfinished:
-        merge(old, selection).to_csv(unfinished, index=False)
+        unfinished.write_text(seal(merge(old, selection).to_csv(index=False)))
     print(choices[["task", "method", "knob", "value", "mean", "std", "seeds"]].to_string(index=False))
     return list(new["task"].unique())
 

@@ -58,3 +58,8 @@ def did_you_mean(value: str, valid: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, to quote in a sentence."""
     return (str(error) or repr(error)).splitlines()[0]
+
+
+def printable(text: str) -> str:
+    """Replace a text's control characters, which could steer a terminal, by their escapes."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

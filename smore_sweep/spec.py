@@ -5,9 +5,7 @@ it (:mod:`smore_sweep.planning.stacks`). Only the standard library is imported h
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from smore_sweep.errors import DeclarationError, did_you_mean
+from smore_sweep.hashing import digest
 from smore_sweep.method import Method, knobs, stackable_knobs
 
 PROTOCOL = 1
@@ -32,10 +31,11 @@ def check_source(source: str) -> None:
     """Check the name of a source of data, which is part of folder names.
 
     Raises:
-        DeclarationError: If it holds other characters than lower-case letters, digits, - and _.
+        DeclarationError: If it holds other characters than lower-case letters, digits, - and _, or more than 64.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
-        raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", source):
+        shown = ascii(source)[:80]
+        raise DeclarationError(f"source {shown} is not valid; use lower-case letters, digits, - and _, at most 64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,9 +345,3 @@ def varied(methods: Iterable[Method]) -> dict[type[Method], set[str]]:
         kind: {name for name in knobs(kind) if len({getattr(method, name) for method in configurations}) > 1}
         for kind, configurations in by_class.items()
     }
-
-
-def digest(content: object) -> str:
-    """Hash JSON content into 16 hexadecimal digits."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

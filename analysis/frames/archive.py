@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from analysis.frames import sealed_parquet
 from analysis.frames.metrics import METRICS
+from smore_sweep.errors import StorageError, first_line
+from smore_sweep.results import header as headers
 from smore_sweep.results import record, run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import PARTIAL, Record, Summary
@@ -24,6 +26,7 @@ from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, is_file
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
+COLUMNS = ["run_id", "update", *METRICS]
 
 
 def is_archive(folder: StoragePath) -> bool:
@@ -67,54 +70,74 @@ def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], No
     # The runs last: they make the folder an archive, and evaluations of runs that they do not name are ignored.
     for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
         frame = _added(folder / name, pd.DataFrame(rows))
-        paths.write(folder / name, frame.to_parquet(index=False, compression="zstd"))
+        paths.write(folder / name, sealed_parquet.encode(frame))
     return len(runs)
 
 
 def count(folder: StoragePath) -> int:
     """Count the runs of an archive."""
-    return len(_frame(folder / RUNS, columns=["run_id"]))
+    return len(sealed_parquet.read(folder / RUNS))
 
 
 def read(folder: StoragePath, run_ids: Collection[str]) -> dict[str, Summary]:
-    """Read the summaries of those runs that the archive has, by run id."""
-    runs = _frame(folder / RUNS, columns=["run_id", "status", "update", "seconds", "facts"])
-    evaluations = _frame(folder / EVALUATIONS, columns=["run_id", "update", *METRICS])
+    """Read the summaries of those runs that the archive has, by run id.
+
+    Raises:
+        StorageError: If a file is damaged, or one of these runs does not make sense.
+    """
+    runs = sealed_parquet.read(folder / RUNS)
+    evaluations = sealed_parquet.read(folder / EVALUATIONS)
     wanted = set(run_ids)
     curves: dict[str, dict[int, dict[str, float]]] = {run_id: {} for run_id in wanted}
-    for run_id, update, *values in evaluations[evaluations["run_id"].isin(wanted)].itertuples(index=False):
+    for run_id, update, *values in evaluations.loc[evaluations["run_id"].isin(wanted), COLUMNS].itertuples(index=False):
         curves[run_id][update] = dict(zip(METRICS, values, strict=True))
-    return {
-        run_id: Summary(status, update, seconds, json.loads(facts), curves[run_id])
-        for run_id, status, update, seconds, facts in runs[runs["run_id"].isin(wanted)].itertuples(index=False)
-    }
+    summaries = {}
+    for row in runs[runs["run_id"].isin(wanted)].itertuples(index=False):
+        if reason := fault(row, curves[row.run_id]):
+            raise StorageError(f"{folder / RUNS}: the run {row.run_id} is broken ({reason}); export its runs again")
+        summaries[row.run_id] = Summary(row.status, row.update, row.seconds, json.loads(row.facts), curves[row.run_id])
+    return summaries
+
+
+def fault(row: Any, curve: dict[int, dict[str, float]]) -> str:
+    """Return what is wrong with a run, or nothing."""
+    try:
+        header = {
+            "content": json.loads(row.content), "status": row.status, "update": row.update, "seconds": row.seconds,
+            "facts": json.loads(row.facts), "metrics": {}, "summaries": {str(at): curve[at] for at in curve},
+        }  # fmt: skip
+        headers.check(header, row.run_id, ended=True)
+    except Exception as error:  # whatever a crafted value makes the checks raise
+        return first_line(error)
+    return ""
 
 
 def outcomes(folder: StoragePath, run_id: str) -> Outcomes:
-    """Read the raw outcomes of a run's last evaluation. Raises :class:`KeyError` if the archive has none."""
-    rows = _frame(folder / EVALUATIONS, filters=[("run_id", "==", run_id)])
-    raw = rows[rows["distances"].notna()]
+    """The raw outcomes of a run's last evaluation, for questions that no table asks. Raises :class:`KeyError` if the
+    archive has none."""
+    rows = sealed_parquet.read(folder / EVALUATIONS)
+    raw = rows[(rows["run_id"] == run_id) & rows["distances"].notna()]
     if raw.empty:
         raise KeyError(run_id)
-    last = raw.iloc[-1]
-    shape = (int(last["episodes"]), int(last["steps"]))
+    return decode_outcomes(raw.iloc[-1])
+
+
+def decode_outcomes(row: pd.Series[Any]) -> Outcomes:
+    """Decode the raw outcomes of a row of the evaluations that has them."""
+    shape = (int(row["episodes"]), int(row["steps"]))
+    count = shape[0] * shape[1]
     bits = {
-        name: np.unpackbits(np.frombuffer(last[name], np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
+        name: np.unpackbits(np.frombuffer(row[name], np.uint8), count=count).astype(bool).reshape(shape)
         for name in ("reached", "succeeded")
     }
-    return Outcomes(**bits, distances=np.frombuffer(last["distances"], "<f4").reshape(shape))
-
-
-def _frame(path: StoragePath, **options: Any) -> pd.DataFrame:
-    # Arrow's threads may outlive the call, and if they hold a Python file, they can abort a process that exits.
-    return pd.read_parquet(pa.BufferReader(paths.read(path)), **options)
+    return Outcomes(**bits, distances=np.frombuffer(row["distances"], "<f4").reshape(shape))
 
 
 def _added(path: StoragePath, rows: pd.DataFrame) -> pd.DataFrame:
     if not is_file(path):
         return rows
-    old = _frame(path)
-    return pd.concat([old[~old["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
+    kept = sealed_parquet.read(path)
+    return pd.concat([kept[~kept["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
 
 
 def _evaluation(run_id: str, run: Record, update: int) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """Measure the reading of many results: ``python -m smore_sweep.bench.reading [RUNS]``.
 
-One real record, with the policy of a network of 2 x 256, stands for each of 10,000 runs, as hard links that take no
-space.
+Each of 10,000 runs has a record with the policy of a network of 2 x 256: 4 GB in the temporary folder. (Records prove
+which run they are of, so one file cannot stand for all.)
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ from analysis.frames import archive
 from analysis.frames.runs import load
 from smore_sweep import console
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import run_files
+from smore_sweep.results.encoding import encode
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
+from smore_sweep.results.verification import verify_records
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import GENERATED, Budget, Grid, Scale, Sweep
 
@@ -44,22 +45,22 @@ def main(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runs = sweep.expand()
-        run_files.save(path, runs[0].run_id, _example(runs[0].content()))
-        first = path / "runs" / runs[0].run_id / "done.npz"
-        for run in runs[1:]:
-            link = path / "runs" / run.run_id / "done.npz"
-            link.parent.mkdir()
-            os.link(first, link)
-        out.print(f"{count:,} done runs of {first.stat().st_size / 1e3:,.0f} kB each")
+        record = _example()
+        for run in runs:
+            file = path / "runs" / run.run_id / "done.npz"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(encode(replace(record, content=run.content())))
+        out.print(f"{count:,} done runs of {file.stat().st_size / 1e3:,.0f} kB each")
         _time("state of every run (make status, make plan)", lambda: make_plan(sweep, None, path, source=GENERATED))
         _time("frame for a table, from the results folder", lambda: load(runs, path))
         exported = Path(folder) / "exported"
+        _time("check of every array (verify)", lambda: verify_records(path, lambda _: None))
         _time("export to parquet", lambda: archive.write(path, exported, lambda _: None))
         _time("frame for a table, from the export", lambda: load(runs, exported))
     return 0
 
 
-def _example(content: dict[str, object]) -> Record:
+def _example() -> Record:
     random = np.random.default_rng(0)
 
     def outcomes() -> Outcomes:
@@ -68,7 +69,7 @@ def _example(content: dict[str, object]) -> Record:
 
     shapes = {"w0": (1, 20, 256), "w1": (1, 256, 256), "w2": (1, 256, 4)}
     return Record(
-        content,
+        {},
         DONE,
         update=1_000,
         facts={"dataset": "0" * 16, "git": "0" * 12},

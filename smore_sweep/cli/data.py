@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli.options import Source, TaskName, check_at_least_one, check_exclusive
+from smore_sweep.errors import printable
 from smore_sweep.spec import GENERATED
+
+AllowLarge = Annotated[
+    bool, typer.Option("--allow-large", help="take numbers beyond 1e30 too, as long as they are finite in float32")
+]
 
 app = typer.Typer(help="Make, import and look at episodes.")
 formats = typer.Typer(help="Import episodes, in place of those of the same source.")
@@ -63,6 +68,10 @@ def show(
     return 0
 
 
+def _say(message: str) -> None:
+    print(printable(message))
+
+
 @formats.command("wgcsl")
 def import_wgcsl(
     path: Annotated[
@@ -70,11 +79,12 @@ def import_wgcsl(
         typer.Argument(metavar="PATH", help="a {random,expert}/<Task>/buffer.pkl, or a folder that holds such"),
     ],
     source: Source = "wgcsl",
+    allow_large: AllowLarge = False,
 ) -> int:
     """Import the pickles of WGCSL and GoFAR."""
     from smore_sweep.data.importers import wgcsl
 
-    wgcsl.import_dataset(path, source, print)
+    wgcsl.import_dataset(path, source, _say, allow_large=allow_large)
     return 0
 
 
@@ -88,11 +98,12 @@ def import_d4rl(
         bool, typer.Option("--released", help="as SMORe's released code reads them; a source apart")
     ] = False,
     source: Source = "d4rl",
+    allow_large: AllowLarge = False,
 ) -> int:
     """Import D4RL's HDF5 files of halfcheetah and ant."""
     from smore_sweep.data.importers import d4rl
 
-    d4rl.import_dataset(path, source, print, released=released)
+    d4rl.import_dataset(path, source, _say, released=released, allow_large=allow_large)
     return 0
 
 
@@ -103,9 +114,10 @@ def import_minari(
         typer.Argument(metavar="ID", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0  [default: all four]"),
     ] = None,
     source: Source = "minari",
+    allow_large: AllowLarge = False,
 ) -> int:
     """Import the Minari Hub's data of halfcheetah and ant."""
     from smore_sweep.data.importers import minari_hub
 
-    minari_hub.import_dataset(ids or minari_hub.DEFAULT, source, print)
+    minari_hub.import_dataset(ids or minari_hub.DEFAULT, source, _say, allow_large=allow_large)
     return 0

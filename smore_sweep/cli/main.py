@@ -23,8 +23,9 @@ from smore_sweep.cli.submit import submit
 from smore_sweep.cli.tasks import tasks
 from smore_sweep.cli.train import train
 from smore_sweep.cli.ui import ui
+from smore_sweep.cli.verify import verify
 from smore_sweep.cli.videos import videos
-from smore_sweep.errors import UserError
+from smore_sweep.errors import UserError, printable
 
 MISTAKE, INTERRUPTED = 2, 130
 
@@ -45,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., int], ...] = (
-    run, submit, plan, status, train, methods, tasks, experts, play, videos, ui, bench,
+    run, submit, plan, status, train, methods, tasks, experts, play, videos, ui, bench, verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
@@ -58,12 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = get_command(app).main(args=argv, prog_name="smore-sweep", standalone_mode=False)
     except UserError as error:
-        print(f"smore-sweep: {error}", file=sys.stderr)
+        print(f"smore-sweep: {_shown(str(error))}", file=sys.stderr)
         return MISTAKE
     except typer.TyperException as error:
-        print(f"smore-sweep: {error.format_message()}", file=sys.stderr)
+        print(f"smore-sweep: {_shown(error.format_message())}", file=sys.stderr)
         return MISTAKE
     return code
+
+
+def _shown(message: str) -> str:
+    return "\n".join(map(printable, message.splitlines()))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,14 @@ import typer
 
 from smore_sweep.cli import complete
 from smore_sweep.errors import UserError
+from smore_sweep.spec import check_source
+
+
+def _source(context: typer.Context, value: str) -> str:
+    if not context.resilient_parsing:
+        check_source(value)
+    return value
+
 
 SWEEP_HELP = "a file of sweeps/, without .py, or a path to a .py file"
 
@@ -30,7 +38,9 @@ TaskNames = Annotated[
         "--tasks", metavar="A,B", help="only these tasks, separated by commas", autocompletion=complete.task_list
     ),
 ]
-Source = Annotated[str, typer.Option("--source", metavar="SOURCE", help="where the episodes are from")]
+Source = Annotated[
+    str, typer.Option("--source", metavar="SOURCE", help="where the episodes are from", callback=_source)
+]
 Results = Annotated[str, typer.Option("--results", metavar="DIR", help="results folder: a path or s3://bucket/prefix")]
 GpusPerStack = Annotated[
     float | None,

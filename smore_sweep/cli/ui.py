@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from typing import Annotated
 
 import typer
 
 from smore_sweep.cli.options import DEFAULT_RESULTS, Results
+
+HOSTS = "127.0.0.1:*,localhost:*"
+"""Names by which a browser may reach the page. Others may be a foreign page's, pointed at this machine."""
 
 
 def ui(
@@ -24,10 +28,14 @@ def ui(
     if uri.startswith("http"):
         print("the tracking store is a server with a page of its own: open its address in a browser")
     else:
-        os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # not an option: a URI may hold a password
+        # MLflow obeys every user and every page of this machine, so all its paths begin with a key that only the
+        # terminal shows. No options: other users see those, and a URI may hold a password.
+        key = secrets.token_urlsafe(16)
+        os.environ |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_STATIC_PREFIX": f"/{key}"}
         os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        print(f"MLflow page of {results}: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
-        command = ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", HOSTS)
+        print(f"MLflow page of {results}: http://127.0.0.1:{port}/{key}/  (Ctrl-C ends it)", flush=True)
+        command = ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
         # In this process's place, so that whatever ends this ends the server.
         os.execv(sys.executable, [sys.executable, "-m", *command])
     return 0

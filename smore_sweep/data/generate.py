@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from rich.console import Console
 
 from smore_sweep.console import progress_bar
 from smore_sweep.data import pools
+from smore_sweep.data.refusal import check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
@@ -112,8 +112,10 @@ def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
+    part = rollout(name, policy, first, episodes)
+    identity = np.array(_identity(name, policy, first, part))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, **vars(rollout(name, policy, first, episodes)))
+        np.savez(file, **vars(part), identity=identity)
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
@@ -121,7 +123,7 @@ def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, i
     if have:
         yield pools.load(name, policy, have)
     for path, job in parts.items():
-        piece = _read(path)
+        piece = _read(path, name, policy, *job)
         yield rollout(name, policy, *job) if piece is None else piece
 
 
@@ -139,9 +141,18 @@ def _assemble(pieces: Iterable[Episodes], count: int) -> Episodes:
     return episodes
 
 
-def _read(path: Path) -> Episodes | None:
+def _identity(name: str, policy: str, first: int, part: Episodes) -> str:
+    """Name a part by its job and content, so that no other part passes for it."""
+    return f"{name} {policy} {first} {part.fingerprint()}"
+
+
+def _read(path: Path, name: str, policy: str, first: int, episodes: int) -> Episodes | None:
+    """Read a part, or return None unless it proves to be that of the job."""
     try:
+        check_regular(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Episodes(**arrays)
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):  # after a crash of the machine, for example
+            part = Episodes(*(arrays[array] for array in Episodes.__dataclass_fields__))
+            proven = len(part) == episodes and str(arrays["identity"]) == _identity(name, policy, first, part)
+    except Exception:  # NumPy raises nearly anything for a damaged file, after a crash of the machine for example
         return None
+    return part if proven else None

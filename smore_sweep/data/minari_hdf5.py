@@ -14,6 +14,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 from numpy.typing import NDArray
 
+from smore_sweep.data.safe_hdf5 import open_hdf5
 from smore_sweep.episodes import Episodes
 
 
@@ -54,12 +55,21 @@ def write(path: Path, episodes: Episodes, rewards: NDArray[np.float32], seeds: S
 
 
 def read(path: Path, count: int) -> Episodes:
-    """Read the first ``count`` episodes of a file. Raises OSError, KeyError or ValueError if it is damaged."""
-    with h5py.File(path, "r") as file:
-        groups = [file[f"episode_{i}"] for i in range(count)]
+    """Read the first ``count`` episodes of a file.
+
+    Raises:
+        RefusedError: It is damaged, or holds something else.
+        ValueError: Its episodes differ in shape.
+    """
+    with open_hdf5(path) as file:
+        groups = [f"episode_{i}" for i in range(min(count, len(file.names()) + 1))]
         return Episodes(
-            np.stack([group["observations/observation"][()] for group in groups]),
-            np.stack([group["actions"][()] for group in groups]),
-            np.stack([group["observations/achieved_goal"][()] for group in groups]),
-            np.stack([group["observations/desired_goal"][0] for group in groups]),
+            _stack([file.array(f"{group}/observations/observation", 2) for group in groups]),
+            _stack([file.array(f"{group}/actions", 2) for group in groups]),
+            _stack([file.array(f"{group}/observations/achieved_goal", 2) for group in groups]),
+            _stack([file.array(f"{group}/observations/desired_goal", 2, rows=1)[0] for group in groups]),
         )
+
+
+def _stack(arrays: list[NDArray[np.generic]]) -> NDArray[np.float32]:
+    return np.stack(arrays).astype(np.float32, copy=False)

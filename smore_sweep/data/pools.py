@@ -25,21 +25,25 @@ from typing import Any
 
 import numpy as np
 
+from smore_sweep.data.refusal import RefusedError, check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
-from smore_sweep.errors import DatasetError
+from smore_sweep.errors import DatasetError, first_line
 from smore_sweep.seeding import episode_seed
-from smore_sweep.spec import GENERATED, PROTOCOL
-from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.spec import GENERATED, PROTOCOL, check_source
+from smore_sweep.storage.atomic import atomic_write, make_folder, sync, sync_tree
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
 IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
 """Arguments of ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
 
+FACTS = {"task": str, "policy": str, "source": str, "total_episodes": int, "fingerprint": str}
+"""Metadata that decide what a pool is, and their types."""
+
 
 def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
-    """Return the Minari id of a pool."""
+    """Return the Minari id of a pool. Raises :class:`DeclarationError` for a source that cannot be in a path."""
     return f"{_namespace(name, source)}/{policy}-v{PROTOCOL}"
 
 
@@ -63,14 +67,23 @@ def available(name: str, policy: str, source: str = GENERATED) -> int:
 
 def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
     """Return a pool's metadata. Raises :class:`DatasetError` if they cannot be read or are of another pool."""
+    path = folder(name, policy, source) / "data" / "metadata.json"
     try:
-        facts = json.loads((folder(name, policy, source) / "data" / "metadata.json").read_text())
-        identity = facts["task"], facts["policy"], facts.get("source", GENERATED)
-        _ = facts["total_episodes"], facts["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(name, policy, source, f"its metadata cannot be read ({error!r})") from None
+        check_regular(path)
+        facts = json.loads(path.read_text())
+        for fact, kind in FACTS.items():
+            value = facts[fact] if fact != "source" else facts.get(fact, GENERATED)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f"its {fact} is {str(value)[:40]!a}")
+        if facts["total_episodes"] < 0:
+            raise ValueError(f"its total_episodes is {facts['total_episodes']}")
+    except KeyError as error:
+        raise _damaged(name, policy, source, f"its metadata lack {error}") from None
+    except (OSError, ValueError, TypeError, RecursionError, RefusedError) as error:
+        raise _damaged(name, policy, source, f"its metadata cannot be read ({first_line(error)})") from None
+    identity = facts["task"], facts["policy"], facts.get("source", GENERATED)
     if identity != (name, policy, source):
-        raise _damaged(name, policy, source, f"it is of {' '.join(identity)}")
+        raise _damaged(name, policy, source, f"it is of {' '.join(map(ascii, identity))}")
     return dict(facts)
 
 
@@ -88,17 +101,20 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
     path, facts = folder(name, policy, source), metadata(name, policy, source)
     file = path / "data" / "main_data.hdf5"
     packed = _unpack(path, newer_than=file)
-    if packed is not None and packed.fingerprint() == facts["fingerprint"]:
+    if packed is not None and _fits(name, have, packed) and packed.fingerprint() == facts["fingerprint"]:
         return packed.first(count)
 
     from smore_sweep.data import minari_hdf5
 
     try:
         episodes = minari_hdf5.read(file, have)
-    except (OSError, KeyError, ValueError) as error:
-        raise _damaged(name, policy, source, f"its episodes cannot be read ({error})") from None
-    if episodes.fingerprint() != facts["fingerprint"]:
-        raise _damaged(name, policy, source, f"its fingerprint is {episodes.fingerprint()}, not {facts['fingerprint']}")
+    except (RefusedError, ValueError) as error:
+        raise _damaged(name, policy, source, f"its episodes cannot be read ({file.name} {error})") from None
+    if not _fits(name, have, episodes):
+        shapes = {array: values.shape for array, values in vars(episodes).items()}
+        raise _damaged(name, policy, source, f"its shapes are {shapes}")
+    if (fingerprint := episodes.fingerprint()) != facts["fingerprint"]:
+        raise _damaged(name, policy, source, f"its fingerprint is {fingerprint}, not {facts['fingerprint'][:40]!a}")
     with contextlib.suppress(OSError):  # a read-only folder can still be read
         _pack(path, episodes)
     return episodes.first(count)
@@ -120,11 +136,13 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
     """
     making = _making(name, policy, source)
     try:
-        making.mkdir(parents=True, exist_ok=True)
+        make_folder(making)
         with queue(making / "lock", f"making {dataset_id(name, policy, source)}", say):
             path, old = root() / dataset_id(name, policy, source), making / "old"
-            if old.exists() and not path.exists():
-                old.rename(path)
+            if old.exists():
+                if not path.exists():
+                    old.rename(path)
+                sync(path.parent)
             for stale in (old, making / "new"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield making
@@ -135,21 +153,26 @@ def writing(name: str, policy: str, say: Callable[[str], None], source: str = GE
 def save(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str = GENERATED) -> None:
     """Write a pool to a new folder, then replace the old one. ``facts`` are added to its metadata.
 
-    After a kill between the two renames, :func:`folder` still finds the old pool, and the next writer restores it.
+    After a kill or a power cut between the two renames, :func:`folder` still finds the old pool, and the next writer
+    restores it. The old pool is removed when the new one would survive a power cut.
     """
     path, making = root() / dataset_id(name, policy, source), _making(name, policy, source)
     new, old = making / "new", making / "old"
     (new / "data").mkdir(parents=True)
     _write(new / "data", name, policy, episodes, facts, source)
     _pack(new, episodes)
+    sync_tree(new)
     _announce(_namespace(name, source))
     if path.exists():
         path.rename(old)
     new.rename(path)
+    sync(path.parent)
+    sync(making)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _namespace(name: str, source: str) -> str:
+    check_source(source)
     owner = "smore" if source == GENERATED else f"smore-{source}"
     return f"{owner}/{name.replace('.', '_')}"  # Minari's ids have no dots
 
@@ -171,15 +194,31 @@ def _pack(path: Path, episodes: Episodes) -> None:
             np.save(file, array)
 
 
+def _fits(name: str, count: int, episodes: Episodes) -> bool:
+    """Return whether the arrays have the task's sizes and agree with each other."""
+    sizes = task(name).sizes
+    steps = episodes.actions.shape[1] if episodes.actions.ndim == 3 else -1
+    return [array.shape for array in vars(episodes).values()] == [
+        (count, steps + 1, sizes.observation),
+        (count, steps, sizes.action),
+        (count, steps + 1, sizes.goal),
+        (count, sizes.goal),
+    ]
+
+
 def _unpack(folder: Path, newer_than: Path) -> Episodes | None:
     paths = [folder / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
     try:
+        for path in paths:
+            check_regular(path)
         if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
             return None
-        mapped = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
-        return Episodes(*(np.asarray(array) for array in mapped))  # plain arrays, whose memory is the file
-    except (OSError, ValueError):
+        mapped = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    except Exception:  # a file is missing, or NumPy's parser raises nearly anything for a damaged header
         return None
+    if any(array.dtype != np.float32 for array in mapped):
+        return None
+    return Episodes(*(np.asarray(array) for array in mapped))  # plain arrays, whose memory is the file
 
 
 def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
@@ -210,7 +249,8 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
         env_spec=environment if source == GENERATED else None,
         data_format="hdf5",
     )
-    distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
+    with np.errstate(over="ignore"):  # --allow-large
+        distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
     rewards = -(distance > row.threshold).astype(np.float32)
     seeds = [episode_seed("data", name, policy, i) for i in range(len(episodes))] if source == GENERATED else None
     minari_hdf5.write(path / "main_data.hdf5", episodes, rewards, seeds)
@@ -242,7 +282,7 @@ def _announce(namespace: str) -> None:
     """Register the namespace with Minari."""
     from minari.namespace import create_namespace, list_local_namespaces
 
-    (root() / namespace).mkdir(parents=True, exist_ok=True)
+    make_folder(root() / namespace)
     if namespace not in list_local_namespaces():
         with contextlib.suppress(ValueError):  # another process was quicker
             create_namespace(namespace)

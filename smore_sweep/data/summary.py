@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.table import Table
 
 from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import printable
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.spec import GENERATED
 from smore_sweep.tasks import task
@@ -56,9 +58,14 @@ def _numbers(name: str, policy: str, episodes: Episodes, source: str) -> dict[st
         "success at the last step": f"{summary['success']:.1%}",
         "transitions that start at the goal": f"{(distance <= task(name).threshold).mean():.1%}",
         "bytes on disk": f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()):,}",
-        "fingerprint": facts["fingerprint"],
-        "from": facts.get("origin", f"{policy} policy, noise {facts.get('noise', 0)}"),
-    } | {package.replace("_", "-"): number for package, number in sorted(versions.items())}
+        "fingerprint": _text(facts["fingerprint"]),
+        "from": _text(facts.get("origin", f"{policy} policy, noise {facts.get('noise', 0)}")),
+    } | {_text(package.replace("_", "-")): _text(number) for package, number in sorted(versions.items())}
+
+
+def _text(fact: object) -> str:
+    """Return metadata as plain text, without Rich's markup and a terminal's control characters."""
+    return escape(printable(str(fact)))
 
 
 def outcomes_of(name: str, episodes: Episodes) -> Outcomes:

@@ -6,9 +6,11 @@ import contextlib
 import logging
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,6 +18,7 @@ import ray
 from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.planning.stacks import LARGEST_STACK
+from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.training.device import ENVIRONMENT
 
 QUIET = {
@@ -26,6 +29,10 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
 """Environment variables that silence Ray Tune."""
+LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""The longest path of a socket below a scratch folder."""
+SOCKET_BYTES = 107
+"""Longest path of a Unix socket, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Cluster:
 def connected(address: str | None, gpus_per_stack: float | None, cpus: int | None = None) -> Iterator[Cluster]:
     """Start a local Ray or connect to a cluster, and leave it on exit.
 
+    A local Ray keeps its session in a private folder, and exports no metrics unless ``RAY_enable_metrics_collection``
+    is set: its exporter answers everyone on the network.
+
     Args:
         address: The cluster's ``host:port`` or ``auto``; None starts a local Ray.
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
@@ -61,32 +71,61 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     os.environ |= QUIET
-    options: dict[str, Any] = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
-    if address:
-        options = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
-    else:
-        os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray also raises plain exceptions
-        reason = first_line(error)  # the same for a cluster that is away and one that refuses access
-        if address is None:
-            raise ClusterError(f"Ray cannot be started: {reason}") from None
-        raise ClusterError(f"no Ray cluster at {address!r}: {reason} (if it requires a token: {TOKEN_HINT})") from None
-    signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process
-    try:
-        resources = ray.cluster_resources()
-        cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
-        share = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
-        if not (0 <= share <= 1 or (float(share).is_integer() and share > 0)):
-            raise ClusterError(f"gpus per stack = {share:g} is not valid; it must be in [0, 1] or a whole number")
-        if share > gpus:
+    with contextlib.ExitStack() as session:
+        if address:
+            options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
+        else:
+            os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
+            os.environ.setdefault("RAY_enable_metrics_collection", "0")
+            folder = str(session.enter_context(_session_folder()))
+            options = {"address": "local", "include_dashboard": False, "num_cpus": cpus, "_temp_dir": folder}
+        session.callback(ray.shutdown)
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        except Exception as error:  # Ray also raises plain exceptions
+            reason = first_line(error)  # the same for a cluster that is away and one that refuses access
+            if address is None:
+                raise ClusterError(f"Ray cannot be started: {reason}") from None
             raise ClusterError(
-                f"gpus per stack = {share:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs"
-            )
-        if cpus < 1:
-            raise ClusterError("the Ray cluster has no CPU to train on")
-        yield Cluster(cpus, gpus, share)
-    finally:
-        ray.shutdown()
+                f"no Ray cluster at {address!r}: {reason} (if it requires a token: {TOKEN_HINT})"
+            ) from None
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process
+        yield _resources(gpus_per_stack)
+
+
+def _resources(gpus_per_stack: float | None) -> Cluster:
+    """Return the connected cluster's resources.
+
+    Raises:
+        ClusterError: If it lacks the resources.
+    """
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+    share = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
+    if not (0 <= share <= 1 or (float(share).is_integer() and share > 0)):
+        raise ClusterError(f"gpus per stack = {share:g} is not valid; it must be in [0, 1] or a whole number")
+    if share > gpus:
+        raise ClusterError(f"gpus per stack = {share:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs")
+    if cpus < 1:
+        raise ClusterError("the Ray cluster has no CPU to train on")
+    return Cluster(cpus, gpus, share)
+
+
+@contextlib.contextmanager
+def _session_folder() -> Iterator[Path]:
+    """Yield a folder for Ray's session that only this user can access.
+
+    Ray opens its folders to all users, so it gets one below a private folder. The system's temporary folder is used, or
+    ``/tmp`` if the paths of Ray's sockets would be too long.
+
+    Raises:
+        ClusterError: If they are too long in ``/tmp``, too.
+    """
+    first = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    for base in (first, Path("/tmp")):
+        with scratch_folder(base) as folder:
+            if len(os.fsencode(folder / LONGEST_SOCKET)) <= SOCKET_BYTES:
+                yield folder / "ray"
+                return
+    raise ClusterError(f"Ray cannot be started: TMPDIR = {first} is too long for its sockets; give a shorter path")

@@ -13,7 +13,6 @@ import secrets
 import shlex
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.execution.revision import REVISION, git_revision
+from smore_sweep.storage.scratch import scratch_folder
 
 JOBS_ADDRESS = "http://127.0.0.1:8265"
 CODE = ("smore_sweep", "baselines", "sweeps", "analysis")
@@ -55,14 +55,16 @@ def submit(sweep: str, options: Sequence[str], *, results: str, address: str = J
     load_sweep(sweep)
     if not (results.startswith("/") or "://" in results):
         raise ClusterError(f"results = {results} is not valid for a job; give a full path on the cluster")
-    with _job_server(address) as server, tempfile.TemporaryDirectory(prefix="smore_sweep-") as folder:
-        name = stage(sweep, Path(folder))
+    with _job_server(address) as server, scratch_folder() as scratch:
+        folder = scratch / "code"
+        folder.mkdir()
+        name = stage(sweep, folder)
         command = ["python", "-m", "smore_sweep", "run", name, *options, "--results", results, "--address", "auto"]
         variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), REVISION: git_revision()}
         job: str = server.submit_job(
             entrypoint=shlex.join(command),
             submission_id=f"{Path(sweep).stem}-{secrets.token_hex(4)}",
-            runtime_env={"working_dir": folder, "env_vars": variables},
+            runtime_env={"working_dir": str(folder), "env_vars": variables},
         )
     if detach:
         print(f"job {job} is submitted\n{_next_commands(job, address)}")

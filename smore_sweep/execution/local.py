@@ -6,12 +6,14 @@ import os
 import socket
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
+from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
@@ -20,6 +22,11 @@ from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, re
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
+
+if TYPE_CHECKING:
+    import torch
+
+    from smore_sweep.stacked.episode_store import EpisodeStore
 
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
@@ -33,13 +40,13 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     out = make_console()
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results)
-    with hold(results, "smore-sweep train", out.print), interruptible():
+    with hold(results, "smore-sweep train", out.print) as fence, interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
         state = run_files.state(results, run.run_id)
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
-            with recording(experiment, partial(out.print, markup=False)) as recorder:
+            with recording(experiment, partial(out.print, markup=False), fence) as recorder:
                 if state == record.DONE:
                     recorder.publish([(run.run_id, run.title)])
                 else:
@@ -56,11 +63,11 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     return 0
 
 
-def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
+def prepare_run(out: Console, plan: Plan, git: str) -> tuple[EpisodeStore, torch.device, Record]:
+    """Prepare the training of a plan's only run: its episodes, this process's device, and a fresh record."""
     import torch
 
     from smore_sweep.training.device import choose_device, prepare
-    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     (run,) = plan.runs
     for pool in missing_episodes(plan):
@@ -69,7 +76,15 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     store, fingerprints = build_stores(plan, episodes)[run.task]
     device = choose_device(torch.cuda.is_available())
     prepare(device)
-    fresh = Record(run.content(), facts={"dataset": fingerprints[run.expert_share], "stack": "single", "git": git})
+    facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git, "cpu": processor_name()}
+    return store, device, Record(run.content(), facts=facts)
+
+
+def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
+    from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
+
+    (run,) = plan.runs
+    store, device, fresh = prepare_run(out, plan, git)
     where = f"process {os.getpid()} on {socket.gethostname()}"
     assignment = recorder.begin([Candidate(run.run_id, run.title, fresh)], where)
     ((_, current),) = assignment.members

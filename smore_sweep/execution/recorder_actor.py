@@ -12,11 +12,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from smore_sweep.errors import UserError
 from smore_sweep.results.recorder import Recorder, RecordingError
 from smore_sweep.results.tracking import Experiment
+from smore_sweep.storage.fence import OPEN, Fence
 
 
 @contextlib.contextmanager
 def recorder_actor(
-    experiment: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None]
+    experiment: Experiment, ended: Sequence[tuple[str, str]], warn: Callable[[str], None], fence: Fence = OPEN
 ) -> Iterator[Any]:
     """Run the recorder as an actor on the driver's node.
 
@@ -27,13 +28,14 @@ def recorder_actor(
         experiment: Where the runs are tracked.
         ended: Ended runs (id, title); those that MLflow lacks are published.
         warn: Called with a sentence if MLflow could not be used on the way.
+        fence: Closed once another process may write the results.
 
     Raises:
         UserError: If the results or the tracking store cannot be used.
         RecordingError: If the recorder is lost later on.
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment)
+    recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment, fence)
     publication = recorder.publish.remote(list(ended))
     try:
         yield recorder

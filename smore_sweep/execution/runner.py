@@ -24,6 +24,7 @@ from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.spec import GENERATED
+from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
 
@@ -73,15 +74,15 @@ def run(
         plan = read_plan()
         check_folder(results)
         experiment = sweep_experiment(sweep, results)
-        with hold(results, f"make sweep SWEEP={name}", out.print), interruptible():
+        with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
             out.print(plan_table(plan))
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, experiment, address, gpus_per_stack, stack_size)
+                    failures = _train(out, plan, experiment, fence, address, gpus_per_stack, stack_size)
                 else:
-                    with recording(experiment, partial(out.print, markup=False)) as recorder:
+                    with recording(experiment, partial(out.print, markup=False), fence) as recorder:
                         recorder.publish(_done_runs(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
@@ -112,6 +113,7 @@ def _train(
     out: Console,
     plan: Plan,
     experiment: Experiment,
+    fence: Fence,
     address: str | None,
     gpus_per_stack: float | None,
     stack_size: int | None,
@@ -130,7 +132,7 @@ def _train(
         out.print(estimate_line(estimate(plan, missing, os.cpu_count() or 1)))
     with (
         connected(address, gpus_per_stack) as cluster,
-        recorder_actor(experiment, _done_runs(plan), partial(out.print, markup=False)) as recorder,
+        recorder_actor(experiment, _done_runs(plan), partial(out.print, markup=False), fence) as recorder,
     ):
         for pool in missing:
             generate.ensure(out, *pool, needed[pool])
@@ -139,7 +141,7 @@ def _train(
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)} on {where}")
         stores = build_stores(plan, episodes)
-        with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results) as reporter:
+        with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results, fence) as reporter:
             return train_stacks(
                 stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter
             )

@@ -15,6 +15,7 @@ from smore_sweep.execution.revision import git_revision
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.results.tracking_uri import check_uri, default_uri
 from smore_sweep.spec import Sweep
+from smore_sweep.storage.atomic import make_folder
 from smore_sweep.storage.paths import StoragePath, absolute
 
 MEGABYTES_FREE = 500
@@ -31,7 +32,7 @@ def check_folder(results: StoragePath) -> None:
     if not isinstance(results, Path):
         return
     try:
-        results.mkdir(parents=True, exist_ok=True)
+        make_folder(results)
         free = shutil.disk_usage(results).free // 2**20
         if free < MEGABYTES_FREE:
             raise StorageError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,14 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 
 from smore_sweep.execution.cluster import Cluster
+from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
+from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -65,14 +66,14 @@ def train_stacks(
         resources,
     )
     stop = _Stop()
-    with tempfile.TemporaryDirectory(prefix="smore_sweep-") as scratch:
+    with scratch_folder() as scratch:
         tuner = Tuner(
             trainable,
             param_space={"stack": tune.grid_search(list(range(len(stacks))))},
             tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
             run_config=RunConfig(
                 name="tune",
-                storage_path=scratch,  # Tune's own state, which nothing reads
+                storage_path=str(scratch),  # Tune's own state, which nothing reads
                 verbose=0,
                 stop=stop,
                 # A trial fails only if its worker is lost, and restarts from the last records. The recorder counts the
@@ -143,11 +144,12 @@ def _train_stack(
     index = config["stack"]
     stack = stacks[index]
     store_ref, fingerprints = shared[stack.runs[0].task]
+    facts = {"stack": stack.name, "git": git, "cpu": processor_name()}
     candidates = [
         Candidate(
             run.run_id,
             run.title,
-            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], "stack": stack.name, "git": git}),
+            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts}),
         )
         for run in stack.runs
     ]

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
+from smore_sweep.errors import printable
 from smore_sweep.monitoring.usage import Gpu
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
 SECONDS = 10.0
 """Seconds between two writes of the file."""
+GREATEST = 1e15
+"""Bound of every number in the file; NaN and infinities are beyond it."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,30 @@ def save(results: StoragePath, snapshot: Snapshot) -> None:
 
 def load(results: StoragePath) -> Snapshot | None:
     """Return the last snapshot, or None if there is no readable one."""
+    path = results / "live.json"
     try:
-        content = json.loads(paths.read(results / "live.json"))
-        stacks, gpus = [Training(**row) for row in content["stacks"]], [Gpu(**row) for row in content["gpus"]]
-        return Snapshot(**{**content, "stacks": stacks, "gpus": gpus})
-    except (OSError, ValueError, TypeError, KeyError):
+        if isinstance(path, Path) and not path.is_file():
+            return None  # a FIFO would never end
+        content = json.loads(paths.read(path))
+        snapshot: Snapshot = _checked(Snapshot, content)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return snapshot
+
+
+def _checked(kind: Any, value: Any) -> Any:
+    """Return a value of JSON as a type of :class:`Snapshot`. Raises TypeError, KeyError or ValueError if it is none."""
+    if kind is str and isinstance(value, str):
+        return printable(value)
+    if kind == (float | None) and value is None:
+        return None
+    if get_origin(kind) is list and isinstance(value, list):
+        (row_kind,) = get_args(kind)
+        return [_checked(row_kind, row) for row in value]
+    if kind in (Snapshot, Training, Gpu) and isinstance(value, dict):
+        types = get_type_hints(kind)
+        return kind(**{name: _checked(types[name], part) for name, part in value.items()})
+    numbers = {int: (int,), float: (int, float), float | None: (int, float)}
+    if isinstance(value, bool) or not isinstance(value, numbers.get(kind, ())) or not abs(value) < GREATEST:
+        raise ValueError(f"{value!r} is not valid")
+    return value

@@ -21,6 +21,7 @@ from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.heartbeat import Snapshot, Training
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import Stack
+from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.paths import StoragePath
 
 STACKS_SECONDS = 60.0
@@ -42,8 +43,17 @@ class ProgressReporter(ProgressCallback):
     their latest returns.
     """
 
-    def __init__(self, out: Console, plan: Plan, stacks: Sequence[Stack], cpus: int, results: StoragePath) -> None:
+    def __init__(
+        self,
+        out: Console,
+        plan: Plan,
+        stacks: Sequence[Stack],
+        cpus: int,
+        results: StoragePath,
+        fence: Fence = OPEN,
+    ) -> None:
         self._out = out
+        self._fence = fence
         self._stacks = stacks
         self._results = results
         self._cpus = cpus
@@ -119,6 +129,8 @@ class ProgressReporter(ProgressCallback):
         self._out.print(line, markup=False, soft_wrap=not self._out.is_terminal)
 
     def _save(self, ended: str) -> None:
+        if not self._fence.is_open():  # the file may be another driver's
+            return
         with contextlib.suppress(OSError, StorageError):  # the recorder reports a full disk
             heartbeat.save(self._results, self._snapshot(ended))
 

@@ -68,10 +68,10 @@ def make_plan(
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
-    states = run_files.states(results, [run.run_id for run in runs])
-    partial = [run_id for run_id, state in states.items() if state == record.PARTIAL]
-    behind = {run_id: summary.update for run_id, summary in run_files.peek_each(results, partial).items()}
-    states |= dict.fromkeys(set(partial) - behind.keys(), record.MISSING)
+    run_ids = [run.run_id for run in runs]
+    summaries = run_files.peek_each(results, run_ids, on_broken=None)
+    states = run_files.states_of(summaries, run_ids)
+    behind = {run_id: summary.update for run_id, summary in summaries.items() if summary.status == record.PARTIAL}
     return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
 
 

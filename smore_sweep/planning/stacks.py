@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from smore_sweep.hashing import digest
 from smore_sweep.method import Method
-from smore_sweep.spec import RunSpec, digest
+from smore_sweep.spec import RunSpec
 from smore_sweep.tasks import task as task_row
 
 LARGEST_STACK = {"cpu": 10, "cuda": 100}

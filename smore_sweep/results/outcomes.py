@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,15 @@ class Outcomes:
     succeeded: NDArray[np.bool_]
     distances: NDArray[np.float32]
 
+    def check(self) -> None:
+        """Raise :class:`ValueError` unless dtypes are as declared, shapes agree and every distance is finite."""
+        for name, dtype in (("reached", np.bool_), ("succeeded", np.bool_), ("distances", np.float32)):
+            array: NDArray[Any] = getattr(self, name)
+            if array.dtype != dtype or array.ndim != 2 or not array.size or array.shape != self.reached.shape:
+                raise ValueError(f"the outcomes {name!r} are {array.dtype} of shape {array.shape}")
+        if not np.isfinite(self.distances).all():
+            raise ValueError("a distance of the outcomes is not finite")
+
     def summary(self) -> dict[str, float]:
         """Compute the metrics.
 
@@ -44,3 +56,8 @@ class Outcomes:
 def discounted_return(reached: NDArray[np.bool_], discount: float) -> float:
     """Return the mean over episodes ``[E, T]`` of the discounted sum of {0, 1} rewards."""
     return float((reached * discount ** np.arange(reached.shape[1])).sum(1).mean())
+
+
+def agree(stored: Mapping[str, float], computed: Mapping[str, float]) -> bool:
+    """Return whether stored metrics are the computed ones, up to rounding: processors may add in another order."""
+    return all(math.isclose(value, computed[name], rel_tol=1e-9, abs_tol=1e-12) for name, value in stored.items())

@@ -12,11 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from smore_sweep.errors import StorageError, TrackingError, UserError
+from smore_sweep.errors import LockedError, StorageError, TrackingError, UserError
 from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.results.tracking import Experiment, Tracker
+from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.paths import StoragePath, is_file
 
 PAUSE = 60.0
@@ -56,11 +57,13 @@ class Assignment:
 class Recorder:
     """Writes records to disk, then publishes them to MLflow. The records are safe even if MLflow goes away.
 
-    Callers wait for the disk only: a thread publishes, and of each run only the latest record.
+    Callers wait for the disk only: a thread publishes, and of each run only the latest record. Nothing is written or
+    published once another process may hold the lock.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, fence: Fence = OPEN) -> None:
         self._experiment = experiment
+        self._fence = fence
         self._refusal: UserError | None = None
         try:
             is_file(experiment.results / "driver.lock")  # this process may have another environment than its parent
@@ -75,6 +78,7 @@ class Recorder:
         self._candidates: dict[str, Candidate] = {}
         self._unsaved: dict[str, list[str]] = {}  # log lines: starts since the last written record
         self._news: list[str] = []
+        self._broken: list[str] = []
         self._failed: dict[str, list[str]] = {}
         self._unseen: dict[str, tuple[Record, str, StoragePath | None, str]] = {}
         self._publisher = ThreadPoolExecutor(1)
@@ -101,7 +105,9 @@ class Recorder:
         self.check()
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
-        stored = run_files.peek_each(self._experiment.results, [candidate.run_id for candidate in candidates])
+        stored = run_files.peek_each(
+            self._experiment.results, [candidate.run_id for candidate in candidates], self._news.append
+        )
         behind = {
             candidate.run_id: stored[candidate.run_id].update if candidate.run_id in stored else 0
             for candidate in candidates
@@ -111,21 +117,35 @@ class Recorder:
             for run_id, update in behind.items()
             if run_id not in stored or stored[run_id].status == PARTIAL
         }
-        while run_ids := self._retries.choose(unfinished):
-            lost = self._retries.losses(run_ids)
-            if lost < LOSSES:
-                break
-            self.fail(run_ids, f"its worker was lost {lost} times without progress; is it out of memory?")
+        run_ids, records = self._choose(unfinished)
+        behind |= unfinished
         again = "its worker was lost; " if run_ids and self._retries.losses(run_ids) else ""
         company = f"in a stack of {len(run_ids)}" if len(run_ids) > 1 else "by itself"
         for run_id in run_ids:
             line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
             self._unsaved.setdefault(run_id, []).append(line)
-        members = list(self._load(run_ids).items())
+            records[run_id].log.append(line)
         self._retries.start(run_ids)
         news, self._news = self._news, []
         rest = [updates for run_id, updates in behind.items() if run_id not in run_ids]
-        return Assignment(members, len(candidates) - len(unfinished), sum(rest), news)
+        return Assignment(list(records.items()), len(candidates) - len(unfinished), sum(rest), news)
+
+    def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
+        """Choose the runs to train next, and load them.
+
+        The header of a record does not show that an array is broken, so a run may turn out to be behind its header.
+        """
+        while run_ids := self._retries.choose(unfinished):
+            lost = self._retries.losses(run_ids)
+            if lost >= LOSSES:
+                self.fail(run_ids, f"its worker was lost {lost} times without progress; is it out of memory?")
+                continue
+            records = self._load(run_ids)
+            updates = {run_id: record.update for run_id, record in records.items()}
+            if updates.items() <= unfinished.items():
+                return run_ids, records
+            unfinished |= updates
+        return [], {}
 
     def keep(self, records: Sequence[tuple[str, Record]]) -> None:
         """Write the records of assigned runs, then publish them.
@@ -183,7 +203,7 @@ class Recorder:
         for run_id, title in ended:
             if run_id in published:
                 continue
-            record = run_files.load(self._experiment.results, run_id)
+            record = run_files.load(self._experiment.results, run_id, self._broken.append)
             if record is not None:
                 self._show(run_id, record, title, run_files.run_folder(self._experiment.results, run_id) / "done.npz")
 
@@ -191,7 +211,7 @@ class Recorder:
         """Publish the rest and end all entries; nothing is published afterwards.
 
         Returns:
-            A sentence about trouble with MLflow, or an empty string.
+            Sentences about broken records and trouble with MLflow, one per line, or an empty string.
 
         Raises:
             RecordingError: As :meth:`keep`.
@@ -200,15 +220,19 @@ class Recorder:
         self._publisher.shutdown()
         if self._refusal:
             return ""
+        sentences = self._broken
         try:
+            self._fence.check()  # the entries may be another driver's
             self._tracker.interrupt()
-        except TrackingError as error:
+        except (LockedError, TrackingError) as error:
             self._trouble = str(error)
         for publication in self._publications:
             publication.result()
-        if not self._trouble:
-            return ""
-        return f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
+        if self._trouble:
+            sentences.append(
+                f"MLflow was away ({self._trouble}); the results are safe, and the same command will show them there"
+            )
+        return "\n".join(sentences)
 
     def _end_entries(self) -> None:
         """End the entries that a killed driver left RUNNING."""
@@ -219,7 +243,7 @@ class Recorder:
 
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """Return the runs' stored records, or fresh ones, with the log lines that are not written yet."""
-        stored = run_files.load_each(self._experiment.results, run_ids)
+        stored = run_files.load_each(self._experiment.results, run_ids, self._news.append)
         current = {run_id: stored.get(run_id, self._candidates[run_id].fresh) for run_id in run_ids}
         return {
             run_id: replace(record, log=[*record.log, *self._unsaved.get(run_id, [])])
@@ -235,7 +259,10 @@ class Recorder:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
+            self._fence.check()
             yield
+        except LockedError as error:
+            raise RecordingError(f"results folder {self._experiment.results} cannot be written: {error}") from None
         except OSError as error:
             raise RecordingError(
                 f"results folder {self._experiment.results} cannot be written: {error.strerror}"
@@ -261,8 +288,9 @@ class Recorder:
         tags = {"title": title, **self._experiment.tags, **record.facts}
         ended = record.status != PARTIAL
         try:
+            self._fence.check()
             self._tracker.publish(run_id, record, tags, path if ended else None, error)
-        except TrackingError as trouble:
+        except (LockedError, TrackingError) as trouble:
             self._trouble = str(trouble)
             self._away_until = time.monotonic() + PAUSE
             return
@@ -272,9 +300,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(experiment: Experiment, warn: Callable[[str], None]) -> Iterator[Recorder]:
+def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence) -> Iterator[Recorder]:
     """Open a recorder in this process, and close it at the end. ``warn`` hears about trouble with MLflow."""
-    recorder = Recorder(experiment)
+    recorder = Recorder(experiment, fence)
     recorder.check()
     try:
         yield recorder

@@ -1,10 +1,11 @@
-"""The files of a run in the results folder. A run's state (done, partial or missing) follows from which of them exist.
+"""The files of a run in the results folder. A run's state (done, partial or missing) follows from which of them hold.
 
 ``<results>/runs/<run id>/partial.npz``       everything to resume from, replaced at each evaluation
 ``<results>/runs/<run id>/done.npz``          outcomes and policy, written once
 ``<results>/runs/<run id>/published-<hash>``  empty marker: a tracking store shows the ended run
 
-Writes are atomic (:mod:`smore_sweep.storage.paths`): a kill leaves the old file or the new one.
+Writes are atomic (:mod:`smore_sweep.storage.paths`): a kill leaves the old file or the new one. A file that does not
+prove itself (:mod:`smore_sweep.results.encoding`) is broken: it counts as missing, whatever its reader raises.
 """
 
 from __future__ import annotations
@@ -12,30 +13,33 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
-from zipfile import is_zipfile
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeVar
 
-from smore_sweep.errors import StorageError
-from smore_sweep.results.record import (
-    BROKEN,
-    DONE,
-    MISSING,
-    PARTIAL,
-    Record,
-    Summary,
-    decode,
-    decode_summary,
-    encode,
-)
+from smore_sweep.errors import StorageError, first_line
+from smore_sweep.results.encoding import decode, decode_summary, encode
+from smore_sweep.results.record import DONE, MISSING, PARTIAL, Record, Summary
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
 if TYPE_CHECKING:
     from upath import UPath
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
+
+OnBroken: TypeAlias = "Callable[[str], None] | None"
+"""Receives a sentence about each broken file, which is put aside. None leaves broken files in their places."""
+warn = logging.getLogger(__name__).warning
+REASON = 120
+"""Most characters that a sentence quotes of why a file is broken."""
+
+
+class Parse(Protocol[T]):
+    """A decoder of :mod:`smore_sweep.results.encoding`."""
+
+    def __call__(self, file: BinaryIO, run_id: str, *, ended: bool) -> T: ...
 
 
 def run_folder(results: StoragePath, run_id: str) -> StoragePath:
@@ -56,16 +60,17 @@ def state(results: StoragePath, run_id: str) -> str:
 
 
 def states(results: StoragePath, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return ``DONE``, ``PARTIAL`` or ``MISSING`` for each run, by which files exist.
+    """Return ``DONE``, ``PARTIAL`` or ``MISSING`` for each run, by its record's header. No file is put aside.
 
-    A diverged run is done: it has its outcome. A truncated file does not count. Objects are never truncated, so an
-    object store takes one listing.
+    A diverged run is done: it has its outcome.
     """
-    if isinstance(results, Path):
-        folder = results / "runs"
-        return {run_id: _state(run_id, lambda name: is_zipfile(folder / name)) for run_id in run_ids}
-    names = _names(results, run_ids)
-    return {run_id: _state(run_id, names.__contains__) for run_id in run_ids}
+    return states_of(peek_each(results, run_ids, on_broken=None), run_ids)
+
+
+def states_of(summaries: Mapping[str, Summary], run_ids: Sequence[str]) -> dict[str, str]:
+    """Return the states of runs, as :func:`states` does, from those of their summaries that exist."""
+    ended = {run_id: PARTIAL if summary.status == PARTIAL else DONE for run_id, summary in summaries.items()}
+    return {run_id: ended.get(run_id, MISSING) for run_id in run_ids}
 
 
 def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
@@ -79,26 +84,27 @@ def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
     return path
 
 
-def load(results: StoragePath, run_id: str) -> Record | None:
-    """Return a run's record, or None if it has no intact file.
+def load(results: StoragePath, run_id: str, on_broken: OnBroken = warn) -> Record | None:
+    """Return a run's record, fully checked, or None if it has no intact file.
 
     A broken file is put aside, so that the run trains again. Raises :class:`StorageError` for a disk error, which says
     nothing about the file.
     """
-    return _read(results, run_id, decode)
+    return _read(results, run_id, decode, on_broken)
 
 
-def load_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Record]:
+def load_each(results: StoragePath, run_ids: Sequence[str], on_broken: OnBroken = warn) -> dict[str, Record]:
     """Return the records of those runs that have one, read in parallel from an object store."""
-    return _read_each(results, run_ids, decode)
+    return _read_each(results, run_ids, decode, on_broken)
 
 
-def peek_each(results: StoragePath, run_ids: Sequence[str]) -> dict[str, Summary]:
-    """Return the summaries of those runs that have a record.
+def peek_each(results: StoragePath, run_ids: Sequence[str], on_broken: OnBroken = warn) -> dict[str, Summary]:
+    """Return the summaries of those runs that have a record with an intact header.
 
-    From a disk this takes half a millisecond per run, whatever the size of the networks.
+    From a disk this takes half a millisecond per run, whatever the size of the networks. An object store takes one
+    listing, and one read of each record.
     """
-    return _read_each(results, run_ids, decode_summary)
+    return _read_each(results, run_ids, decode_summary, on_broken)
 
 
 def note_published(results: StoragePath, run_id: str, store: str) -> None:
@@ -120,10 +126,6 @@ def _marker(store: str) -> str:
     return f"published-{hashlib.sha256(store.encode()).hexdigest()[:16]}"
 
 
-def _state(run_id: str, intact: Callable[[str], bool]) -> str:
-    return next((state for state in (DONE, PARTIAL) if intact(f"{run_id}/{state}.npz")), MISSING)
-
-
 def _names(results: UPath, run_ids: Sequence[str]) -> set[str]:
     """List files as ``<run id>/<name>``: those of the run if there is only one, else those of all stored runs."""
     if len(run_ids) == 1:
@@ -131,35 +133,51 @@ def _names(results: UPath, run_ids: Sequence[str]) -> set[str]:
     return paths.list_names(results / "runs")
 
 
-def _read_each(results: StoragePath, run_ids: Sequence[str], parse: Callable[[BinaryIO], T]) -> dict[str, T]:
+def _read_each(results: StoragePath, run_ids: Sequence[str], parse: Parse[T], on_broken: OnBroken) -> dict[str, T]:
     contents: dict[str, T | None] = {}
     if isinstance(results, Path):
-        contents = {run_id: _read(results, run_id, parse) for run_id in run_ids}
+        contents = {run_id: _read(results, run_id, parse, on_broken) for run_id in run_ids}
     else:
-        stored = {run_id: state for run_id, state in states(results, run_ids).items() if state != MISSING}
-        files = [results / "runs" / run_id / f"{state}.npz" for run_id, state in stored.items()]
-        for run_id, data in zip(stored, paths.read_many(files), strict=True):
+        names = _names(results, run_ids)
+        stored = {
+            run_id: next((f"{state}.npz" for state in (DONE, PARTIAL) if f"{run_id}/{state}.npz" in names), "")
+            for run_id in run_ids
+        }
+        files = {run_id: results / "runs" / run_id / name for run_id, name in stored.items() if name}
+        for run_id, data in zip(files, paths.read_many(list(files.values())), strict=True):
             try:
-                contents[run_id] = parse(io.BytesIO(data or b""))
-            except BROKEN:  # or gone, because the run has ended meanwhile
-                contents[run_id] = _read(results, run_id, parse)
+                contents[run_id] = parse(io.BytesIO(data or b""), run_id, ended=stored[run_id] == "done.npz")
+            except Exception:  # broken, or gone because the run has ended meanwhile
+                contents[run_id] = _read(results, run_id, parse, on_broken)
     return {run_id: content for run_id, content in contents.items() if content is not None}
 
 
-def _read(results: StoragePath, run_id: str, parse: Callable[[BinaryIO], T]) -> T | None:
+def _read(results: StoragePath, run_id: str, parse: Parse[T], on_broken: OnBroken) -> T | None:
     folder = run_folder(results, run_id)
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
         path = folder / name
         try:
             with paths.open_binary(path) as file:
-                return parse(file)
+                return parse(file, run_id, ended=name == "done.npz")
         except FileNotFoundError:
             continue
         except StorageError:  # an object store that cannot be reached
             raise
-        except BROKEN as error:
+        except Exception as error:  # a damaged file makes its readers raise almost anything
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 # The disk's fault, not the file's.
                 raise StorageError(f"{path} cannot be read: {error.strerror}") from None
-            paths.put_aside(path)
+            if on_broken is not None:
+                _put_aside(path, error, on_broken)
     return None
+
+
+def _put_aside(path: StoragePath, error: Exception, on_broken: Callable[[str], None]) -> None:
+    reason = first_line(error) if isinstance(error, ValueError) else f"its reader raised {type(error).__name__}"
+    fate = f"put aside as {path.name}.broken"
+    try:
+        paths.put_aside(path)
+    except OSError as refusal:
+        fate = f"left in its place: {refusal.strerror}"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in reason)[:REASON]
+    on_broken(f"{path} is broken ({printable}) and {fate}; it counts as missing")

@@ -7,9 +7,10 @@ counts as dead and the process takes the lease over. No time is written or compa
 dead holder on the same machine, as after ``kill -9``, is recognised at once.
 
 A holder that was only delayed (a suspended laptop, a network failure) finds at its next beat that another process has
-the lease, and ends. Until then both may write, which does no harm: objects are replaced as a whole, and a run's
-outcomes are the same bits whoever trains it. A store that ignores the condition is safe for the same reason: of two
-processes that start in the same instant, both get the lease, and one of them ends at its next beat.
+the lease, and ends. Until that beat a fence (:mod:`smore_sweep.storage.fence`) holds back its writes. A write that was
+under way when the holder was paused does no harm: objects are replaced as a whole, and a run's outcomes are the same
+bits whoever trains it. A store that ignores the condition is safe for the same reason: of two processes that start in
+the same instant, both get the lease, and one of them ends at its next beat.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from smore_sweep.errors import LockedError, StorageError
 from smore_sweep.storage import paths
+from smore_sweep.storage.fence import Fence, since_boot
+from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -39,7 +42,7 @@ PATIENCE = 60.0
 
 
 @contextmanager
-def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
+def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[Fence]:
     """Hold a lease for the block.
 
     Args:
@@ -47,35 +50,54 @@ def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[None]:
         who: Name of this process, for messages of others.
         say: Receives a sentence if it takes a while to find out whether another holder is alive.
 
+    Yields:
+        The fence to check before each write.
+
     Raises:
         LockedError: Another process holds the lease or, at the end of the block, has taken it over meanwhile.
     """
     mine = {"who": who, "machine": _machine(), "process": os.getpid(), "token": secrets.token_hex(8)}
-    _acquire(path, mine, say)
     ended, lost = threading.Event(), threading.Event()
-    keeper = threading.Thread(target=_keep, args=(path, mine, ended, lost), daemon=True, name="lease")
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()
-        with suppress(StorageError):  # the lease stays, and the next driver finds this process dead
-            content = _read(path)
-            if not lost.is_set() and _is(content, mine):
-                paths.remove(path)
-        if lost.is_set():
-            raise LockedError(
-                f"{_who(content)}, which took it over when nothing had been heard of this one for a while"
-            )
+    with scratch_folder() as folder:
+        fence = Fence(folder / "lease", PATIENCE - BEAT)
+        fence.renew(_acquire(path, mine, say))
+        keeper = threading.Thread(target=_keep, args=(path, mine, ended, lost, fence), daemon=True, name="lease")
+        keeper.start()
+        try:
+            yield fence
+        finally:
+            _release(path, mine, keeper, ended, lost)
 
 
-def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> None:
+def _release(
+    path: UPath, mine: dict[str, Any], keeper: threading.Thread, ended: threading.Event, lost: threading.Event
+) -> None:
+    """End the renewals and remove the lease.
+
+    Raises:
+        LockedError: Another process has taken it over.
+    """
+    ended.set()
+    keeper.join()
+    content = None
+    with suppress(StorageError):  # the lease stays, and the next driver finds this process dead
+        content = _read(path)
+        if content is not None and not _is(content, mine):
+            lost.set()
+        elif not lost.is_set():
+            paths.remove(path)
+    if lost.is_set():
+        raise LockedError(f"{_who(content)}, which took it over when nothing had been heard of this one for a while")
+
+
+def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> float:
+    """Acquire the lease; return when its creation started."""
     while True:
+        started = since_boot()
         content = _read(path)
         if content is None:
             if paths.create_exclusive(path, _text(mine, 0)):
-                return
+                return started
         elif (_is_dead(content) or _watch(path, content, say)) and _read(path) == content:  # nobody else was faster
             paths.remove(path)
 
@@ -101,21 +123,34 @@ def _watch(path: UPath, content: bytes, say: Callable[[str], None]) -> bool:
     return True
 
 
-def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event) -> None:
-    """Renew the lease until the end. If another process has taken it over, end this one by SIGTERM."""
+def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event, fence: Fence) -> None:
+    """Renew the lease until the end, whatever fails. If another process has taken it over, end this one by SIGTERM."""
     beat = 0
     while not ended.wait(BEAT):
         beat += 1
-        with suppress(StorageError):  # the store cannot be reached: try again at the next beat
-            content = _read(path)
-            if content is None:  # removed, or about to be taken over: only one process can create it
-                paths.create_exclusive(path, _text(mine, beat))
-            elif _is(content, mine):
-                paths.write(path, _text(mine, beat))
-            else:
+        with suppress(Exception):  # the store cannot be reached, for example: try again at the next beat
+            if holder := _renew(path, mine, beat, fence):
                 lost.set()
+                with suppress(OSError):
+                    fence.close(holder)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+
+
+def _renew(path: UPath, mine: dict[str, Any], beat: int, fence: Fence) -> str:
+    """Renew the lease. Returns an empty string, or the name of another process that holds it."""
+    started = since_boot()
+    content = _read(path)
+    if content is not None and not _is(content, mine):
+        return _who(content)
+    if since_boot() - started > BEAT:  # paused meanwhile: what was read may be old
+        return ""
+    if content is not None:
+        paths.write(path, _text(mine, beat))
+    elif not paths.create_exclusive(path, _text(mine, beat)):  # removed: only one process can create it
+        return ""
+    fence.renew(started)
+    return ""
 
 
 def _read(path: UPath) -> bytes | None:

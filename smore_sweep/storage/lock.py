@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TextIO
 
 from smore_sweep.errors import LockedError, StorageError
+from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.lease import lease
 from smore_sweep.storage.paths import StoragePath
 
 
 @contextmanager
-def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterator[None]:
+def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterator[Fence]:
     """Hold the lock of the results for the block.
 
     Args:
@@ -28,13 +29,16 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
         what: The command that holds it, for messages of others.
         say: Receives a sentence if it takes a while to find out whether another holder is alive (object stores only).
 
+    Yields:
+        The fence to check before each write.
+
     Raises:
         StorageError: Another process holds it; the message names that process.
     """
     try:
         path = results / "driver.lock"
-        with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say):
-            yield
+        with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say) as fence:
+            yield fence
     except LockedError as holder:
         raise StorageError(
             f"results folder {results} is in use by {holder}; wait for it, or give another folder with RESULTS=..."
@@ -42,7 +46,7 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
 
 
 @contextmanager
-def _file(path: Path, what: str) -> Iterator[None]:
+def _file(path: Path, what: str) -> Iterator[Fence]:
     with ExitStack() as opened:
         try:
             holder = _take(opened.enter_context(path.open("a+")), what)
@@ -50,7 +54,7 @@ def _file(path: Path, what: str) -> Iterator[None]:
             raise StorageError(f"{path} cannot be locked: {error.strerror}") from None
         if holder:
             raise LockedError(holder)
-        yield
+        yield OPEN
 
 
 @contextmanager

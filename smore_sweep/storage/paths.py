@@ -11,7 +11,6 @@ that cannot be used (no such bucket, no permission, no network) raises a :class:
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from smore_sweep.errors import StorageError, first_line
 from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -178,8 +178,8 @@ def local_copy(path: StoragePath) -> Iterator[Path]:
     if isinstance(path, Path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="smore_sweep-") as folder:
-        copy = Path(folder) / path.name
+    with scratch_folder() as folder:
+        copy = folder / path.name
         copy.write_bytes(read(path))
         yield copy
 

@@ -137,6 +137,7 @@ def _note_divergence(record: Record) -> None:
 
 def _note_evaluation(record: Record, outcomes: Outcomes, state: Arrays, *, ended: bool) -> None:
     """Add an evaluation with the learner's state, or the final one with the policy."""
+    outcomes.check()
     record.evaluations[record.update] = outcomes
     numbers = record.summary()
     record.note(

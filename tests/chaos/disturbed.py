@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,8 +9,6 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from smore_sweep.results import record, run_files
 from smore_sweep.spec import RunSpec
@@ -183,15 +180,10 @@ class DisturbedSweep:
 
     def _behind(self, run: RunSpec) -> int:
         """Return a run's number of updates, without putting a broken file aside."""
-        state = run_files.state(self.results, run.run_id)
-        if state != record.PARTIAL:
-            return run.budget.updates if state == record.DONE else 0
-        try:
-            path = self.results / "runs" / run.run_id / "partial.npz"
-            with np.load(path, allow_pickle=False) as archive:
-                return int(json.loads(str(archive["header"]))["update"])
-        except record.BROKEN:  # it is done by now, or truncated
+        summary = run_files.peek_each(self.results, [run.run_id], on_broken=None).get(run.run_id)
+        if summary is None:
             return 0
+        return summary.update if summary.status == record.PARTIAL else run.budget.updates
 
 
 def second_driver(sweep: DisturbedSweep, log: Path) -> tuple[int, str]:

@@ -85,6 +85,7 @@ def test_an_unknown_variable_is_refused_before_anything_is_installed(words: str,
         (["methods", "METHOD=smore"], "methods smore"),
         (["bench", "METHOD=all"], "bench --method all"),
         (["tasks"], "tasks"),
+        (["verify", "RESULTS=results", "RETRAIN=2"], "verify --retrain 2 --results results"),
     ],
 )  # fmt: skip
 def test_a_target_is_a_command(words: list[str], command: str, tmp_path: Path) -> None:
@@ -102,7 +103,19 @@ def test_every_variable_is_an_option_of_its_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     commands = vars(get_command(app))["commands"]
     renamed = {"sweep": "run"}
-    for target in ("sweep", "submit", "plan", "status", "experts", "play", "videos", "ui", "bench", "methods"):
+    for target in (
+        "sweep",
+        "submit",
+        "plan",
+        "status",
+        "experts",
+        "play",
+        "videos",
+        "ui",
+        "bench",
+        "methods",
+        "verify",
+    ):
         (line,) = re.findall(rf"^{target}: .*## (.*)", makefile, re.MULTILINE)
         names = {name.lower() for name in re.findall(r"([A-Z_]+)=", line)}
         assert names <= {option.name for option in commands[renamed.get(target, target)].params}, target

@@ -34,15 +34,22 @@ import numpy as np
 
 from smore_sweep.data.importers.ingest import ingest, origin_of
 from smore_sweep.data.importers.locomotion import BODIES, STEPS, Array, assemble, pools_of
+from smore_sweep.data.refusal import RefusedError
+from smore_sweep.data.safe_hdf5 import open_hdf5
 from smore_sweep.errors import DatasetError
 
 RELEASED_CAP = 2_000_000
 """Transitions that the released code keeps."""
 
+RANKS = {"observations": 2, "actions": 2, "terminals": 1, "timeouts": 1}
+"""Number of dimensions of each array."""
+
 Pieces = list[tuple[Array, Array]]
 
 
-def import_dataset(path: Path, source: str, say: Callable[[str], None], *, released: bool = False) -> None:
+def import_dataset(
+    path: Path, source: str, say: Callable[[str], None], *, released: bool = False, allow_large: bool = False
+) -> None:
     """Import a file, or every one under a folder that the tasks need.
 
     Raises:
@@ -59,23 +66,25 @@ def import_dataset(path: Path, source: str, say: Callable[[str], None], *, relea
         body, quality = match[1], match[2]
         pieces, steps = read(file, released=released)
         episodes = assemble(pieces, body, steps, 0.0 if released else BODIES[body].target)
+        origin = origin_of(file)
         for name, policy in pools_of(body, quality):
-            ingest(name, policy, episodes, f"{source}-released" if released else source, origin_of(file), say)
+            pool_source = f"{source}-released" if released else source
+            ingest(name, policy, episodes, pool_source, origin, say, allow_large=allow_large)
 
 
 def read(path: Path, *, released: bool = False) -> tuple[Pieces, int]:
     """Read the pieces ``(observations [L + 1, o], actions [L, a])`` of a file, and the length that a whole one has."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            wanted = ("observations", "actions", "terminals", "timeouts", "next_observations")
-            content = {name: file[name][()] for name in wanted if name in file}
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from None
-    for name in ("observations", "actions", "terminals", "timeouts"):
-        if name not in content or len(content[name]) != len(content.get("actions", ())):
-            raise DatasetError(f"{path} is not in the format of D4RL's version 2: it lacks {name}, or they are too few")
+        with open_hdf5(path) as file:
+            names = [*RANKS, *(["next_observations"] if file.holds("next_observations") else [])]
+            content = {name: file.array(name, RANKS.get(name, 2)) for name in names}
+    except RefusedError as error:
+        raise DatasetError(f"{path} is refused: it {error}") from None
+    lengths = {name: len(array) for name, array in content.items()}
+    if len(set(lengths.values())) > 1:
+        raise DatasetError(f"{path} is not in the format of D4RL's version 2: its lengths differ: {lengths}")
+    if content["observations"].shape != content.get("next_observations", content["observations"]).shape:
+        raise DatasetError(f"{path} is not in the format of D4RL's version 2: its next_observations have another size")
     pieces, steps = _released(content) if released else _episodes(content)
     if not pieces:
         raise DatasetError(f"{path} holds no whole episode")

@@ -9,13 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from smore_sweep.data import pools
+from smore_sweep.data.refusal import RefusedError, check_numbers
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError
 from smore_sweep.spec import GENERATED, check_source
 from smore_sweep.tasks import task
 
 
-def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str, say: Callable[[str], None]) -> None:
+def ingest(
+    name: str,
+    policy: str,
+    episodes: Episodes,
+    source: str,
+    origin: str,
+    say: Callable[[str], None],
+    *,
+    allow_large: bool = False,
+) -> None:
     """Save a pool under its source, in place of an existing one.
 
     Actions beyond [-1, 1], as in the released noisy FetchReach data, are clipped, as every environment does.
@@ -27,13 +37,17 @@ def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str,
         source: The source.
         origin: Provenance, for the metadata.
         say: Receives messages.
+        allow_large: Accept numbers beyond :data:`~smore_sweep.data.refusal.LARGEST`.
 
     Raises:
-        DatasetError: Sizes differ from the task's, a number is not finite, or the source cannot have this name.
+        DatasetError: There is no episode, sizes differ from the task's, a number is not finite or too large, or the
+            source cannot have this name.
     """
     check_source(source)
     if source == GENERATED:
         raise DatasetError(f"source {GENERATED!r} is reserved for generated data; give the imported data another name")
+    if not episodes.actions.size:
+        raise DatasetError(f"{origin}: it holds no episode")
     sizes = task(name).sizes
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),
@@ -43,8 +57,10 @@ def ingest(name: str, policy: str, episodes: Episodes, source: str, origin: str,
     ):
         if array.shape[-1] != size:
             raise DatasetError(f"{origin}: its {what} have {array.shape[-1]} numbers, those of {name} have {size}")
-        if not np.isfinite(array).all():
-            raise DatasetError(f"{origin}: its {what} are not all finite")
+        try:
+            check_numbers(array, what, allow_large=allow_large)
+        except RefusedError as error:
+            raise DatasetError(f"{origin} is refused: it {error}") from None
     beyond = float((np.abs(episodes.actions) > 1.0).any(-1).mean())
     if beyond:
         say(f"{origin}: {beyond:.2%} of the actions were beyond [-1, 1] and are clipped")

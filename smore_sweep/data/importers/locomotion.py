@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.data.refusal import to_float32
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError
 from smore_sweep.tasks import task
@@ -62,10 +63,10 @@ def assemble(pieces: Iterable[tuple[Array, Array]], body: str, steps: int, targe
                 f"a {body} has {row.kept} numbers in its observation at least, not {observations.shape[1]}"
             )
         full = np.zeros((steps + 1, size), np.float32)
-        full[: len(observations), : row.kept] = observations[:, : row.kept]
+        full[: len(observations), : row.kept] = to_float32(observations[:, : row.kept])
         full[len(observations) :] = full[len(observations) - 1]
         rest = np.repeat(actions[-1:], steps - len(actions), 0)
-        episodes.append((full, np.concatenate([actions, rest]).astype(np.float32)))
+        episodes.append((full, to_float32(np.concatenate([actions, rest]))))
     everything = np.stack([observations for observations, _ in episodes])
     return Episodes(
         everything,

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.data.importers.ingest import ingest, origin_of
-from smore_sweep.data.importers.safe_pickle import RefusedError, arrays
+from smore_sweep.data.importers.safe_pickle import arrays
+from smore_sweep.data.refusal import RefusedError, to_float32
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError
 from smore_sweep.tasks import TASKS
@@ -27,14 +28,14 @@ from smore_sweep.tasks import TASKS
 POLICIES = ("random", "expert")
 
 
-def import_dataset(path: Path, source: str, say: Callable[[str], None]) -> None:
+def import_dataset(path: Path, source: str, say: Callable[[str], None], *, allow_large: bool = False) -> None:
     """Import a file, or every such file under a folder. Raises :class:`DatasetError` if one cannot be used."""
     files = find(path)
     if not files:
         raise DatasetError(f"{path} holds no {{random,expert}}/<Task>/buffer.pkl")
     for (name, policy), file in files.items():
         if name in TASKS:
-            ingest(name, policy, read(file), source, origin_of(file), say)
+            ingest(name, policy, read(file), source, origin_of(file), say, allow_large=allow_large)
         else:
             say(f"left out {file}: there is no task {name}")
 
@@ -75,11 +76,12 @@ def read(path: Path) -> Episodes:
             raise ValueError("its commanded goal changes within an episode")
     except ValueError as error:
         raise DatasetError(f"{path} is not in the format of WGCSL: {error}") from None
-    return Episodes(*(np.array(array, np.float32) for array in (o, u, ag, g[:, 0])))
+    return Episodes(*(to_float32(array) for array in (o, u, ag, g[:, 0])))
 
 
 def _array(content: dict[str, object], key: str) -> NDArray[np.generic]:
     array = content.get(key)
     if not isinstance(array, np.ndarray) or array.ndim != 3:
-        raise ValueError(f"its keys are {', '.join(content)}; o, u, g and ag must be arrays of three dimensions")
+        keys = ", ".join(f"{name!a}"[1:-1] for name in list(content)[:10])
+        raise ValueError(f"its keys are {keys}; o, u, g and ag must be arrays of three dimensions")
     return array

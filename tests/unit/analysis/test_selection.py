@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +16,14 @@ from baselines.am import AM
 from baselines.gcsl import GCSL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
+from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep, methods, sweep_names
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
-from sweeps._tuned import AS_METHOD, AS_TASK, tuned
+from sweeps import _tuned
+from sweeps._tuned import AS_METHOD, AS_TASK, FILE, seal, tuned, unseal
 from tests.finished import finish
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
@@ -111,17 +115,18 @@ def test_learning_rates_first_and_tasks_that_a_scale_leaves_out_too(
     share = (
         "laptop,{},SMORe,her_ratio,0.2,yes,return99,1.0,nan,1,1000,abc"  # chosen at another rate; HandReach has none
     )
-    file.write_text("\n".join([",".join(COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]))
+    rows = [",".join(COLUMNS), share.format("Reacher"), share.format("HandReach"), ""]
+    file.write_text(seal("\n".join(rows)))
     assert selection.choose("laptop", results, file) == 0
     said = capsys.readouterr().out  # tuning's runs are others with these learning rates
     assert f"make sweep SWEEP=tuning SCALE=laptop TASKS=Reacher,FetchPush RESULTS={results};" in said
-    assert set(pd.read_csv(file).query("task != 'HandReach'")["knob"]) == {"learning_rate"}
+    assert set(pd.read_csv(file, comment="#").query("task != 'HandReach'")["knob"]) == {"learning_rate"}
     assert share.format("HandReach") in file.read_text()
     assert selection.choose("laptop", results, file) == 0
     assert "make sweep" not in capsys.readouterr().out
     tuning = load_sweep("tuning")
     assert "FetchPush" not in tuning.scales["laptop"].tasks
-    found = pd.read_csv(file).query("knob == 'her_ratio' and task != 'HandReach'")
+    found = pd.read_csv(file, comment="#").query("knob == 'her_ratio' and task != 'HandReach'")
     assert set(found["task"]) == {"Reacher", "FetchPush"}
     assert set(found["method"]) == {method.name for grid in tuning.grids for method in grid.methods}
     assert selection.choose("smoke", results, file) == 1
@@ -143,3 +148,52 @@ def test_what_is_compared_runs_at_one_choice() -> None:
     for method in ("AM", "GC-IQL"):
         values = [found[method, task] for task in ("FetchReach", *AS_TASK)]
         assert all(value == values[0] for value in values)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda _: "", "is empty"),
+        (lambda _: "\n", "is empty"),
+        (lambda text: text[: len(text) // 2], "is cut short"),
+        (lambda text: text[:-1], "is cut short"),
+        (lambda text: text.rpartition("#")[0], "is cut short"),
+        (lambda text: text.replace(",0.2,yes,", ",0.5,yes,", 1), "was changed"),
+        (lambda text: text.replace("\n", "\n\n", 1), "was changed"),
+        (lambda text: text + text, "was changed"),
+        (lambda text: seal(text.rpartition("#")[0].replace("chosen", "taken", 1)), "has no column 'chosen'"),
+    ],
+)
+def test_a_damaged_file_is_refused(damage: Callable[[str], str], message: str, tmp_path: Path) -> None:
+    """It changed knobs and run ids in silence."""
+    file = tmp_path / "tuned.csv"
+    file.write_text(damage(FILE.read_text()))
+    with pytest.raises(UserError, match=message) as caught:
+        unseal(file)
+    assert str(caught.value).startswith(f"{file} {message}")
+    assert str(caught.value).endswith("; restore it from version control, make select changes it")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tuned.csv"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="cannot be read"):
+        unseal(file)
+
+
+def test_a_sweep_with_a_damaged_file_is_refused_by_its_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "tuned.csv"
+    damaged.write_text(FILE.read_text().replace("yes", "no", 1))
+    monkeypatch.setattr(_tuned, "FILE", damaged)
+    _tuned._read.cache_clear()
+    try:
+        monkeypatch.delitem(sys.modules, "sweeps.main")
+        monkeypatch.delitem(sys.modules, "sweeps._budgets")
+        assert main(["plan", "main", "--results", str(tmp_path)]) == 2
+    finally:
+        _tuned._read.cache_clear()
+    error = capsys.readouterr().err
+    assert error.startswith(f"smore-sweep: {damaged} was changed: ")
+    assert error.count("\n") == 1

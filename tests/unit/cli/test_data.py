@@ -142,3 +142,21 @@ def test_generation_is_measured_against_bare_processes() -> None:
     # Writing and drawing actions are the smaller part. The best round counts: a busy machine may hold one up.
     assert max(a / b for a, b in zip(ours.values, bare.values, strict=True)) > 0.2
     assert ours.median > 100.0  # environment steps a second
+
+
+@pytest.mark.parametrize("command", [["data", "show", "Reacher"], ["data", "import", "minari"], ["plan", "mine.py"]])
+def test_a_source_is_no_path(command: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([*command, "--source", "../../x"]) == 2
+    assert capsys.readouterr().err == (
+        "smore-sweep: source '../../x' is not valid; use lower-case letters, digits, - and _, at most 64\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_metadata_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    facts = {"origin": "\x1b[31m[red]x[/red]", "y\x1b_version": ["[bold]"]}
+    pools.save("Reacher", "expert", made_up(2, 50, 0), facts)
+    assert main(["data", "show", "Reacher", "--picture", str(tmp_path / "x.png")]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\x1b[31m[red]x[/red]" in out

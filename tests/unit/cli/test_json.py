@@ -10,7 +10,7 @@ import pytest
 
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import all_sweeps, load_sweep
-from smore_sweep.results import record, run_files
+from tests.finished import finish
 
 SWEEP = """
 from sweeps.quickstart import SWEEP as QUICKSTART
@@ -51,9 +51,7 @@ def test_the_plan_of_all_sweeps(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert all(row["new"] <= row["runs"] for row in campaign["sweeps"])
 
 
-def test_status_shows_the_sweeps_that_have_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_shows_the_sweeps_that_have_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "status", "--results", str(tmp_path)) == {
         "results": str(tmp_path), "sweeps": [], "training": None
     }  # fmt: skip
@@ -63,12 +61,10 @@ def test_status_shows_the_sweeps_that_have_runs(
     (tmp_path / "mine.py").write_text(SWEEP)
     mine = str(tmp_path / "mine.py")
     runs = load_sweep(mine).expand()
-    done = {run.run_id: record.DONE for run in runs[:2]}
-    monkeypatch.setattr(run_files, "states", lambda _, ids: {name: done.get(name, record.MISSING) for name in ids})
+    finish(tmp_path, runs[:2])
+    done = {run.run_id for run in runs[:2]}
     status = printed(capsys, "status", "--results", str(tmp_path))
-    sharing = {
-        sweep.name for sweep in all_sweeps("smoke") if done.keys() & {run.run_id for run in sweep.expand("smoke")}
-    }
+    sharing = {sweep.name for sweep in all_sweeps("smoke") if done & {run.run_id for run in sweep.expand("smoke")}}
     assert {row["sweep"] for row in status["sweeps"]} == sharing
     assert {row["scale"] for row in status["sweeps"]} == {"smoke"}
     assert {(row["done"], row["partial"]) for row in status["sweeps"]} == {(2, 0)}

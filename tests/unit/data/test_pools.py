@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from rich.console import Console
 from smore_sweep.data import generate, pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes, concatenate
-from smore_sweep.errors import DatasetError
+from smore_sweep.errors import DatasetError, DeclarationError
 from smore_sweep.seeding import episode_seed
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.storage.lock import queue
@@ -246,3 +248,52 @@ def test_no_episodes_need_no_pool(root: Path) -> None:
     )  # imported episodes need not be as long as the task's
     assert (shorter.expert_episodes, shorter.episodes, shorter.horizon) == (0, 3, 49)
     assert concatenate([none, none]).observations.shape == (0, 51, 11)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000, "its metadata cannot be read (maximum recursion depth exceeded"),
+        ("[]", "its metadata cannot be read (list indices must be"),
+        ({"fingerprint": None}, "its fingerprint is 'None'"),
+        ({"fingerprint": "\x1b[31m"}, r"not '\x1b[31m'; remove"),
+        ({"total_episodes": "3"}, "its total_episodes is '3'"),
+        ({"total_episodes": True}, "its total_episodes is 'True'"),
+        ({"total_episodes": 2.5}, "its total_episodes is '2.5'"),
+        ({"total_episodes": -3}, "its total_episodes is -3"),
+        ({"total_episodes": 10**12}, "lacks episode_3"),
+        ({"task": "\x1b[31m"}, r"it is of '\x1b[31m' 'random' 'generated'"),
+        ({"source": ["x"]}, "its source is"),
+    ],
+)
+def test_metadata_of_wrong_types(root: Path, content: str | dict[str, Any], message: str) -> None:
+    pools.save("Reacher", "random", made_up(3), {})
+    path = pools.folder("Reacher", "random") / "data" / "metadata.json"
+    facts = json.loads(path.read_text())
+    path.write_text(content if isinstance(content, str) else json.dumps(facts | content))
+    with pytest.raises(DatasetError, match=re.escape(message)) as error:
+        pools.load("Reacher", "random", 3)
+    assert str(error.value).isprintable()
+
+
+def test_files_of_other_shapes_are_no_pool(root: Path) -> None:
+    pools.save("Reacher", "random", replace(made_up(3), actions=np.zeros((3, 50, 3), np.float32)), {})
+    with pytest.raises(DatasetError, match="its shapes are"):
+        pools.load("Reacher", "random", 3)
+
+
+def test_no_path_leaves_the_datasets(root: Path) -> None:
+    for source in ("../../x", "a/b", "", "x" * 65):
+        with pytest.raises(DeclarationError, match=f"source {source[:60]!r}"[:60]):
+            pools.folder("Reacher", "random", source)
+
+
+def test_a_part_proves_its_job(root: Path) -> None:
+    generate._save_part(root / "a.npz", "Reacher", "random", 0, 2)
+    part = generate._read(root / "a.npz", "Reacher", "random", 0, 2)
+    assert part is not None
+    assert_same(part, rollout("Reacher", "random", 0, 2))
+    for job in (("Reacher", "random", 2, 2), ("Reacher", "random", 0, 3), ("Reacher", "expert", 0, 2)):
+        assert generate._read(root / "a.npz", *job) is None
+    np.savez(root / "old.npz", **vars(part))
+    assert generate._read(root / "old.npz", "Reacher", "random", 0, 2) is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -166,3 +168,28 @@ def test_a_gpu_is_queried(output: str, gpu: Gpu | None, tmp_path: Path, monkeypa
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert usage._query("GPU-1") == gpu
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runs": "9"}, {"runs": True}, {"runs": 1.5}, {"rate": None}, {"rate": float("nan")}, {"written": 1e300},
+        {"left": "x"}, {"stacks": None}, {"stacks": [1]}, {"stacks": [{"name": "x"}]}, {"news": [1]}, {"news": "x"},
+        {"gpus": [{"name": 1, "busy": 0.5, "used": 1.0, "total": 1.0}]}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_heartbeat_of_wrong_types_is_ignored(change: dict[str, object], tmp_path: Path) -> None:
+    snapshot = heartbeat.Snapshot("main", "laptop", "me", 1.0, 2, "", 3, 9, 0.3, 9.5, None, 1.5, 2, [GPU], [], ["x"])
+    heartbeat.save(tmp_path, replace(snapshot, news=["\x1b[31mx\ny"]))
+    loaded = heartbeat.load(tmp_path)
+    assert loaded is not None
+    assert replace(loaded, news=["x"]) == snapshot
+    assert loaded.news == ["\\x1b[31mx\\ny"]
+    path = tmp_path / "live.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert heartbeat.load(tmp_path) is None
+    path.write_text("[" * 100_000)
+    assert heartbeat.load(tmp_path) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert heartbeat.load(tmp_path) is None

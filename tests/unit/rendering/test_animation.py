@@ -16,6 +16,7 @@ pytest.importorskip("gymnasium_robotics")
 
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
+from smore_sweep.hashing import digest
 from smore_sweep.rendering import animation
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
@@ -151,9 +152,10 @@ def test_records_without_a_usable_policy(results: Path, tmp_path: Path, capsys: 
         changed.status = status
         changed.content |= content
         changed.policy = changed.policy if policy else {}
-        run_files.save(tmp_path, run_id, changed)
-        assert main(["play", "PointReach", "--policy", run_id, "--results", str(tmp_path)]) == 2
-        (tmp_path / "runs" / run_id / "done.npz").unlink(missing_ok=True)
+        changed_id = digest(changed.content)
+        run_files.save(tmp_path, changed_id, changed)
+        assert main(["play", "PointReach", "--policy", changed_id, "--results", str(tmp_path)]) == 2
+        (tmp_path / "runs" / changed_id / "done.npz").unlink(missing_ok=True)
         message = capsys.readouterr().err
         assert message.count("\n") == 1
         return message

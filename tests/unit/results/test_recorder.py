@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
@@ -20,10 +21,13 @@ from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
 from smore_sweep.results.retries import LOSSES
 from smore_sweep.results.tracking import Experiment
 
-RUNS = ["a" * 16, "b" * 16]
-CONTENT = {"knobs": {}, "budget": {"updates": 200}} | dict.fromkeys(
-    ("method", "task", "expert_share", "seed", "scale", "source"), "x"
-)
+CONTENTS = [
+    {"knobs": {}, "budget": {"updates": 200}}
+    | dict.fromkeys(("method", "task", "expert_share", "scale", "source"), "x")
+    | {"seed": seed}
+    for seed in "ab"
+]
+RUNS = [digest(content) for content in CONTENTS]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,10 @@ def recorder(experiment: Experiment) -> Iterator[Recorder]:
 
 
 def candidates() -> list[Candidate]:
-    return [Candidate(run_id, f"run {run_id[0]}", Record(CONTENT, facts={"stack": "some"})) for run_id in RUNS]
+    return [
+        Candidate(run_id, f"run {content['seed']}", Record(content, facts={"stack": "some"}))
+        for run_id, content in zip(RUNS, CONTENTS, strict=True)
+    ]
 
 
 def trained(record: Record, update: int, status: str = PARTIAL) -> Record:
@@ -199,3 +206,34 @@ def test_a_full_disk_is_said_and_costs_no_record(
             recorder.keep([(run_id, trained(found, 200, DONE)) for run_id, found in members])
     assert [run_files.state(experiment.results, run_id) for run_id in RUNS] == [PARTIAL, PARTIAL]
     assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]
+
+
+def test_a_run_whose_array_is_broken_starts_again_and_the_others_go_on(
+    recorder: Recorder, experiment: Experiment
+) -> None:
+    """The header shows no broken array, and the members of a stack must stand at the same update."""
+    members = recorder.begin(candidates(), "here").members
+    recorder.keep([(run_id, trained(found, 100)) for run_id, found in members])
+    path = experiment.results / "runs" / RUNS[0] / "partial.npz"
+    data = path.read_bytes()
+    at = data.index(b"evaluation/100/reached.npy") + 176  # in the values: after the name, the sizes and the preamble
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert run_files.state(experiment.results, RUNS[0]) == PARTIAL
+    assignment = recorder.begin(candidates(), "here")
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[1], 100)]
+    assert assignment.behind == 0
+    (sentence,) = assignment.news
+    assert sentence.startswith(f"{path} is broken (")
+    recorder.keep([(RUNS[1], trained(assignment.members[0][1], 200, DONE))])
+    assignment = recorder.begin(candidates(), "here")
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[0], 0)]
+    assert assignment.news == []
+
+
+def test_a_broken_record_that_was_to_be_published_is_said_at_the_end(experiment: Experiment) -> None:
+    recorder = Recorder(experiment)
+    ((run_id, found), _) = recorder.begin(candidates(), "here").members
+    path = run_files.save(experiment.results, run_id, trained(found, 200, DONE))
+    path.write_bytes(path.read_bytes()[:-20])
+    recorder.publish([(run_id, "run a")])
+    assert recorder.close().startswith(f"{path} is broken (")

@@ -8,18 +8,27 @@ import errno
 import io
 import math
 import os
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from smore_sweep.errors import UserError
+from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Record
 from smore_sweep.storage.paths import StoragePath
 
-RUN = "0123456789abcdef"
+CONTENT: dict[str, Any] = {
+    "method": "SMORe",
+    "knobs": {"beta": 0.1, "normalize_inputs": True},
+    "seed": 3,
+    "task": "Ünïcode · 5%",
+}
+RUN = digest(CONTENT)
 
 
 def outcomes(seed: int, episodes: int = 4, steps: int = 6) -> Outcomes:
@@ -28,15 +37,10 @@ def outcomes(seed: int, episodes: int = 4, steps: int = 6) -> Outcomes:
     return Outcomes(reached=distances < 0.5, succeeded=distances < 0.3, distances=distances)
 
 
-def example(status: str = PARTIAL) -> Record:
+def example(status: str = PARTIAL, content: dict[str, Any] = CONTENT) -> Record:
     random = np.random.default_rng(0)
     return Record(
-        content={
-            "method": "SMORe",
-            "knobs": {"beta": 0.1, "normalize_inputs": True},
-            "seed": 3,
-            "task": "Ünïcode · 5%",
-        },
+        content=content,
         status=status,
         update=500,
         seconds=12.345678901234567,
@@ -99,6 +103,7 @@ def test_nan_metrics_of_a_diverged_run_survive(results: StoragePath) -> None:
 
 def test_summary_is_the_last_evaluations(results: StoragePath) -> None:
     before = example(DONE)
+    before.update = 1000
     before.evaluations = {1000: outcomes(5), 250: outcomes(6)}  # by the number of updates, not by order
     run_files.save(results, RUN, before)
     assert loaded(results).summary() == outcomes(5).summary()
@@ -180,7 +185,7 @@ def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: p
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "load", fail)
+        patch.setattr(zipfile, "ZipFile", fail)
         with pytest.raises(UserError, match=r"done\.npz cannot be read: Input/output error"):
             run_files.load(tmp_path, RUN)
     assert loaded(tmp_path).status == DONE
@@ -232,33 +237,37 @@ def test_runs_do_not_share_files(results: StoragePath) -> None:
 
 
 def test_states_and_summaries_of_many_runs(results: StoragePath) -> None:
-    run_files.save(results, "a" * 16, example(DONE))
-    run_files.save(results, "b" * 16, example())
-    run_files.save(results, "c" * 16, example(DIVERGED))
-    broken = run_files.save(results, "d" * 16, example())
+    contents = {letter: CONTENT | {"seed": seed} for seed, letter in enumerate("abcdef")}
+    ids = {letter: digest(content) for letter, content in contents.items()}
+    run_files.save(results, ids["a"], example(DONE, contents["a"]))
+    run_files.save(results, ids["b"], example(PARTIAL, contents["b"]))
+    run_files.save(results, ids["c"], example(DIVERGED, contents["c"]))
+    broken = run_files.save(results, ids["d"], example(PARTIAL, contents["d"]))
     broken.write_bytes(broken.read_bytes()[:50] + b"x" * 50 + broken.read_bytes()[100:])  # of the right length
-    runs = [letter * 16 for letter in "fedcba"]
-    wanted = dict(zip(runs, [MISSING, MISSING, PARTIAL, DONE, PARTIAL, DONE], strict=True))
+    runs = [ids[letter] for letter in "fedcba"]
+    wanted = dict(zip(runs, [MISSING, MISSING, MISSING, DONE, PARTIAL, DONE], strict=True))
     assert run_files.states(results, runs) == wanted
-    assert run_files.run_ids(results) == sorted(run for run, state in wanted.items() if state != MISSING)
+    assert run_files.run_ids(results) == sorted(ids[letter] for letter in "abcd")
+    assert broken.exists()  # looking moves nothing
 
     found = run_files.peek_each(results, runs)
     assert {run: summary.status for run, summary in found.items()} == {
-        "a" * 16: DONE, "b" * 16: PARTIAL, "c" * 16: DIVERGED,
+        ids["a"]: DONE, ids["b"]: PARTIAL, ids["c"]: DIVERGED,
     }  # fmt: skip
-    assert found["a" * 16].evaluations[500] == outcomes(2, episodes=7).summary()
-    assert run_files.state(results, "d" * 16) == MISSING
+    assert found[ids["a"]].evaluations[500] == outcomes(2, episodes=7).summary()
+    assert run_files.state(results, ids["d"]) == MISSING
     assert (broken.parent / "partial.npz.broken").exists()
     assert run_files.peek_each(results, ["f" * 16]) == {}
     again = run_files.load_each(results, runs)
     assert again.keys() == found.keys()
-    assert_same(example(DIVERGED), again["c" * 16])
+    assert_same(example(DIVERGED, contents["c"]), again[ids["c"]])
 
 
 def test_what_is_published_is_remembered_for_each_tracking_store(results: StoragePath) -> None:
-    one, other = "a" * 16, "b" * 16
-    for run in (one, other):
-        run_files.save(results, run, example(DONE))
+    contents = [CONTENT | {"seed": seed} for seed in range(2)]
+    one, other = map(digest, contents)
+    for content in contents:
+        run_files.save(results, digest(content), example(DONE, content))
     run_files.note_published(results, one, "http://user:secret@tracking")
     assert run_files.published(results, [one, other], "http://user:secret@tracking") == {one}
     assert run_files.published(results, [one, other], "sqlite:////mlflow.db") == set()

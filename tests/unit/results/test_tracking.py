@@ -6,8 +6,14 @@ import socket
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from smore_sweep.results.tracking import origin
+from smore_sweep.bench.synthetic import make_budget, make_runs
+from smore_sweep.errors import StorageError
+from smore_sweep.results.record import Record
+from smore_sweep.results.recorder import Recorder
+from smore_sweep.results.tracking import Experiment, Tracker, origin
+from smore_sweep.smore import SMORe
 from smore_sweep.storage.paths import StoragePath
 
 
@@ -22,3 +28,33 @@ def test_results_keep_their_entries_wherever_they_are_gone_on_with(
     if isinstance(results, Path):
         moved = results.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
         assert origin(moved) == before == f"first:{results}"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"first", b"first:", b":", b"first:/a\nb", b"\xff\xfe", b"\x00" * 20])
+def test_a_damaged_origin_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Another owner would leave the entries of the first one running, and show every run twice."""
+    origin(tmp_path)
+    (tmp_path / "origin").write_bytes(content)
+    with pytest.raises(
+        StorageError, match=r"origin is damaged: it must hold the host and folder .*; copy that into it"
+    ):
+        origin(tmp_path)
+    assert (tmp_path / "origin").read_bytes() == content
+
+
+def test_an_emptied_origin_makes_no_second_owner(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", "kept", "for the tests", {"git": "0"})
+    run = make_runs(SMORe(), [0], make_budget(batch_size=8, updates=30))[0]
+    tracker = Tracker(experiment)
+    tracker.publish(run.run_id, Record(run.content()), {"title": run.title}, None)
+    (tmp_path / "origin").write_bytes(b"")
+    with pytest.raises(StorageError, match="origin is damaged"):
+        Recorder(experiment).check()
+    client = MlflowClient(experiment.tracking_uri)
+    (entry,) = client.search_runs([entry.experiment_id for entry in client.search_experiments()])
+    (tmp_path / "origin").write_text(entry.data.tags["results"])  # as the sentence says
+    again = Recorder(experiment)
+    again.check()
+    again.close()
+    (entry,) = client.search_runs([entry.experiment_id for entry in client.search_experiments()])
+    assert entry.info.status == "KILLED"

@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from smore_sweep.errors import UserError
 from smore_sweep.execution.session import interruptible
-from smore_sweep.storage import lease
+from smore_sweep.storage import lease, paths
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
 
@@ -39,6 +40,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def other_machine(text: bytes) -> bytes:
     """Hold the same lease in another process."""
     return json.dumps({**json.loads(text), "machine": "elsewhere"}).encode()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def test_who_holds_it_is_named_and_it_is_given_back(results: StoragePath) -> None:
@@ -114,6 +122,26 @@ def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(
     assert json.loads(path.read_bytes())["who"] == "another"
 
 
+@pytest.mark.parametrize("error", [RuntimeError("a client's mistake"), MemoryError(), KeyError("etag")], ids=repr)
+def test_the_lease_is_renewed_again_after_any_error(
+    error: Exception, bucket: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bucket / "driver.lock"
+    errors = [error] * 3
+
+    def failing(path: paths.StoragePath, data: bytes, write: Callable[..., None] = paths.write) -> None:
+        if errors:
+            raise errors.pop()
+        write(path, data)
+
+    with hold(bucket, "the first", print) as fence:
+        monkeypatch.setattr(paths, "write", failing)
+        wait_until(lambda: not errors)
+        before = json.loads(paths.read(path))["beat"]
+        wait_until(lambda: json.loads(paths.read(path))["beat"] > before)
+        assert fence.is_open()
+
+
 def test_of_many_that_come_at_once_one_gets_it(bucket: StoragePath) -> None:
     command = [sys.executable, "-c", HOLDER, str(bucket)]
     comers = [
@@ -143,10 +171,7 @@ def test_a_lock_that_is_removed_by_hand_comes_back(bucket: StoragePath) -> None:
     path = bucket / "driver.lock"
     with hold(bucket, "the first", print):
         path.unlink()
-        deadline = time.monotonic() + 300
-        while not path.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(path.exists)
         with pytest.raises(UserError, match="in use by the first"), hold(bucket, "x", print):
             pytest.fail("two hold it")
     assert not path.exists()

@@ -15,9 +15,10 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import run_files
+from smore_sweep.results.record import Record
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath, storage_path
-from tests.unit.results.test_run_files import example
+from tests.unit.results.test_run_files import outcomes
 
 ROOT = Path(__file__).parents[3]
 
@@ -126,17 +127,19 @@ def test_a_large_object_is_read_by_one_request(bucket: StoragePath, monkeypatch:
     assert requests == ["get_object"]
 
 
-def test_a_plan_costs_two_listings_and_one_read_of_each_partial_run(
+def test_a_plan_costs_one_listing_and_one_read_of_each_record(
     bucket: StoragePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = load_sweep("quickstart")
     runs = sweep.expand()
     for run, status in zip(runs[:6], ["done", "partial"] * 3, strict=True):
-        run_files.save(bucket, run.run_id, example(status))
+        last = run.budget.updates
+        record = Record(run.content(), status, last, evaluations={last: outcomes(1)})
+        run_files.save(bucket, run.run_id, record)
     requests = counted(bucket, monkeypatch)
     plan = make_plan(sweep, None, bucket)
     assert (plan.count("done"), plan.count("partial")) == (3, 3)
-    assert sorted(requests) == ["get_object"] * 3 + ["list_objects_v2"] * 2
+    assert sorted(requests) == ["get_object"] * 6 + ["list_objects_v2"]
 
 
 def counted(bucket: StoragePath, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -14,7 +14,8 @@ import pytest
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.data.importers import d4rl, minari_hub, wgcsl
-from smore_sweep.data.importers.safe_pickle import RefusedError, arrays
+from smore_sweep.data.importers.safe_pickle import arrays
+from smore_sweep.data.refusal import RefusedError
 from smore_sweep.errors import DatasetError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -133,9 +134,9 @@ def test_stand_ins_take_no_attributes(tmp_path: Path) -> None:
     [
         ({"u": np.zeros((2, 50, 4))}, "o has shape (2, 50, 10), with (2, 50, 4) of u it should start (2, 51)"),
         ({"g": np.random.default_rng(0).normal(size=(2, 49, 3))}, "its commanded goal changes within an episode"),
-        ({"ag": [[0.0]]}, "its keys are o, u, g, ag; o, u, g and ag must be arrays of three dimensions"),
+        ({"ag": 0.0}, "its keys are o, u, g, ag; o, u, g and ag must be arrays of three dimensions"),
         ({"o": np.zeros((2, 50, 25))}, "its observations have 25 numbers, those of FetchReach have 10"),
-        ({"o": np.full((2, 50, 10), np.nan)}, "its observations are not all finite"),
+        ({"o": np.full((2, 50, 10), np.nan)}, "it holds nan among its observations (episode 0, step 0); every number"),
     ],
 )
 def test_a_pickle_of_something_else(
