@@ -10,11 +10,12 @@ because it gave the published numbers of the comparison. Its rewards are -1, or 
 
     r     = the reward                          first half
           = Q(s, a, g), as a constant           second half
-    y     = clip(r + discount Q'(s', pi'(s', g), g), -1/(1-discount), 0)
+    y     = clip(r + discount Q'(s', pi'(s', h), h), -1/(1-discount), 0)
     L(Q)  = E[(y - Q(s, a, g))^2] + E[Q(s, a~, g)]
 
-so all of the second half is chained and keeps its bootstrap: chained values can only fall. In ``"paper"`` (section 4)
-the critic is the discounted chance to reach the goal, and only an episode's last transition is chained:
+where ``h`` is the goal that the row had before the exchange (in the first half ``h = g``): the release exchanges the
+current input's goals only. In ``"paper"`` (section 4) the critic is the discounted chance to reach the goal, and only an
+episode's last transition is chained:
 
     y     = 1                                   where s' is at the goal
           = Q(s, a, g), as a constant           second half, last transition of its episode
@@ -24,9 +25,6 @@ the critic is the discounted chance to reach the goal, and only an episode's las
 A chained transition's target is its own value, so it teaches nothing; chaining keeps such a value from being pulled
 down by a bootstrap beyond the episode. (The clip of y to [0, 1], which a chance cannot leave, is ours.)
 In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
-
-Known mistake: the released code exchanges the current input's goals only and bootstraps the chained half at the goal
-that each row had before; here ``g`` is the exchanged goal in both. The runs in ``results/`` have this mistake.
 
 Deviations from the release:
 
@@ -75,6 +73,11 @@ class AM(Method):
     hidden_layers: int = knob("hidden layers (release: 3)", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (release: running statistics)", default=True)
 
+    @property
+    def revision(self) -> int:
+        """The release's chained half was bootstrapped at the exchanged goals once."""
+        return 2 if self.variant == "release" else 1
+
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers
         return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
@@ -94,7 +97,9 @@ class AM(Method):
         order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
         goals = torch.cat([drawn.goal[:, :half], drawn.goal[:, half:].gather(-1, order)], -1)
         batch = replay.batch(dataclasses.replace(drawn, goal=goals))
-        if self.variant == "paper":
+        if self.variant == "release":
+            batch = dataclasses.replace(batch, bootstrap_goals=replay.goals_of(drawn))
+        else:
             batch = dataclasses.replace(batch, last=drawn.time == replay.horizon - 1)
         *proposals, luck = streams.uniform("negatives", batch.actions.shape[-1] + 1, batch_size, PROPOSALS)
         return batch.with_noise(torch.stack([*(2.0 * u - 1.0 for u in proposals), luck], -1))
@@ -111,7 +116,8 @@ class AM(Method):
             torch.cat([states, states], 1), torch.cat([goals, goals], 1), torch.cat([batch.actions, negatives], 1)
         )[..., 0]
         on_data, on_negatives = scores[:, :rows], scores[:, rows:]
-        next_values, chained = bootstrap(nets, batch.next_observations, goals), on_data.detach()[:, half:]
+        bootstrap_goals = goals if batch.bootstrap_goals is None else batch.bootstrap_goals
+        next_values, chained = bootstrap(nets, batch.next_observations, bootstrap_goals), on_data.detach()[:, half:]
         if self.variant == "release":
             rewards = torch.cat([batch.rewards[:, :half], chained], -1)
             targets = td_targets(rewards, next_values, discount=self.discount)

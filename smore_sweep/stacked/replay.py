@@ -24,6 +24,7 @@ class Batch:
 
     Attributes:
         initial_observations: the first observation of each episode.
+        bootstrap_goals: goals at which the next state is judged, where they are not ``goals``.
         offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
             ``[M, B]``.
         last: whether the transition ends its episode, ``[M, B]``.
@@ -38,6 +39,7 @@ class Batch:
     achieved_goals: torch.Tensor
     rewards: torch.Tensor
     initial_observations: torch.Tensor | None = None
+    bootstrap_goals: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
@@ -116,6 +118,10 @@ class Replay:
             initial_observations=initial_observations,
             offsets=steps,
         )
+
+    def goals_of(self, transitions: Transitions) -> torch.Tensor:
+        """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
+        return self.normalize_goals(take(self.goals.table, transitions.goal))
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """Normalise ``[M, B, o]`` by each member's dataset statistics; unchanged if normalisation is off."""

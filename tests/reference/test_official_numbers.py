@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from baselines.am import AM
 from baselines.ddpg import DDPG
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
@@ -195,7 +196,7 @@ def assert_official(
     nets = build(method, names, data, stage="before", jax=False)
     ours, info = method.losses(nets, batch, knobs)
     for name, theirs in losses.items():
-        np.testing.assert_allclose(ours[name].item(), sum(data[part] for part in theirs.split("+")), rtol=RTOL)
+        np.testing.assert_allclose(ours[name].item(), data[theirs], rtol=RTOL)
     gradients = torch.autograd.grad(torch.stack([ours[name] for name in losses]).sum(), [nets[n].flat for n in names])
     for (name, theirs), gradient in zip(names.items(), gradients, strict=True):
         net = nets[name]
@@ -288,4 +289,22 @@ def test_ddpg() -> None:
         {"critic": "out/critic_loss", "policy": "out/actor_loss"},
         gofar_batch(data),
         {"action_l2": torch.tensor([[1.0]])},
+    )
+
+
+def test_actionable_models_of_gofars_code() -> None:
+    data = fixture("actionable_model")
+    proposals = tensor(data["batch/random_actions"]).view(1, 64, 10, 4)
+    drawn = torch.nn.functional.one_hot(tensor(data["batch/sampled_random_actions"]).long(), 10)
+    luck = torch.where(drawn == 1, 1.0 - 1e-7, 1e-30)  # Gumbel noise of 16 against -4: the official draw
+    own_goals = tensor(data["batch/inputs_next"])[..., 10:]
+    batch = gofar_batch(data).with_noise(torch.cat([proposals, luck[..., None]], -1))
+    batch = Batch(**{**vars(batch), "bootstrap_goals": own_goals})
+    assert_official(
+        AM(hidden=32, hidden_layers=3, discount=0.98, learning_rate=1e-3),
+        {"Q": "critic_network", "pi": "actor_network"},
+        data,
+        {"critic": "out/critic_loss", "policy": "out/actor_loss"},
+        batch,
+        {},
     )
