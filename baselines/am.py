@@ -14,8 +14,8 @@ because it gave the published numbers of the comparison. Its rewards are -1, or 
     L(Q)  = E[(y - Q(s, a, g))^2] + E[Q(s, a~, g)]
 
 where ``h`` is the goal that the row had before the exchange (in the first half ``h = g``): the release exchanges the
-current input's goals only. In ``"paper"`` (section 4) the critic is the discounted chance to reach the goal, and only an
-episode's last transition is chained:
+current input's goals only. In ``"paper"`` (section 4) the critic is the discounted chance to reach the goal, and only
+an episode's last transition is chained:
 
     y     = 1                                   where s' is at the goal
           = Q(s, a, g), as a constant           second half, last transition of its episode
