@@ -19,7 +19,7 @@ from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.storage.scratch import scratch_folder
-from smore_sweep.training.device import ENVIRONMENT
+from smore_sweep.training.device import ENVIRONMENT, worker_environment
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages per sweep, even with verbose=0
@@ -80,7 +80,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     on_sigterm = signal.getsignal(signal.SIGTERM)
     with contextlib.ExitStack() as session:
         if address:
-            options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
+            options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": worker_environment()}}
         else:
             os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
             os.environ.update({name: value for name, value in NO_METRICS.items() if name not in os.environ})

@@ -13,13 +13,14 @@ from rich.console import Console
 from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
-from smore_sweep.execution.processor import processor_name
+from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
 
@@ -38,6 +39,7 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
         The exit code.
     """
     out = make_console()
+    fused.chosen()
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
@@ -76,7 +78,8 @@ def prepare_run(out: Console, plan: Plan, git: str) -> tuple[EpisodeStore, torch
     store, fingerprints = build_stores(plan, episodes)[run.task]
     device = choose_device(torch.cuda.is_available())
     prepare(device)
-    facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git, "cpu": processor_name()}
+    facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git}
+    facts |= machine_facts(device.type == "cuda")
     return store, device, Record(run.content(), facts=facts)
 
 
@@ -85,6 +88,8 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
 
     (run,) = plan.runs
     store, device, fresh = prepare_run(out, plan, git)
+    if device.type == "cpu" and (warning := fused.why_not()):
+        out.print(warning, markup=False)
     where = f"process {os.getpid()} on {socket.gethostname()}"
     assignment = recorder.begin([Candidate(run.run_id, run.title, fresh)], where)
     ((_, current),) = assignment.members

@@ -18,7 +18,7 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 
 from smore_sweep.execution.cluster import Cluster
-from smore_sweep.execution.processor import processor_name
+from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
@@ -144,7 +144,7 @@ def _train_stack(
     index = config["stack"]
     stack = stacks[index]
     store_ref, fingerprints = shared[stack.runs[0].task]
-    facts = {"stack": stack.name, "git": git, "cpu": processor_name()}
+    facts = {"stack": stack.name, "git": git, **machine_facts(gpu)}
     candidates = [
         Candidate(
             run.run_id,
