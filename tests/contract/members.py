@@ -82,7 +82,10 @@ KNOBS = {
     "alpha": (1.0, 0.3, 2.0),
     "max_clip": (7.0, 5.0, 0.3),
     "bc_coefficient": (0.05, 0.2, 0.5),
+    "discount": (0.98, 0.9, 0.995),
 }
+RATE_FACTORS = {"learning_rate": (1.0, 3.0, 1.0), "discriminator_learning_rate": (1.0, 1.0, 2.0)}
+"""Times the method's own rates."""
 
 
 def pool(seed: int) -> Episodes:
@@ -102,10 +105,17 @@ def pool(seed: int) -> Episodes:
 STORE = EpisodeStore.build(pool(0), pool(1), 0.8)
 
 
+def value(method: Method, name: str, member: int) -> float:
+    """A stackable knob of a member."""
+    if name in RATE_FACTORS:
+        return float(getattr(method, name)) * RATE_FACTORS[name][member]
+    return KNOBS[name][member]
+
+
 def has(method: Method, name: str) -> bool:
     """Whether the method's variant has this knob of the class."""
     try:
-        dataclasses.replace(method, **{name: KNOBS[name][1]})  # type: ignore[type-var]
+        dataclasses.replace(method, **{name: max(value(method, name, m) for m in (1, 2))})  # type: ignore[type-var]
     except UserError:
         return False
     return True
@@ -114,7 +124,7 @@ def has(method: Method, name: str) -> bool:
 def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
-    methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
+    methods = [dataclasses.replace(method, **{name: value(method, name, m) for name in stackable}) for m in members]  # type: ignore[type-var]
     replay = Replay(
         STORE,
         expert_episodes=[EXPERTS[m] for m in members],

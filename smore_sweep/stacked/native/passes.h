@@ -50,68 +50,73 @@ void join(const Input* inputs, int64_t count, int64_t member, int64_t first, int
         for (int64_t r = 0; r < rows; ++r) out[c / PANEL * out_stride + r * PANEL + c % PANEL] = 0.0f;
 }
 
+// Calls `f(column, part)` for every vector of a row; `part` is its place among the row's 16 lanes of sums.
+template <typename F>
+inline void each_vector(int64_t width, F f) {
+    for (int64_t c = 0; c < padded(width); c += PANEL) {
+        f(c, 0, 0);
+        f(c, LANES, LANES < 16 ? 1 : 0);
+    }
+}
+
+struct Row {
+    float* data;
+    int64_t stride;  // between panels, divided by PANEL
+    float* at(int64_t panel_start, int64_t offset) const { return data + panel_start * stride + offset; }
+};
+
 // LayerNorm and activation of some rows of `values` in place; `normalised` gets the values before scale and shift.
 void normalise(int64_t rows, int64_t width, const float* scale, const float* shift, float epsilon, bool tanh,
                float* values, int64_t stride, float* normalised, int64_t normalised_stride, float* deviations) {
-    const int64_t count = padded(width), full = width / LANES * LANES;
-    float inside[2 * LANES];
-    for (int64_t i = 0; i < LANES; ++i) inside[i] = i < width - full ? 1.0f : 0.0f;
-    auto masked = [&](Vector x, int64_t c) {
-        return c < full ? x : c == full && full < width ? mul(x, load(inside)) : all(0.0f);
-    };
+    const bool full = width % PANEL == 0;
+    float inside[2 * PANEL];  // 1 for the columns of the last panel that exist
+    for (int64_t i = 0; i < PANEL; ++i) inside[i] = full || i < width % PANEL ? 1.0f : 0.0f;
+    const int64_t last = padded(width) - PANEL;
     for (int64_t r = 0; r < rows; ++r) {
-        auto at = [&](float* base, int64_t base_stride, int64_t c) {
-            return base + c / PANEL * base_stride + r * PANEL + c % PANEL;
-        };
+        const Row row = {values + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
         Vector sum[16 / LANES], squares[16 / LANES];
         for (int v = 0; v < 16 / LANES; ++v) sum[v] = squares[v] = all(0.0f);
-        for (int64_t c = 0; c < count; c += LANES) {
-            Vector& part = sum[c / LANES % (16 / LANES)];
-            part = add(part, load(at(values, stride, c)));
-        }
-        const float mean = total(sum) / float(width);
-        for (int64_t c = 0; c < count; c += LANES) {
-            const Vector x = masked(sub(load(at(values, stride, c)), all(mean)), c);
-            Vector& part = squares[c / LANES % (16 / LANES)];
-            part = fma(x, x, part);
-            store(at(normalised, normalised_stride, c), x);
-        }
+        each_vector(width, [&](int64_t c, int64_t v, int part) { sum[part] = add(sum[part], load(row.at(c, v))); });
+        const Vector mean = all(total(sum) / float(width));
+        each_vector(width, [&](int64_t c, int64_t v, int part) {
+            Vector x = sub(load(row.at(c, v)), mean);
+            if (c == last && !full) x = mul(x, load(inside + v));
+            squares[part] = fma(x, x, squares[part]);
+            store(row.at(c, v), x);
+        });
         const float deviation = 1.0f / __builtin_sqrtf(total(squares) / float(width) + epsilon);
         if (deviations) deviations[r] = deviation;
-        for (int64_t c = 0; c < count; c += LANES) {
-            const Vector x = mul(load(at(normalised, normalised_stride, c)), all(deviation));
-            store(at(normalised, normalised_stride, c), x);
-            const Vector y = fma(x, load(scale + c), load(shift + c));
-            store(at(values, stride, c), tanh ? hyperbolic_tangent(y) : max(all(0.0f), y));
-        }
+        each_vector(width, [&](int64_t c, int64_t v, int) {
+            const Vector x = mul(load(row.at(c, v)), all(deviation));
+            if (deviations) store(normal.at(c, v), x);
+            const Vector y = fma(x, load(scale + c + v), load(shift + c + v));
+            store(row.at(c, v), tanh ? hyperbolic_tangent(y) : max(all(0.0f), y));
+        });
     }
 }
 
 // The gradient of `normalise` before its activation, in place; adds those of scale and shift to `to_scale`, `to_shift`.
 void normalise_gradient(int64_t rows, int64_t width, const float* scale, float* gradient, int64_t stride,
-                        const float* normalised, int64_t normalised_stride, const float* deviations, float* to_scale,
+                        float* normalised, int64_t normalised_stride, const float* deviations, float* to_scale,
                         float* to_shift) {
-    const int64_t count = padded(width);
     for (int64_t r = 0; r < rows; ++r) {
+        const Row row = {gradient + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
         Vector sum[16 / LANES], products[16 / LANES];
         for (int v = 0; v < 16 / LANES; ++v) sum[v] = products[v] = all(0.0f);
-        for (int64_t c = 0; c < count; c += LANES) {
-            float* at = gradient + c / PANEL * stride + r * PANEL + c % PANEL;
-            const Vector x = load(normalised + c / PANEL * normalised_stride + r * PANEL + c % PANEL);
-            const Vector d = load(at), scaled = mul(d, load(scale + c));
-            store(to_shift + c, add(load(to_shift + c), d));
-            store(to_scale + c, fma(d, x, load(to_scale + c)));
-            const int64_t part = c / LANES % (16 / LANES);
+        each_vector(width, [&](int64_t c, int64_t v, int part) {
+            const Vector x = load(normal.at(c, v)), d = load(row.at(c, v)), scaled = mul(d, load(scale + c + v));
+            store(to_shift + c + v, add(load(to_shift + c + v), d));
+            store(to_scale + c + v, fma(d, x, load(to_scale + c + v)));
             sum[part] = add(sum[part], scaled);
             products[part] = fma(scaled, x, products[part]);
-            store(at, scaled);
-        }
+            store(row.at(c, v), scaled);
+        });
         const Vector mean = all(total(sum) / float(width)), slope = all(-(total(products) / float(width)));
-        for (int64_t c = 0; c < count; c += LANES) {
-            float* at = gradient + c / PANEL * stride + r * PANEL + c % PANEL;
-            const Vector x = load(normalised + c / PANEL * normalised_stride + r * PANEL + c % PANEL);
-            store(at, mul(fma(slope, x, sub(load(at), mean)), all(deviations[r])));
-        }
+        const Vector deviation = all(deviations[r]);
+        each_vector(width, [&](int64_t c, int64_t v, int) {
+            const Vector x = load(normal.at(c, v));
+            store(row.at(c, v), mul(fma(slope, x, sub(load(row.at(c, v)), mean)), deviation));
+        });
     }
 }
 
