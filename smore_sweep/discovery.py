@@ -62,7 +62,7 @@ def find_method(name: str) -> type[Method]:
     for file, kind in known.items():
         if letters in (_letters(file), _letters(kind.name)):
             return kind
-    raise DeclarationError(unknown("method", name, known))
+    raise DeclarationError(unknown("method", name, known, ", or one of your own, with --file FILE.py"))
 
 
 def _letters(name: str) -> str:

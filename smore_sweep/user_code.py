@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from smore_sweep.errors import DeclarationError
@@ -61,6 +62,16 @@ def import_file(path: Path) -> ModuleType:
         for module in set(sys.modules) - before:
             if (file := _file_beside(sys.modules[module], path.parent)) is not None:
                 _imported[module] = file, file.stat().st_mtime_ns
+
+
+def own_line(error: BaseException) -> str:
+    """Return the innermost line of an error that is a user's, in brackets; empty if there is none."""
+    platform = Path(__file__).parent
+    for frame in reversed(extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if platform not in file.parents and not file.is_relative_to(sys.prefix):
+            return f" ({file.name}, line {frame.lineno}: {frame.line})"
+    return ""
 
 
 def _forget() -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from smore_sweep.cli.options import File
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from smore_sweep.tasks import Task
 
 
-def tasks() -> int:
+def tasks(file: File = None) -> int:
     """List the tasks."""
     from smore_sweep.console import make_console
-    from smore_sweep.tasks import TASKS
+    from smore_sweep.tasks import TASKS, declared
 
-    make_console().print(tasks_table(TASKS.values()))
+    make_console().print(tasks_table([*TASKS.values(), *declared()]))
     return 0
 
 

@@ -25,10 +25,11 @@ from smore_sweep.data.refusal import check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
-from smore_sweep.errors import DatasetError
+from smore_sweep.errors import DatasetError, UserError, first_line
 from smore_sweep.seeding import key
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task
+from smore_sweep.user_code import own_line
 
 JOB_STEPS = 1000
 """Environment steps per job: a second or two of MuJoCo."""
@@ -112,7 +113,15 @@ def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
-    part = rollout(name, policy, first, episodes)
+    try:
+        part = rollout(name, policy, first, episodes)
+    except UserError:
+        raise
+    except Exception as error:  # an environment or a policy of a user's
+        raise DatasetError(
+            f"{name} episodes of the {policy} policy cannot be made: {type(error).__name__}: {first_line(error)}"
+            f"{own_line(error)}"
+        ) from error
     identity = np.array(_identity(name, policy, first, part))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(part), identity=identity)

@@ -14,6 +14,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import DeclarationError
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
+from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
@@ -82,6 +83,10 @@ def run(
         experiment = sweep_experiment(sweep, results)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
+            changed = {run_id for run_ids in plan.changed.values() for run_id in run_ids} if retrain else set()
+            check_own_methods(
+                run for run in plan.runs if run.run_id in changed or plan.states[run.run_id] != record.DONE
+            )
             if plan.changed:
                 _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
                 plan = read_plan()
