@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 KINDS = {
@@ -91,15 +92,15 @@ class Disturbance:
         return random.Random(self.seed)
 
 
-def schedule(seed: int, count: int, *, disk: bool) -> list[Disturbance]:
-    """Return ``count`` disturbances from shuffled decks of all kinds, so that each kind has its share.
+def schedule(seed: int, count: int, *, disk: bool, only: Sequence[str] = tuple(KINDS)) -> list[Disturbance]:
+    """Return ``count`` disturbances from shuffled decks of the kinds ``only``, so that each kind has its share.
 
     ``disk`` says whether a disk can be filled here.
     """
     dice = random.Random(f"chaos {seed}")
     kinds: list[str] = []
     while len(kinds) < count:
-        deck = [kind for kind in (*KINDS, *OFTEN) if disk or kind != "disk"]
+        deck = [kind for kind in (*KINDS, *OFTEN) if kind in only and (disk or kind != "disk")]
         dice.shuffle(deck)
         kinds += deck
     files = {kind: itertools.cycle(names) for kind, names in DAMAGE.items()}
