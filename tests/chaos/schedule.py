@@ -44,13 +44,16 @@ FILES = {
 DAMAGE = {
     "truncate": (
         "partial.npz", "done.npz", "published", "driver.lock", "main_data.hdf5", "metadata.json", "packed.npy",
-        "mlflow.db",
+        "mlflow.db", "origin",
     ),
-    "flip": ("partial.npz", "done.npz", "main_data.hdf5", "metadata.json", "packed.npy", "driver.lock", "live.json"),
+    "flip": (
+        "partial.npz", "done.npz", "main_data.hdf5", "metadata.json", "packed.npy", "driver.lock", "live.json",
+        "origin",
+    ),
     "swap": ("done.npz", "partial.npz", "packed.npy"),
     "empty": ("origin", "metadata.json", "live.json", "driver.lock"),
 }  # fmt: skip
-"""Files that each kind damages in turn. Single bits of MLflow's database and of ``origin`` prove nothing."""
+"""Files that each kind damages in turn. Single bits of MLflow's database prove nothing."""
 
 DAMAGED = {
     "truncate": "{} cut to a random length",
