@@ -27,7 +27,7 @@ def seal(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def seal_holds(content: Mapping[str, Any]) -> bool:
     """Return whether content has the digest that :func:`seal` gave it."""
-    return bool(content[DIGEST] == _full_digest({name: value for name, value in content.items() if name != DIGEST}))
+    return bool(content.get(DIGEST) == _full_digest({name: value for name, value in content.items() if name != DIGEST}))
 
 
 def array_digest(array: NDArray[Any]) -> str:

@@ -84,10 +84,10 @@ def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
                 raise ValueError(f"its {fact} is {str(value)[:40]!a}")
         if facts["total_episodes"] < 0:
             raise ValueError(f"its total_episodes is {facts['total_episodes']}")
-        if (ARRAYS in facts or DIGEST in facts) and not seal_holds(facts):
-            raise ValueError("they do not have their digest")
         if not isinstance(facts.get(ARRAYS, {}), dict):
             raise ValueError(f"its {ARRAYS} are {str(facts[ARRAYS])[:40]!a}")
+        if (ARRAYS in facts or DIGEST in facts) and not seal_holds(facts):
+            raise _damaged(name, policy, source, "its metadata do not have their digest")
     except KeyError as error:
         raise _damaged(name, policy, source, f"its metadata lack {error}") from None
     except (OSError, ValueError, TypeError, RecursionError, RefusedError) as error:
