@@ -42,7 +42,7 @@ def tasks_table(rows: Iterable[Task]) -> Table:
             f"{row.sizes.observation}/{row.sizes.goal}/{row.sizes.action}",
             str(row.horizon),
             f"{row.threshold:g}{success}",
-            row.expert.removeprefix("smore_sweep.experts."),
+            row.source_of("expert").removeprefix("smore_sweep.experts.") or "·",
             ", ".join(row.pools),
         )
     return table

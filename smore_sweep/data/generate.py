@@ -74,7 +74,7 @@ def _facts(name: str, policy: str) -> dict[str, Any]:
     """Return the facts that a pool's episodes depend on, for its metadata."""
     row = task(name)
     return {
-        "function": {"expert": row.expert, "medium": row.medium}.get(policy, "uniform in [-1, 1]"),
+        "function": row.source_of(policy) or "uniform in [-1, 1]",
         "noise": row.expert_noise if policy == "expert" else 0.0,
         "seeds": f"episode i: smore_sweep.seeding.episode_seed('data', '{name}', '{policy}', i)",
         "requirements": [f"{package}=={version(package)}" for package in PHYSICS],

@@ -232,11 +232,10 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
     import minari
     from minari.dataset.minari_storage import MinariStorage
 
-    import smore_sweep.envs  # noqa: F401  registers the ids
     from smore_sweep.data import minari_hdf5
 
     row = task(name)
-    environment = gymnasium.spec(row.env_id)
+    environment = row.environment_spec()
 
     def box(size: int) -> gymnasium.spaces.Box:
         return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
@@ -263,7 +262,7 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
         {
             "dataset_id": dataset_id(name, policy, source),
             "minari_version": minari.__version__,
-            "eval_env_spec": environment.to_json(),
+            **({"eval_env_spec": environment.to_json()} if environment else {}),
             "algorithm_name": policy,
             "author": {"smore_sweep" if source == GENERATED else source},
             "author_email": {"none"},

@@ -172,7 +172,8 @@ def _roll_out(
         distance = _distance(observation)
         outcomes.distances[0, t:] = distance
         outcomes.reached[0, t] = distance <= task.threshold
-        outcomes.succeeded[0, t] = distance < task.success_tolerance
+        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+        outcomes.succeeded[0, t] = task.succeeded(achieved, desired, distance)
         if t + 1 in steps:
             frames.append(_frame(env, task, t + 1, observation, width))
         if terminated:  # nothing is reached any more

@@ -143,6 +143,12 @@ class Tracker:
             self._client.log_artifact(run.info.run_id, str(path))
             self._client.set_tag(run.info.run_id, tag, path.name)
 
+    def discard(self, run_id: str) -> None:
+        """Delete a run's entry, which MLflow keeps in its trash. Raises :class:`TrackingError` if MLflow is away."""
+        with _reporting():
+            if (run := self._find(run_id)) is not None:
+                self._client.delete_run(run.info.run_id)
+
     def interrupt(self) -> None:
         """Mark all entries of this results folder that still say RUNNING as KILLED. A later sweep reopens them.
 
