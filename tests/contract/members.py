@@ -78,7 +78,7 @@ SHIPPED: list[Method] = [
     GCXQL(hidden=16),
     CRL(hidden=16),
 ]
-METHODS: list[Method] = [own_method()] if own_method() else SHIPPED
+METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
 CPU = torch.device("cpu")
