@@ -177,14 +177,8 @@ def test_minaris_collector_works_in_our_environments_and_its_data_are_imported(t
         for _ in range(5):
             observation, *_ = env.step(np.asarray(env.action_space.sample()))
             states[-1].append(observation)
-    env.create_dataset(
-        "mine/points-v0",
-        algorithm_name="random",
-        author="me",
-        author_email="me",
-        code_permalink="me",
-        description="points",
-    )
+    people = dict.fromkeys(("author", "author_email", "code_permalink", "description"), "mine")
+    env.create_dataset("mine/points-v0", algorithm_name="random", eval_env="smore/PointReach-v0", **people)
     options = ["--task", "PointReach", "--policy", "random", "--source", "mine"]
     assert main(["data", "import", "minari", "mine/points-v0", *options]) == 0
     episodes = pools.load("PointReach", "random", 3, "mine")
