@@ -85,7 +85,7 @@ MISTAKES = [
         {"extra": "@method\nclass M:\n    name = 'M'\n"},
         "the class M is decorated with @method and must derive from Method",
     ),
-    ({"extra": "@method\nclass M(Method):\n    pass\n", "methods": "[M()]"}, "the method M has no name; give it one for tables"),
+    ({"extra": "@method\nclass M(Method):\n    pass\n", "methods": "[M()]"}, "the method M has no name; give it one"),
     (
         {"extra": "@method\nclass M(Method):\n    name = 'M'\n    rate: float = 1.0\n"},
         "the method M declares rate without knob(); write it as rate: float = knob(",
