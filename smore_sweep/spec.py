@@ -15,7 +15,8 @@ from typing import Any
 
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
-from smore_sweep.method import Method, knobs, stackable_knobs
+from smore_sweep.method import Method, check_complete, knobs, stackable_knobs
+from smore_sweep.tasks import Task, declare, declared_content
 
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
@@ -25,6 +26,8 @@ GENERATED = "generated"
 
 
 DEFAULT_SCALE = "laptop"
+LONGEST = 80
+"""Most characters of a value in a message."""
 
 
 def check_source(source: str) -> None:
@@ -113,6 +116,7 @@ class RunSpec:
             "method": self.method.name,
             "knobs": self.method.content(),
             "task": self.task,
+            **({"declared_task": own} if (own := declared_content(self.task)) else {}),
             "source": self.source,
             "expert_share": self.expert_share,
             "seed": self.seed,
@@ -147,11 +151,28 @@ class RunSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Product of methods, tasks and expert shares."""
+    """Product of methods, tasks and expert shares.
+
+    Attributes:
+        methods: Configurations of methods.
+        tasks: Names of tasks that ship or are installed, or :class:`~smore_sweep.tasks.Task` objects of your own.
+        expert_share: Shares of expert episodes in the data.
+    """
 
     methods: Sequence[Method]
-    tasks: Sequence[str]
-    expert_share: Sequence[float]
+    tasks: Sequence[str | Task]
+    expert_share: Sequence[float] = (1.0,)
+
+    def __post_init__(self) -> None:
+        _check_list("a grid's methods", self.methods, Method, "SMORe()")
+        _check_list("a grid's tasks", self.tasks, (str, Task), '"FetchReach"')
+        _check_list("a grid's expert_share", self.expert_share, (int, float), "0.1")
+        declare(task for task in self.tasks if isinstance(task, Task))
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks."""
+        return [task_name(task) for task in self.tasks]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +191,28 @@ class Scale:
         tuned: Values from model selection, by (method's name, task).
     """
 
-    tasks: Sequence[str]
+    tasks: Sequence[str | Task]
     seeds: int
     budget: Budget
     per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
     tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_list("a scale's tasks", self.tasks, (str, Task), '"FetchReach"')
+        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
+            raise DeclarationError(f"a scale's seeds = {self.seeds!r} is not valid; it must be their number, such as 5")
+        _check_kind("a scale's budget", self.budget, Budget, "a Budget(...)")
+        for name in ("per_task", "knobs", "tuned"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise DeclarationError(
+                    f"a scale's {name} = {_shown(getattr(self, name))} is not valid; it must be a dictionary"
+                )
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks."""
+        return [task_name(task) for task in self.tasks]
 
     def seeds_of(self, task: str) -> int:
         """Return the number of seeds of a task."""
@@ -213,10 +250,18 @@ class Sweep:
     default_scale: str = DEFAULT_SCALE
     first_seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_list("a sweep's grids", self.grids, Grid, "Grid(methods=[SMORe()], tasks=[...])")
+        _check_kind("a sweep's name", self.name, str, 'a text, such as "mine"')
+        _check_kind("a sweep's description", self.description, str, "a text")
+        _check_kind("a sweep's scales", self.scales, Mapping, 'a dictionary, such as {"laptop": Scale(...)}')
+        for name, scale in self.scales.items():
+            _check_kind(f"a sweep's scale {name}", scale, Scale, "a Scale(...)")
+
     @property
     def tasks(self) -> list[str]:
         """All tasks of its grids, including those that a scale leaves out unless they are named."""
-        return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
+        return list(dict.fromkeys(name for grid in self.grids for name in grid.task_names))
 
     def scale(self, name: str | None) -> str:
         """Return the scale to use: the named one, or else the only one, or else the default.
@@ -224,6 +269,8 @@ class Sweep:
         Raises:
             DeclarationError: For an unknown scale; the message lists the valid ones.
         """
+        if not self.scales:
+            raise DeclarationError(f'sweep {self.name} has no scale; give it one, such as {{"laptop": Scale(...)}}')
         usual = next(iter(self.scales)) if len(self.scales) == 1 else self.default_scale
         scale = name or usual
         if scale not in self.scales:
@@ -257,6 +304,10 @@ class Sweep:
                 f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores"
             )
         chosen = self.scale(scale)
+        if not self.grids:
+            raise DeclarationError(
+                f"sweep {self.name} has no grid; give it one, such as Grid(methods=[...], tasks=[...])"
+            )
         size = self.scales[chosen]
         for task in tasks or ():
             if task not in self.tasks:
@@ -270,7 +321,7 @@ class Sweep:
                     raise DeclarationError(
                         f"sweep {self.name} has a grid without any {field_name}; give it at least one"
                     )
-        for task in (*size.tasks, *size.per_task):
+        for task in (*size.task_names, *size.per_task):
             if task not in self.tasks:
                 raise DeclarationError(
                     f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(self.tasks)}"
@@ -285,7 +336,7 @@ class Sweep:
                 raise DeclarationError(
                     f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has"
                 )
-        wanted = tuple(tasks) if tasks else tuple(size.tasks)
+        wanted = tuple(tasks or size.task_names)
         if seeds is not None and seeds < 1:
             raise DeclarationError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
@@ -302,7 +353,7 @@ class Sweep:
             )
             for grid in self.grids
             for varied_knobs in [varied(grid.methods)]
-            for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
+            for task, method, share in itertools.product(grid.task_names, grid.methods, grid.expert_share)
             if task in wanted
             for configured in [size.configure(method, task, varied_knobs[type(method)])]
             for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
@@ -319,6 +370,37 @@ class Sweep:
         return runs
 
 
+def task_name(task: str | Task) -> str:
+    """Return the name of a task that is given by name or as an object."""
+    return task if isinstance(task, str) else task.name
+
+
+def _check_list(name: str, values: object, kind: type | tuple[type, ...], example: str) -> None:
+    """Raise :class:`DeclarationError` unless a field is a list of such values."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise DeclarationError(f"{name} = {_shown(values)} is not valid; it must be a list, such as [{example}]")
+    for value in values:
+        if isinstance(value, type):
+            raise DeclarationError(
+                f"{name} hold the class {value.__name__}; give an instance of it, such as {value.__name__}()"
+            )
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise DeclarationError(f"{name} hold {_shown(value)}, which is not valid; give values such as {example}")
+        if isinstance(value, Method):
+            check_complete(value)
+
+
+def _check_kind(name: str, value: object, kind: type, example: str) -> None:
+    if not isinstance(value, kind):
+        raise DeclarationError(f"{name} = {_shown(value)} is not valid; it must be {example}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, shortened."""
+    text = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def percent(share: float) -> str:
     """Format a share as ``2.5%``, with three digits."""
     return f"{100 * share:.3g}%"
@@ -329,6 +411,10 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
 
     A list or tuple is a choice; anything else is one value.
     """
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise DeclarationError(
+            f"grid({_shown(method)}, ...) is not valid; give the class, as in grid(SMORe, beta=[0.5, 0.7])"
+        )
     declared = knobs(method)
     for name in choices:
         if name not in declared:

@@ -7,7 +7,7 @@ ready before the first worker.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -200,6 +200,26 @@ class Recorder:
             if record is not None:
                 self._show(run_id, record, title, run_files.run_folder(self._experiment.results, run_id) / "done.npz")
 
+    def retire(self, run_ids: Sequence[str]) -> None:
+        """Put stored runs aside, here and in MLflow, to be trained again.
+
+        Raises:
+            RecordingError: As :meth:`keep`.
+            TrackingError: MLflow is away.
+        """
+        self.check()
+        for run_id in run_ids:
+            self._tracker.discard(run_id)
+            with self._writing():
+                run_files.retire(self._experiment.results, run_id)
+
+    def accept_code(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        """Accept stored runs with the code of these fingerprints, by run id. Raises as :meth:`keep`."""
+        self.check()
+        for run_id, digests in facts.items():
+            with self._writing():
+                run_files.accept_code(self._experiment.results, run_id, digests)
+
     def close(self) -> str:
         """Publish the rest and end all entries; nothing is published afterwards.
 
@@ -276,7 +296,7 @@ class Recorder:
         record, title, path, error = self._unseen.pop(run_id)
         if time.monotonic() < self._away_until:
             return
-        tags = {"title": title, **self._experiment.tags, **record.facts}
+        tags = {"title": title, **self._experiment.tags, **_texts(record.facts)}
         ended = record.status != PARTIAL
         try:
             self._fence.check()
@@ -300,6 +320,10 @@ def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence)
     finally:
         if trouble := recorder.close():
             warn(trouble)
+
+
+def _texts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
 
 
 def _several(titles: Sequence[str]) -> str:

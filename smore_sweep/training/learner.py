@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.stacked.networks import Network
-from smore_sweep.stacked.replay import Replay
+from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Streams
 from smore_sweep.tasks import Sizes
 from smore_sweep.training.policy import Policy
@@ -59,19 +59,23 @@ class Learner:
         self._batch_size = batch_size
         self._updates = updates
         self._streams = Streams(seeds, self.step)
-        self._knobs = knob_tensors(methods, device)
+        self.knobs = knob_tensors(methods, device)
         self.nets = {name: Network(spec, name, seeds, device) for name, spec in self.method.networks(sizes).items()}
         self.policy = Policy(self.method, self.nets, replay.statistics)
         rates = [{name: spec.learning_rate for name, spec in method.networks(sizes).items()} for method in methods]
         self._moments = {name: _Moments(net, [each[name] for each in rates]) for name, net in self.nets.items()}
         self._metrics: dict[str, torch.Tensor] = {}
 
+    def sample(self) -> Batch:
+        """Sample the next update's batch, the same however often it is called."""
+        with torch.no_grad():
+            return self.method.sample(self._replay, self._streams, self.knobs, self._batch_size)
+
     def update(self) -> None:
         """One gradient step of every network of every member."""
         self.step += 1
-        with torch.no_grad():
-            batch = self.method.sample(self._replay, self._streams, self._knobs, self._batch_size)
-        losses, info = self.method.losses(self.nets, batch, self._knobs)
+        batch = self.sample()
+        losses, info = self.method.losses(self.nets, batch, self.knobs)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         decay = 0.5 * (1.0 + torch.cos(math.pi * ((self.step - 1) / self._updates)))
         for name, net in self.nets.items():

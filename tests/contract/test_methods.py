@@ -31,7 +31,7 @@ from tests.contract.members import (
     saved,
     stack,
     trained,
-    value,
+    values_of,
 )
 
 
@@ -225,9 +225,10 @@ def test_adam_and_the_learning_rates(method: Method) -> None:
             # mean / sqrt(square) of one gradient g: (0.1 g / (1 - 0.9^u)) / sqrt(0.001 g^2 / (1 - 0.999^u))
             ratio = (0.1 / (1 - 0.9**update)) / np.sqrt(0.001 / (1 - 0.999**update))
             steps = (after[bias] - before[bias]).abs().flatten(1).amax(1).tolist()
-            rates = [value(method, "learning_rate", m) / method.learning_rate * spec.learning_rate for m in range(3)]
+            factor = values_of(method, "learning_rate")
+            rates = [spec.learning_rate / method.learning_rate * rate for rate in factor]
             if name == "c":
-                rates = [value(method, "discriminator_learning_rate", m) for m in range(3)]
+                rates = list(values_of(method, "discriminator_learning_rate"))
             assert steps == pytest.approx([rate * decay * ratio for rate in rates], rel=0.01), name
 
 
