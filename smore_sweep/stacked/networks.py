@@ -32,9 +32,12 @@ class Network:
         name: the network's name, which scopes its initial values.
         seeds: the members' seeds, ``M`` in number.
         device: where the parameters live.
+        blank: whether the parameters are left at zero, to be filled.
     """
 
-    def __init__(self, spec: NetworkSpec, name: str, seeds: Sequence[int], device: torch.device) -> None:
+    def __init__(
+        self, spec: NetworkSpec, name: str, seeds: Sequence[int], device: torch.device, *, blank: bool = False
+    ) -> None:
         self.spec = spec
         self.members = len(seeds)
         self.stack = spec.copies * self.members
@@ -46,7 +49,7 @@ class Network:
         self.member_size = -(-self._starts["end"] // LANES) * LANES
         """Parameters of one copy of one member in the flat buffers, with padding."""
         initial = torch.zeros(self.stack, self.member_size)
-        for leaf, values in self.leaves(initial).items():
+        for leaf, values in () if blank else self.leaves(initial).items():
             values.copy_(_initial(spec, leaf, self._shapes[leaf], name, seeds))
         self.flat = initial.flatten().to(device)
         self.target_flat = self.flat.clone() if spec.target_rate else None

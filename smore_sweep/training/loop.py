@@ -83,6 +83,8 @@ def train(
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
     """
+    from smore_sweep.training.policy import restore
+
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
     first = update = records[0].update
@@ -106,9 +108,11 @@ def train(
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
         episodes = budget.final_episodes if ended else budget.evaluation_episodes
-        outcomes = evaluate(learner.policy, row, members=len(runs), alive=healthy, episodes=episodes)
+        kept = learner.policy.arrays()
+        policies = {member: restore(runs[member].method, row.sizes, kept[member]) for member in healthy}
+        outcomes = evaluate(policies, row, episodes=episodes)
         evaluating += time.perf_counter() - trained
-        states = learner.policy.arrays() if ended else learner.state()
+        states = kept if ended else learner.state()
         seconds = (time.perf_counter() - started) / len(alive)
         for member in alive:
             numbers = {name: float(values[member]) for name, values in metrics.items()}

@@ -73,7 +73,7 @@ SHIPPED: list[Method] = [
     DDPG(hidden=16),
     GCIQL(hidden=16),
     *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
-    GCSQL(hidden=16, learning_rate=0.01),  # its policy stands still until V has come down to the best Q
+    GCSQL(hidden=16, learning_rate=0.02),  # its policy stands still until V has come down to the best Q
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
