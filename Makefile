@@ -95,7 +95,7 @@ results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: 
 verify: $(READY)  ## check every record, and train some runs again: [RETRAIN=2 SEED=0 TASKS= RESULTS=]
 	@$(BIN)/smore-sweep verify $(call options,$@)
 
-bench: $(READY)  ## measure training speed, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=overhead]
+bench: $(READY)  ## measure training speed, kernels, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=kernels]
 	@$(BIN)/smore-sweep bench $(call options,$@)
 
 methods: $(READY)  ## list the methods, or the knobs of one: [METHOD=gc_iql]

@@ -10,7 +10,7 @@ from smore_sweep.discovery import find_method
 from smore_sweep.errors import UserError
 from smore_sweep.training import device
 
-PARTS = ("speed", "overhead", "memory", "packing")
+PARTS = ("speed", "kernels", "overhead", "memory", "packing")
 
 
 def bench(batch_size: int, method: str | None, only: str | None = None) -> int:

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from smore_sweep import console
-from smore_sweep.bench import memory, overhead, packing
+from smore_sweep.bench import kernels, memory, overhead, packing
 from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
 from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
 from smore_sweep.discovery import find_method, methods
 from smore_sweep.method import Method
+from smore_sweep.stacked import fused
 from smore_sweep.tasks import task
 from smore_sweep.training.device import choose_device, prepare
 
@@ -45,12 +46,14 @@ def main(batch_size: int, names: Sequence[str]) -> int:
         _print_methods(out, selected, batch_size, device)
         return 0
     out.print(
-        "To repeat: make bench [METHOD=name|all] [ONLY=speed|overhead|memory|packing]. All takes most\n"
+        "To repeat: make bench [METHOD=name|all] [ONLY=speed|kernels|overhead|memory|packing]. All takes most\n"
         "of an hour, ONLY=speed some minutes.\n"
     )
     for name in names:
         if name == "speed":
             _print_speed(out, compared, batch_size, device)
+        elif name == "kernels":
+            _print_kernels(out, list(methods().values()), device)
         else:
             out.print({"overhead": _overhead, "memory": _memory, "packing": _packing}[name](compared))
     return 0
@@ -61,6 +64,20 @@ def _print_speed(out: Console, compared: Sequence[Method], batch_size: int, devi
     measured = measure_speed(compared, stacks, store, batch_size=batch_size, device=device, rounds=ROUNDS)
     out.print(_speed_table(measured, batch_size, device))
     _print_targets(out, measured, device)
+
+
+def _print_kernels(out: Console, kinds: Sequence[type[Method]], device: torch.device) -> None:
+    """Print the table of kernels as it is measured, a row a line."""
+    if device.type == "cuda" or len(fused.available()) == 1:
+        out.print(fused.why_not() or "The fused kernels are for CPUs; this machine trains on a GPU.", markup=False)
+        return
+    out.print(f"\nFused kernels against PyTorch's: member-updates a CPU-second of one core, median of {ROUNDS} rounds")
+    for gain in kernels.measure_kernels(kinds, ROUNDS):
+        figures = ", ".join(
+            f"{name} {gain.rates[name].median:,.0f} ({gain.ratios[name].show('.2f')})" for name in fused.available()
+        )
+        size = f"2 x {gain.hidden}, batch {gain.batch_size}, stack of {gain.stack}"
+        out.print(f"  {gain.method:<28} {size}: {figures}", markup=False, highlight=False)
 
 
 def _print_methods(out: Console, selected: Sequence[Method], batch_size: int, device: torch.device) -> None:

@@ -18,7 +18,7 @@ def bench(
         ),
     ] = None,
     only: Annotated[
-        str | None, typer.Option(metavar="PART", help="speed, overhead, memory or packing  [default: all]")
+        str | None, typer.Option(metavar="PART", help="speed, kernels, overhead, memory or packing  [default: all]")
     ] = None,
 ) -> int:
     """Measure training speed and overhead on this machine."""

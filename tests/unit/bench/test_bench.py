@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
-from smore_sweep.bench import bench, ceiling
+from smore_sweep.bench import bench, ceiling, kernels
 from smore_sweep.bench.memory import bytes_of, large_store
 from smore_sweep.bench.overhead import Overhead
 from smore_sweep.bench.packing import SLOTS, STACKS, Packing, unequal_stacks
@@ -26,6 +26,7 @@ from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episod
 from smore_sweep.errors import UserError
 from smore_sweep.planning.stacks import makespan
 from smore_sweep.smore import SMORe
+from smore_sweep.stacked import fused
 from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import task
 from smore_sweep.training import loop
@@ -213,7 +214,7 @@ def test_bad_options_are_refused() -> None:
         bench(0, None)
     with pytest.raises(UserError, match="unknown method 'smort'; the methods are: smore, "):
         bench(8, "smort")
-    with pytest.raises(UserError, match="no part 'spede'; its parts are: speed, overhead, memory, packing"):
+    with pytest.raises(UserError, match="no part 'spede'; its parts are: speed, kernels, overhead, memory, packing"):
         bench(8, None, "spede")
 
 
@@ -223,3 +224,13 @@ def test_the_ceiling_makes_the_products_of_an_update() -> None:
     assert counter.get_total_flops() == ceiling.MEMBERS * counted_flops(
         GCSL(), make_store(EPISODES, seed=0), ceiling.BATCH
     )
+
+
+def test_kernels_are_compared_at_every_size_and_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "SIZES", ((8, 4), (16, 4)))
+    gains = list(kernels.measure_kernels([GCSL], rounds=2))
+    assert [(gain.hidden, gain.stack) for gain in gains] == [(8, 1), (8, 10), (16, 1), (16, 10)]
+    for gain in gains:
+        assert tuple(gain.rates) == fused.available()
+        assert gain.ratios[fused.TORCH].values == (1.0, 1.0)
+        assert all(rate > 0 for spread in gain.rates.values() for rate in spread.values)
