@@ -38,7 +38,7 @@ help:  ## show this list
 
 setup: $(READY)  ## install everything into .venv (the other commands do it when needed)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(wildcard smore_sweep/stacked/native/*)
 	@echo "Installing into $(VENV) (once; a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"

@@ -35,9 +35,12 @@ def verify(
     from analysis.frames import archive, archive_checks
     from smore_sweep.console import make_console, progress_bar
     from smore_sweep.results import run_files, verification
+    from smore_sweep.stacked import fused
     from smore_sweep.storage.paths import is_folder, storage_path
 
     check_at_least_one("retrain", retrain)
+    if retrain:
+        fused.chosen()
     folder, out = storage_path(results), make_console()
     if not is_folder(folder):
         raise UserError(f"there is no folder {folder}; --results DIR names a results folder or an exported one")

@@ -112,6 +112,14 @@ def test_mistakes_are_one_line(words: list[str], message: str, capsys: pytest.Ca
     assert error.count("\n") == 1
 
 
+def test_kernels_that_do_not_exist_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(fused.SETTING, "fast")
+    assert main(["verify", "--results", str(tmp_path), "--retrain", "1"]) == 2
+    assert "SMORE_SWEEP_KERNELS = 'fast' is not valid; it must be one of avx512, avx2" in capsys.readouterr().err
+
+
 def test_an_empty_folder_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--results", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"there is no run in {tmp_path}\n"
