@@ -11,13 +11,14 @@ that cannot be used (no such bucket, no permission, no network) raises a :class:
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from smore_sweep.errors import StorageError, first_line
-from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.atomic import atomic_write, make_folder, sync
 from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -129,8 +130,21 @@ def write(path: StoragePath, data: bytes) -> None:
         unfinished.write_bytes(data)
 
 
-def create_exclusive(path: UPath, data: bytes) -> bool:
-    """Create an object unless it exists. Returns whether it was created; of two writers the store refuses one."""
+def create_exclusive(path: StoragePath, data: bytes) -> bool:
+    """Create a file unless it exists. Returns whether it was created; of two writers one is refused.
+
+    A hard link makes a file of a folder appear with its content, on shared file systems too.
+    """
+    if isinstance(path, Path):
+        with _unfinished(path) as unfinished:
+            unfinished.write_bytes(data)
+            sync(unfinished)
+            try:
+                path.hardlink_to(unfinished)
+            except FileExistsError:
+                # Over NFS the answer to a link that was made can get lost, and the repeated request is refused.
+                return unfinished.stat().st_nlink > 1
+            return True
     try:
         with _reaching(path):
             path.fs.pipe_file(path.path, data, mode="create")
@@ -158,6 +172,13 @@ def put_aside(path: StoragePath) -> None:
         else:
             write(path.with_name(name), read(path))
             remove(path)
+
+
+def file_names(folder: Path) -> set[str]:
+    """List the files in a folder of the disk, which need not exist. Unfinished ones are left out."""
+    with suppress(FileNotFoundError):
+        return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    return set()
 
 
 def list_names(folder: UPath) -> set[str]:
@@ -189,6 +210,17 @@ def local_copy(path: StoragePath) -> Iterator[Path]:
 def local_folder(results: StoragePath) -> Path:
     """Return a local folder for files that a person opens: the results folder, or ``output`` if that is remote."""
     return results if isinstance(results, Path) else Path(DEFAULT_RESULTS)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """Yield a name beside a path that no other process uses, in an existing folder; remove the file at the end."""
+    make_folder(path.parent)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        yield unfinished
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
