@@ -31,10 +31,9 @@ def work(
     results: Results = DEFAULT_RESULTS,
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="stacks that train at a time on all machines  [default: here]"),
-    ] = None,
+    processes: Annotated[
+        int, typer.Option(metavar="N", help="how many such commands share the folder, to size the stacks")
+    ] = 1,
     grace: Annotated[
         int, typer.Option(metavar="SECONDS", help="longest time from SIGUSR1 to the end, at the next evaluation")
     ] = 60,
@@ -45,7 +44,7 @@ def work(
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
-    check_at_least_one("slots", slots)
+    check_at_least_one("processes", processes)
     check_at_least_one("grace", grace)
     folder = storage_path(results)
     return share_sweep(
@@ -57,7 +56,7 @@ def work(
         results=folder,
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
-        slots=slots,
+        processes=processes,
         grace=grace,
         show=lambda out, plan: print_results(out, plan, folder),
     )

@@ -55,7 +55,7 @@ def share_sweep(
     results: StoragePath,
     gpus_per_stack: float | None,
     stack_size: int | None,
-    slots: int | None,
+    processes: int,
     grace: float,
     show: Callable[[Console, Plan], None],
 ) -> int:
@@ -70,7 +70,7 @@ def share_sweep(
         results: Results folder, on a file system that all machines share.
         gpus_per_stack: Share of a GPU per stack; None for 1 where there are GPUs; 0 for CPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
-        slots: Stacks that train at the same time on all machines; None for those of this process.
+        processes: Processes like this one, to size the stacks for.
         grace: Seconds from SIGUSR1 to the end.
         show: Prints the results of the plan's runs once all are done.
 
@@ -87,7 +87,7 @@ def share_sweep(
     workers = _devices(gpus_per_stack)
     request = Request(
         name, scale, seeds, tasks, source, results.resolve(), _submission(), git_revision(),
-        slots=max(slots or 0, len(workers)), largest=stack_size or LARGEST_STACK["cuda" if workers[0] else "cpu"],
+        slots=processes * len(workers), largest=stack_size or LARGEST_STACK["cuda" if workers[0] else "cpu"],
         grace=grace,
     )  # fmt: skip
     plan = request.plan()
@@ -211,11 +211,12 @@ class _Children:
                     continue
                 process.join()
                 code = process.exitcode
-                if code is not None and code < 0 and not self._stopping:
+                killed = code is not None and code < 0
+                if killed and not self._stopping:
                     self._start(index)
                 else:
                     del self._processes[index]
-                    codes.add(code)
+                    codes.add(STOPPED if killed else code)
             if time.monotonic() - published >= PUBLISH_SECONDS:
                 periodically()
                 published = time.monotonic()

@@ -109,15 +109,15 @@ def work(request: Request, gpu: str | None) -> None:
         request: What to train.
         gpu: The worker's GPU, or None for the CPU.
     """
-    deadline = Deadline(request.grace)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    Thread(target=_end_with_parent, daemon=True).start()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    out = Console(width=100, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    out = Console(width=100, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
     code = FAILED
     try:
+        deadline = Deadline(request.grace)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        Thread(target=_end_with_parent, daemon=True).start()
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         with lease(worker_lease(request.results, name), name, out.print) as fence:
             code = _Worker(request, name, fence, gpu is not None, deadline, out).run()
     except OutOfTime:

@@ -31,7 +31,7 @@ SlurmctldHost={host}
 SlurmctldPort={control}
 SlurmdPort={node}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=3
+AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 SlurmUser={user}
 SlurmdUser={user}
@@ -42,7 +42,7 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmdParameters=config_overrides
-SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ProctrackType=proctrack/linuxproc
@@ -59,6 +59,11 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
 PartitionName=tests Nodes={host} Default=YES MaxTime=60 State=UP
 PartitionName=other Nodes={host} MaxTime=60 State=UP
 """
+
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+"""Starts a command whose descendants see no other processes, and end with it."""
+ISOLATED = subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
 
 
 def missing() -> str:
@@ -89,7 +94,11 @@ def slurm() -> Iterator[dict[str, str]]:
     )  # fmt: skip
     files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log"}
     munge = [f"--{option}={folder / name}" for option, name in {**files, "seed-file": "munge.seed"}.items()]
-    commands = [["munged", "--foreground", "--force", *munge], ["slurmctld", "-D"], ["slurmd", "-D"]]
+    commands = [
+        ["munged", "--foreground", "--force", *munge],
+        ["slurmctld", "-D"],
+        [*NAMESPACE * ISOLATED, "slurmd", "-D"],
+    ]
     daemons = [_start(command, folder, environment) for command in commands]
     try:
         _wait_until_idle(folder, environment)
