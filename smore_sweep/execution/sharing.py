@@ -13,6 +13,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -21,21 +22,17 @@ from rich.console import Console
 
 from smore_sweep.console import make_console
 from smore_sweep.data import generate
-from smore_sweep.errors import ClusterError, LockedError, StorageError, TrackingError
+from smore_sweep.errors import ClusterError, StorageError
 from smore_sweep.execution.datasets import missing_episodes
+from smore_sweep.execution.publisher import Publisher
 from smore_sweep.execution.revision import git_revision
-from smore_sweep.execution.session import check_folder, interruptible, sweep_experiment
+from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
 from smore_sweep.monitoring.usage import usable_cores, usable_gpus
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.results import record
 from smore_sweep.results.claims import Claims
-from smore_sweep.results.record_writer import RecordingError
-from smore_sweep.results.recorder import recording
-from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import Sweep
-from smore_sweep.storage.lease import BEAT, lease
 from smore_sweep.storage.lock import share
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.training.device import ENVIRONMENT
@@ -92,7 +89,7 @@ def share_sweep(
     )  # fmt: skip
     plan = request.plan()
     check_folder(results)
-    publisher = Publisher(plan.sweep, request.results, out)
+    publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
     children = _Children(request, workers)
     with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():
         counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
@@ -100,11 +97,11 @@ def share_sweep(
         try:
             if plan.pending:
                 _make_episodes(out, plan)
-                code = children.run(lambda: publisher.publish(request.plan(), wait=False))
+                code = children.run(lambda: publisher.publish(request.plan(), {}, wait=False))
             else:
                 code = ENDED
-            if code == ENDED:
-                publisher.publish(request.plan(), wait=True)
+            if code in (ENDED, FAILED):
+                publisher.publish(request.plan(), _failures(request), wait=True)
         except KeyboardInterrupt:
             children.end()
             out.print("\nInterrupted. Finished runs are kept; the same command resumes from the last evaluation.")
@@ -116,24 +113,32 @@ def share_sweep(
 
 def _report(out: Console, request: Request, code: int, show: Callable[[Console, Plan], None]) -> int:
     plan = request.plan()
-    claims = Claims(request.results, "", request.submission)
     if not plan.pending:
-        claims.clear([run.run_id for run in plan.runs])
+        _claims(request).clear([run.run_id for run in plan.runs])
         show(out, plan)
         out.print(f"All {len(plan.runs)} runs are done.")
         return 0
-    pending = [run.run_id for run, _ in plan.pending]
+    unfinished = f"{len(plan.pending)} of {len(plan.runs)} runs"
     if code == STOPPED:
-        out.print(f"Out of time: {len(pending)} of {len(plan.runs)} runs are unfinished; the same command goes on.")
-    elif failed := claims.given_up(pending):
-        out.print(f"{len(failed)} runs have failed, {len(pending) - len(failed)} are unfinished:")
+        out.print(f"Out of time: {unfinished} are unfinished; the same command goes on.")
+    elif failures := _failures(request):
         titles = {run.run_id: run.title for run in plan.runs}
-        for run_id in failed:
-            out.print(f"  {titles[run_id]}: its log says why (smore-sweep status)", markup=False)
+        for run_id, error in failures.items():
+            out.print(f"failed: {titles[run_id]}: {error}", markup=False, soft_wrap=True)
+        out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
         return FAILED
     elif code == ENDED:
-        out.print(f"Nothing is left to take: {len(pending)} of {len(plan.runs)} runs are in the hands of others.")
+        out.print(f"Nothing is left to take: others train {unfinished}.")
     return code
+
+
+def _claims(request: Request) -> Claims:
+    return Claims(request.results, "", request.submission)
+
+
+def _failures(request: Request) -> dict[str, str]:
+    """Return the errors of the unfinished runs that this submission has given up, by run id."""
+    return _claims(request).given_up([run.run_id for run, _ in request.plan().pending])
 
 
 def _submission() -> str:
@@ -233,50 +238,3 @@ class _Children:
         process = get_context("spawn").Process(target=work, args=(self._request, self._devices[index]))
         process.start()
         self._processes[index] = process
-
-
-class Publisher:
-    """Publishes ended runs to MLflow, where the runs' records say so; one process at a time."""
-
-    def __init__(self, sweep: Sweep, results: Path, out: Console) -> None:
-        self._sweep = sweep
-        self._results = results
-        self._out = out
-        self._published: set[str] = set()
-        self._said = ""
-
-    def publish(self, plan: Plan, *, wait: bool) -> None:
-        """Publish the plan's ended runs.
-
-        Args:
-            plan: The plan.
-            wait: Whether to wait for another process that publishes, which may not see the last runs.
-        """
-        ended = {run.run_id: run.title for run in plan.runs if plan.states[run.run_id] == record.DONE}
-        while not ended.keys() <= self._published:
-            try:
-                self._publish_now(list(ended.items()))
-                self._published |= ended.keys()
-            except LockedError:
-                if not wait:
-                    return
-                time.sleep(BEAT)
-            except (TrackingError, RecordingError) as error:
-                self._say(f"MLflow is not available ({error}); the results are safe, and {self._remedy()}")
-                return
-
-    def _publish_now(self, ended: list[tuple[str, str]]) -> None:
-        experiment: Experiment = sweep_experiment(self._sweep, self._results)
-        with (
-            lease(self._results / "publisher.lease", f"process {os.getpid()}", lambda _: None) as fence,
-            recording(experiment, self._say, fence) as recorder,
-        ):
-            recorder.publish(ended)
-
-    def _say(self, sentence: str) -> None:
-        if sentence != self._said:
-            self._out.print(sentence, markup=False, soft_wrap=True)
-            self._said = sentence
-
-    def _remedy(self) -> str:
-        return f"smore-sweep run {self._sweep.name} --results {self._results} shows them there later"

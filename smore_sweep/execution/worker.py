@@ -24,7 +24,7 @@ from rich.console import Console
 
 from smore_sweep.data import pools
 from smore_sweep.discovery import load_sweep
-from smore_sweep.errors import LockedError, printable
+from smore_sweep.errors import LockedError, UserError, printable
 from smore_sweep.execution.datasets import build_stores
 from smore_sweep.execution.processor import processor_name
 from smore_sweep.monitoring.callback import Progress
@@ -33,9 +33,8 @@ from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import Stack, group_into_stacks
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
-from smore_sweep.results.record import DIVERGED, DONE, PARTIAL, Record
+from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError, RecordWriter
-from smore_sweep.results.run_files import states
 from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
@@ -127,7 +126,7 @@ def work(request: Request, gpu: str | None) -> None:
     except LockedError as error:  # other workers took this one for dead, and have its runs
         out.print(f"stopped: its runs have passed to {error}")
         code = STOPPED
-    except RecordingError as error:
+    except (RecordingError, UserError) as error:
         out.print(f"{printable(str(error))}. Finished runs are kept; fix this and give the same command again.")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -205,8 +204,8 @@ class _Worker:
                     run_ids = [run_id for run_id, _ in assignment.members]
                     self._writer.fail(run_ids, reason, traceback.format_exc())
             reporter.on_stack_end(0)
-        ended = states(self._request.results, [run.run_id for run in stack.runs])
-        self._claims.give_up(run_id for run_id, state in ended.items() if state != DONE)
+        failures = self._writer.failures
+        self._claims.give_up({run.run_id: failures[run.run_id] for run in stack.runs if run.run_id in failures})
 
     def _train_assignment(
         self, stack: Stack, assignment: Assignment, store: EpisodeStore, reporter: ProgressReporter

@@ -32,14 +32,14 @@ class Claim:
         submission: The job that the worker belongs to. A failed run is tried again by another submission.
         update: Updates behind the run when it was claimed.
         losses: Consecutive workers, up to this claim, that were lost without progress.
-        given_up: Whether the run has failed.
+        given_up: The error for which the run was given up, or an empty string.
     """
 
     worker: str
     submission: str
     update: int
     losses: int = 0
-    given_up: bool = False
+    given_up: str = ""
 
 
 NOBODY = Claim(worker="nobody", submission="", update=0)
@@ -102,21 +102,23 @@ class Claims:
                 break
         return taken
 
-    def give_up(self, run_ids: Iterable[str]) -> None:
-        """Mark runs of this worker as failed, for all workers of its submission."""
-        for run_id in run_ids:
+    def give_up(self, failures: Mapping[str, str]) -> None:
+        """Mark runs of this worker as failed, with their errors, for all workers of its submission."""
+        for run_id, error in failures.items():
             generation, claim = self._youngest[run_id]
-            self._create(run_id, generation + 1, Claim(self._worker, self._submission, claim.update, given_up=True))
+            self._create(run_id, generation + 1, Claim(self._worker, self._submission, claim.update, given_up=error))
 
-    def given_up(self, run_ids: Iterable[str]) -> list[str]:
-        """Return those of the runs that this worker's submission has given up."""
-        claims = self._read(run_ids)
-        return [
-            run_id
-            for run_id, (_, claim) in claims.items()
-            if claim.submission == self._submission
-            and (claim.given_up or (claim.losses + 1 >= ALONE and not self._lives(claim.worker)))
-        ]
+    def given_up(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """Return the errors of those of the runs that this worker's submission has given up, by run id."""
+        failures = {}
+        for run_id, (_, claim) in self._read(run_ids).items():
+            if claim.submission != self._submission:
+                continue
+            if claim.given_up:
+                failures[run_id] = claim.given_up
+            elif claim.losses + 1 >= ALONE and not self._lives(claim.worker):
+                failures[run_id] = f"its worker was lost {ALONE} times without progress; is it out of memory?"
+        return failures
 
     def clear(self, run_ids: Iterable[str]) -> None:
         """Remove the claims on finished runs, which nobody reads any more."""

@@ -57,7 +57,8 @@ class RecordWriter:
         self._candidates: dict[str, Candidate] = {}
         self._unsaved: dict[str, list[str]] = {}  # log lines: starts since the last written record
         self._news: list[str] = []
-        self._failed: dict[str, list[str]] = {}
+        self.failures: dict[str, str] = {}
+        """The error of each run that was given up, by run id."""
 
     def on_saved(
         self, run_id: str, record: Record, title: str, path: StoragePath | None = None, error: str = ""
@@ -148,7 +149,7 @@ class RecordWriter:
             )
             self._save(run_id, record)
             if given_up:
-                self._failed.setdefault(error, []).append(title)
+                self.failures[run_id] = error
                 self._news.append(f"failed: {title}: {error}")
                 self.on_saved(run_id, record, title, error=error)
             else:
@@ -158,7 +159,10 @@ class RecordWriter:
 
     def failed(self) -> list[str]:
         """Return a sentence per error for which runs were given up."""
-        return [f"{_several(titles)}: {error}" for error, titles in self._failed.items()]
+        titles: dict[str, list[str]] = {}
+        for run_id, error in self.failures.items():
+            titles.setdefault(error, []).append(self._candidates[run_id].title)
+        return [f"{_several(alike)}: {error}" for error, alike in titles.items()]
 
     def _load(self, run_ids: Sequence[str]) -> dict[str, Record]:
         """Return the runs' stored records, or fresh ones, with the log lines that are not written yet."""

@@ -7,7 +7,7 @@ ready before the first worker.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -72,6 +72,12 @@ class Recorder(RecordWriter):
             record = run_files.load(self._results, run_id, self._closing.append)
             if record is not None:
                 self.on_saved(run_id, record, title, run_files.run_folder(self._results, run_id) / "done.npz")
+
+    def publish_failed(self, failures: Mapping[str, str], titles: Mapping[str, str]) -> None:
+        """Publish runs that other processes have given up, with the error of each, by run id."""
+        self.check()
+        for run_id, record in run_files.load_each(self._results, list(failures), self._closing.append).items():
+            self.on_saved(run_id, record, titles[run_id], error=failures[run_id])
 
     def close(self) -> str:
         """Publish the rest and end all entries; nothing is published afterwards.

@@ -134,17 +134,15 @@ def create_exclusive(path: StoragePath, data: bytes) -> bool:
     """Create a file unless it exists. Returns whether it was created; of two writers one is refused.
 
     A hard link makes a file of a folder appear with its content, on shared file systems too.
+
+    Raises:
+        StorageError: It cannot be created.
     """
     if isinstance(path, Path):
-        with _unfinished(path) as unfinished:
-            unfinished.write_bytes(data)
-            sync(unfinished)
-            try:
-                path.hardlink_to(unfinished)
-            except FileExistsError:
-                # Over NFS the answer to a link that was made can get lost, and the repeated request is refused.
-                return unfinished.stat().st_nlink > 1
-            return True
+        try:
+            return _link(path, data)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be created: {error.strerror}") from None
     try:
         with _reaching(path):
             path.fs.pipe_file(path.path, data, mode="create")
@@ -212,15 +210,20 @@ def local_folder(results: StoragePath) -> Path:
     return results if isinstance(results, Path) else Path(DEFAULT_RESULTS)
 
 
-@contextmanager
-def _unfinished(path: Path) -> Iterator[Path]:
-    """Yield a name beside a path that no other process uses, in an existing folder; remove the file at the end."""
+def _link(path: Path, data: bytes) -> bool:
+    """Write a file under a name of its own, and link it to the path. Returns whether that did not exist."""
     make_folder(path.parent)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        yield unfinished
+        unfinished.write_bytes(data)
+        sync(unfinished)
+        path.hardlink_to(unfinished)
+    except FileExistsError:
+        # Over NFS the answer to a link that was made can get lost, and the repeated request is refused.
+        return unfinished.stat().st_nlink > 1
     finally:
         unfinished.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

@@ -152,6 +152,31 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
     assert heartbeat.load(tmp_path) is None
 
 
+def test_workers_without_a_driver_are_shown_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    plan, stacks = planned(tmp_path)
+    for number in range(3):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(number))
+        file = tmp_path / "workers" / f"{number}.json"
+        with ProgressReporter(console(terminal=False), plan, [stacks[number]], 1, file) as view:
+            view.on_progress(sign(0, 100 + number, evaluated=100, latest=1.5))
+            view.on_failure("failed: something")
+            view._save("")
+            shown = file.read_bytes()
+        file.write_bytes(shown)
+    first, second, third = heartbeat.load_workers(tmp_path)
+    old = replace(third, written=third.written - 3600)
+    lines = list(progress_reporter.describe_workers([first, second, old], first.written + 3))
+    assert lines[0] == "quickstart · laptop: 2 workers, last sign of life 3 s ago"
+    assert lines[1].startswith("  0 member-updates/s · CPU 1.5 of 2 cores · GPU 62%")
+    assert lines[2].endswith(f", process {os.getpid()}, job 7_0)")
+    assert "100 of " in lines[2]
+    assert "return 1.50" in lines[2]
+    assert lines[3] == "    failed: something"
+    assert lines[-1].startswith("quickstart · laptop: no sign of life of a worker for 1 h 00 min (")
+    assert lines[-1].endswith("job 7_2); the next one takes its runs over")
+
+
 def test_an_interrupted_sweep_says_so(tmp_path: Path) -> None:
     plan, stacks = planned(tmp_path)
     with (
