@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from smore_sweep.discovery import load_sweep
 from smore_sweep.results import record, run_files
 from tests.e2e import slurm_cluster
+from tests.e2e.slurm_jobs import call, processes, states
 from tests.e2e.sweeping import PATIENCE, assert_each_once_in_mlflow, assert_same_outcomes, table
 
 SWEEP_FILE = Path(__file__).with_name("slurm_sweep.py")
@@ -47,20 +47,6 @@ def sweep(cluster: dict[str, str], results: Path, command: str, *options: str) -
     return done.stdout
 
 
-def call(cluster: dict[str, str], *words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=True, env=cluster).stdout
-
-
-def states(cluster: dict[str, str], job: str) -> dict[str, str]:
-    """Return the state of each task of a job that has not ended; those that wait for their requeue may start now."""
-    lines = call(cluster, "squeue", "--noheader", "--array", f"--job={job}", "--format=%i %T %r").splitlines()
-    for task, state, reason in map(str.split, lines):
-        if (state, reason) == ("PENDING", "BeginTime"):  # SLURM lets a requeued job wait for two minutes
-            with suppress(subprocess.CalledProcessError):
-                call(cluster, "scontrol", "update", f"jobid={task}", "StartTime=now")
-    return {task: state for task, state, _ in map(str.split, lines)}
-
-
 def logs(results: Path) -> str:
     return "\n".join(f"{path.name}:\n{path.read_text()}" for path in sorted((results / "slurm").glob("*.log")))
 
@@ -76,19 +62,6 @@ def training(results: Path) -> set[str]:
     """Return the runs that are partial, and not near their end."""
     found = run_files.peek_each(results, [run.run_id for run in RUNS])
     return {run_id for run_id, summary in found.items() if summary.status == record.PARTIAL and summary.update < 400}
-
-
-def processes(task: str, results: Path) -> tuple[int, list[int]]:
-    """Return the process of a task's ``smore-sweep work``, and its workers."""
-    mine: dict[int, bytes] = {}
-    job, _, index = task.partition("_")
-    marks = {f"SLURM_ARRAY_JOB_ID={job}".encode(), f"SLURM_ARRAY_TASK_ID={index}".encode()}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if marks <= set((folder / "environ").read_bytes().split(b"\0")):
-                mine[int(folder.name)] = (folder / "cmdline").read_bytes()
-    (parent,) = (pid for pid, command in mine.items() if b"\0work\0" in command)
-    return parent, [pid for pid, command in mine.items() if b"spawn_main" in command]
 
 
 def test_an_array_that_is_killed_and_runs_out_of_time_gives_the_undisturbed_table(
@@ -108,10 +81,10 @@ def test_an_array_that_is_killed_and_runs_out_of_time_gives_the_undisturbed_tabl
     assert f"job {job}_1)" in shown
 
     # kill -9 of a worker: its task replaces it.
-    parent, workers = processes(f"{job}_0", tmp_path)
+    parent, workers = processes(f"{job}_0")
     (worker,) = (pid for pid in workers)
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: bool(set(processes(f"{job}_0", tmp_path)[1]) - {worker}), tmp_path)
+    wait_for(lambda: bool(set(processes(f"{job}_0")[1]) - {worker}), tmp_path)
 
     # kill -9 of the task itself: SLURM gets it back in the queue. The other one's time is up.
     os.kill(parent, signal.SIGKILL)
