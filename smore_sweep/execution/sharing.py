@@ -103,6 +103,7 @@ def share_sweep(
             if code in (ENDED, FAILED):
                 publisher.publish(request.plan(), _failures(request), wait=True)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SLURM signals all processes, and the shell passes it on
             children.end()
             out.print("\nInterrupted. Finished runs are kept; the same command resumes from the last evaluation.")
             return INTERRUPTED
