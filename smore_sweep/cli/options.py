@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,6 +54,23 @@ StackSize = Annotated[
 Notify = Annotated[
     str | None, typer.Option("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
 ]
+
+
+def _known_too(context: typer.Context, value: Path | None) -> Path | None:
+    if value is not None and not context.resilient_parsing:
+        from smore_sweep.discovery import load_file
+
+        load_file(value)
+    return value
+
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", metavar="FILE", help="a .py file, such as a sweep, whose methods and tasks are known too",
+        callback=_known_too, is_eager=True,
+    ),
+]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 

@@ -17,6 +17,7 @@ from smore_sweep.cli.options import (
     SweepName,
     TaskNames,
     check_at_least_one,
+    check_exclusive,
     split_names,
 )
 from smore_sweep.spec import GENERATED
@@ -37,6 +38,12 @@ def run(
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     notify: Notify = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="train runs again whose method or task has changed since")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
+    ] = False,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
     from smore_sweep.cli.results_table import print_results
@@ -44,6 +51,7 @@ def run(
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
+    check_exclusive(retrain=retrain, keep=keep)
     folder = storage_path(results)
     return runner.run(
         sweep,
@@ -56,5 +64,7 @@ def run(
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         notification=notify,
+        retrain=retrain,
+        keep=keep,
         show=lambda out, plan: print_results(out, plan, folder),
     )

@@ -69,6 +69,7 @@ def submit_to_slurm(
     """
     from smore_sweep.discovery import load_sweep
     from smore_sweep.execution import slurm
+    from smore_sweep.execution.sharing import check_code
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import absolute, storage_path
 
@@ -82,6 +83,7 @@ def submit_to_slurm(
     if asked.array and not isinstance(folder, Path):
         raise UserError(f"tasks of an array share a folder of a file system, not {folder}; give one, or --nodes")
     planned = make_plan(load_sweep(sweep), results=folder, **plan)
+    check_code(planned)
     name = str(Path(sweep).resolve()) if sweep.endswith(".py") else sweep
     words = [*options, *(["--notify", notify] if notify else [])]
     where = folder if isinstance(folder, Path) else str(folder)

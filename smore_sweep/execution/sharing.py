@@ -22,13 +22,15 @@ from rich.console import Console
 
 from smore_sweep.console import make_console
 from smore_sweep.data import generate
-from smore_sweep.errors import ClusterError, StorageError
+from smore_sweep.errors import ClusterError, DeclarationError, StorageError
 from smore_sweep.execution.datasets import missing_episodes
+from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.publisher import Publisher
 from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
 from smore_sweep.monitoring.usage import usable_cores, usable_gpus
+from smore_sweep.planning.code_changes import describe_changes
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.results import record
@@ -88,6 +90,7 @@ def share_sweep(
         grace=grace,
     )  # fmt: skip
     plan = request.plan()
+    check_code(plan)
     check_folder(results)
     publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
     children = _Children(request, workers)
@@ -110,6 +113,17 @@ def share_sweep(
         except OutOfTime:
             code = STOPPED
     return _report(out, request, code, show)
+
+
+def check_code(plan: Plan) -> None:
+    """Try the user's own methods, and check that stored runs were made with the code of today.
+
+    Raises:
+        DeclarationError: If a method fails, or if the code has changed.
+    """
+    if plan.changed:
+        raise DeclarationError("; ".join([*describe_changes(plan.changed), "give smore-sweep run one of the two"]))
+    check_own_methods(run for run, _ in plan.pending)
 
 
 def _report(out: Console, request: Request, code: int, show: Callable[[Console, Plan], None]) -> int:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
 from threading import Thread
@@ -30,11 +31,13 @@ from smore_sweep.execution.processor import processor_name
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
+from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import Stack, group_into_stacks
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError, RecordWriter
+from smore_sweep.spec import Sweep
 from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
@@ -71,8 +74,14 @@ class Request:
     def plan(self) -> Plan:
         """Read what is done."""
         return make_plan(
-            load_sweep(self.sweep), self.scale, self.results, seeds=self.seeds, tasks=self.tasks, source=self.source
+            _load_once(self.sweep), self.scale, self.results, seeds=self.seeds, tasks=self.tasks, source=self.source
         )
+
+
+@cache
+def _load_once(sweep: str) -> Sweep:
+    """Load a sweep; this process keeps to what it has read, whatever becomes of the file."""
+    return load_sweep(sweep)
 
 
 class OutOfTime(BaseException):
@@ -182,7 +191,7 @@ class _Worker:
             Candidate(
                 run.run_id,
                 run.title,
-                Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts}),
+                Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts, **code_facts(run)}),
             )
             for run in stack.runs
         ]

@@ -79,6 +79,26 @@ class Recorder(RecordWriter):
         for run_id, record in run_files.load_each(self._results, list(failures), self._closing.append).items():
             self.on_saved(run_id, record, titles[run_id], error=failures[run_id])
 
+    def retire(self, run_ids: Sequence[str]) -> None:
+        """Put stored runs aside, here and in MLflow, to be trained again.
+
+        Raises:
+            RecordingError: As :meth:`keep`.
+            TrackingError: MLflow is away.
+        """
+        self.check()
+        for run_id in run_ids:
+            self._tracker.discard(run_id)
+            with self._writing():
+                run_files.retire(self._results, run_id)
+
+    def accept_code(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        """Accept stored runs with the code of these fingerprints, by run id. Raises as :meth:`keep`."""
+        self.check()
+        for run_id, digests in facts.items():
+            with self._writing():
+                run_files.accept_code(self._results, run_id, digests)
+
     def close(self) -> str:
         """Publish the rest and end all entries; nothing is published afterwards.
 
@@ -129,7 +149,7 @@ class Recorder(RecordWriter):
         record, title, path, error = self._unseen.pop(run_id)
         if time.monotonic() < self._away_until:
             return
-        tags = {"title": title, **self._experiment.tags, **record.facts}
+        tags = {"title": title, **self._experiment.tags, **_texts(record.facts)}
         ended = record.status != PARTIAL
         try:
             self._fence.check()
@@ -153,3 +173,7 @@ def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence)
     finally:
         if trouble := recorder.close():
             warn(trouble)
+
+
+def _texts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
