@@ -152,7 +152,7 @@ def script(name: str, options: Sequence[str], results: Path | str, resources: Re
         "gres": f"gpu:{resources.gpus}" if resources.gpus else "",
         "mem": resources.memory,
         "time": resources.time,
-        "output": logs / f"{stem}-{job}.log",
+        "output": f'"{logs / stem}-{job}.log"',
         "open-mode": "append",
         "signal": f"B:USR1@{margin}",
     }
@@ -177,7 +177,7 @@ def script(name: str, options: Sequence[str], results: Path | str, resources: Re
             ALLOCATION,
             f'srun --cpus-per-task="$SLURM_CPUS_PER_TASK" {start}ray symmetric-run --address "$address" \\',
             '  --min-nodes "$SLURM_JOB_NUM_NODES" --num-cpus "$SLURM_CPUS_PER_TASK" '
-            f"--num-gpus {int(resources.gpus.rpartition(':')[2] or 0)} -- \\",
+            f"--num-gpus {int(resources.gpus.rpartition(':')[2] or 0)} --include-dashboard false -- \\",
             f'  python -m smore_sweep {shlex.join(["run", *common])} --address "$address" &',
         ]
     shell += ["work=$!", "", WAIT.format(signal="USR1" if resources.array else "TERM")]

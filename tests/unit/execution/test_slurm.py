@@ -97,7 +97,8 @@ def test_every_resource_is_a_directive() -> None:
     text = slurm.script("/s/mine.py", ["--seeds", "2"], Path("/r r"), asked)
     assert directives(text) == [
         "--job-name=mine", "--partition=gpu", "--account=us", "--array=0-2", "--nodes=1", "--ntasks-per-node=1",
-        "--cpus-per-task=8", "--gres=gpu:a100:2", "--mem=16G", "--time=04:00:00", "--output=/r r/slurm/mine-%A_%a.log",
+        "--cpus-per-task=8", "--gres=gpu:a100:2", "--mem=16G", "--time=04:00:00",
+        '--output="/r r/slurm/mine-%A_%a.log"',
         "--open-mode=append", "--signal=B:USR1@600", "--no-requeue", "--mail-type=END", "--qos=long",
     ]  # fmt: skip
     assert "smore_sweep work /s/mine.py --seeds 2 --results '/r r' --processes 3 --grace 580 &\n" in text
@@ -109,7 +110,7 @@ def test_an_allocation_starts_ray_with_a_secret_token_on_nodes_of_its_own() -> N
     assert {"--nodes=4", "--exclusive", "--gres=gpu:2"} < set(directives(text))
     assert not [line for line in directives(text) if line.startswith("--array")]
     assert "export RAY_AUTH_MODE=token\n" in text
-    assert '--min-nodes "$SLURM_JOB_NUM_NODES" --num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus 2 -- \\\n' in text
+    assert '--min-nodes "$SLURM_JOB_NUM_NODES" --num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus 2 --incl' in text
     assert 'python -m smore_sweep run main --results s3://bucket/prefix --address "$address" &\n' in text
     assert not [line for line in text.splitlines() if "$RAY_AUTH_TOKEN" in line]  # never in a list of processes
 
