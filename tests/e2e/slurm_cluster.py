@@ -62,7 +62,7 @@ PartitionName=other Nodes={host} MaxTime=60 State=UP
 
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-"""Starts a command whose descendants see no other processes, and end with it."""
+"""Starts a command whose descendants see no other processes, and end with it. A shell there reaps the orphaned ones."""
 ISOLATED = subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
 
 
@@ -97,7 +97,7 @@ def slurm() -> Iterator[dict[str, str]]:
     commands = [
         ["munged", "--foreground", "--force", *munge],
         ["slurmctld", "-D"],
-        [*NAMESPACE * ISOLATED, "slurmd", "-D"],
+        [*NAMESPACE * ISOLATED, "bash", "-c", "slurmd -D & wait"],
     ]
     daemons = [_start(command, folder, environment) for command in commands]
     try:
