@@ -74,8 +74,8 @@ ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
 tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
-figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep figures $(call options,$@)
+figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep figures $(call options,$@,PLAIN) $(if $(PLAIN),--plain)
 
 report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep report --sweep $(sweep) $(call options,$@,SWEEP)
