@@ -6,6 +6,12 @@ import math
 from collections.abc import Collection, Iterable
 
 from smore_sweep.method import Method, knobs
+from smore_sweep.spec import Sweep
+
+
+def declared(sweep: Sweep) -> list[Method]:
+    """List the configurations of a sweep's grids."""
+    return [method for grid in sweep.grids for method in grid.methods]
 
 
 def varied_knobs(methods: Iterable[Method]) -> list[str]:

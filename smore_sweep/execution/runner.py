@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -95,7 +96,7 @@ def run(
             if show:
                 show(out, plan)
             plan = read_plan()  # reading the outcomes may have put a broken record aside
-            _report(out, plan, results, failures)
+            _report(out, plan, results, failures, name)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
@@ -147,7 +148,7 @@ def _train(
             )
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:
+def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str) -> None:
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
     if failures:
@@ -155,15 +156,18 @@ def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[s
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        _print_next_steps(out, plan, results)
+        _print_next_steps(out, plan, results, name)
 
 
-def _print_next_steps(out: Console, plan: Plan, results: StoragePath) -> None:
-    elsewhere, where = ("", "") if str(results) == DEFAULT_RESULTS else (f" RESULTS={results}", f" --results {results}")
+def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str) -> None:
+    name = shlex.quote(name)
+    where = "" if str(results) == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
     source = "" if plan.source == GENERATED else f" --source {plan.source}"
+    request = f"--sweep {name} --scale {plan.scale}{where}{source}"
     next_steps = {
-        f"make ui{elsewhere}": "every run in the MLflow page",
-        f"python analysis/tables.py{where}{source}": "LaTeX tables (--format markdown|csv|terminal)",
+        f"smore-sweep ui {name}{where}": "its runs in the MLflow page",
+        f"smore-sweep tables {request}": "LaTeX tables (--format markdown|csv|json|terminal)",
+        f"smore-sweep figures {request}": "learning curves, and the return against each knob that it varies",
         f"{results}/runs/": "raw outcomes, one folder per run",
     }
     width = max(map(len, next_steps))
