@@ -68,8 +68,8 @@ play: $(READY)  ## animate a policy: TASK=FetchPush [POLICY=expert|random|RUN_ID
 videos: $(READY)  ## attach an animation to one run of each cell of a sweep in MLflow: SWEEP=... [SCALE= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep videos $(sweep) $(call options,$@,SWEEP)
 
-ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
-	@$(BIN)/smore-sweep ui $(call options,$@)
+ui: $(READY)  ## open the MLflow page of a sweep, or of the one that trained last: [SWEEP= RESULTS= PORT=5000]
+	@$(BIN)/smore-sweep ui $(call argument,SWEEP) $(call options,$@,SWEEP)
 
 tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))

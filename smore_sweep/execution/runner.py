@@ -24,14 +24,14 @@ from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import GENERATED
+from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
 
 
 def run(
-    name: str,
+    requested: Sweep | str,
     *,
     scale: str | None = None,
     seeds: int | None = None,
@@ -47,7 +47,7 @@ def run(
     """Run a sweep to its end.
 
     Args:
-        name: A shipped sweep, or a ``.py`` file.
+        requested: A sweep, the name of a shipped one, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
         seeds: Seeds per cell; None for the scale's.
         tasks: Tasks to run; None for the scale's.
@@ -66,8 +66,9 @@ def run(
         UserError: If anything about the request is wrong.
     """
     out = make_console()
+    name = requested.name if isinstance(requested, Sweep) else requested
     with notifying(notification, name, out.print) as ending:
-        sweep = load_sweep(name)
+        sweep = requested if isinstance(requested, Sweep) else load_sweep(requested)
 
         def read_plan() -> Plan:
             return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
