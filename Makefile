@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]

@@ -30,6 +30,7 @@ def run(
     address: str | None = None,
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
+    mirrors: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Run what a sweep still lacks, and return its results as :func:`results` does.
 
@@ -45,6 +46,7 @@ def run(
         address: A running Ray cluster, ``auto`` or ``host:port``; None starts a local Ray.
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
+        mirrors: Where else to show the runs: ``tensorboard``, ``wandb``.
 
     Raises:
         UserError: If anything about the request is wrong.
@@ -63,18 +65,20 @@ def run(
         address=address,
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
+        mirrors=mirrors,
     )
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     return read_results(sweep, scale=scale, seeds=seeds, tasks=tasks, source=source, results=folder)
 
 
-def train(run: RunSpec, *, results: str | StoragePath = DEFAULT_RESULTS) -> Record:
+def train(run: RunSpec, *, results: str | StoragePath = DEFAULT_RESULTS, mirrors: Sequence[str] = ()) -> Record:
     """Train one run in this process, without Ray, unless it is done; return its record.
 
     Args:
         run: The run, such as one of ``sweep.expand()``.
         results: Results folder.
+        mirrors: Where else to show the run: ``tensorboard``, ``wandb``.
 
     Raises:
         UserError: If the run cannot be trained, or its results cannot be written.
@@ -84,7 +88,7 @@ def train(run: RunSpec, *, results: str | StoragePath = DEFAULT_RESULTS) -> Reco
     from smore_sweep.results import run_files
 
     folder = storage_path(str(results))
-    code = train_one(run, folder)
+    code = train_one(run, folder, mirrors)
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     record = run_files.load(folder, run.run_id)

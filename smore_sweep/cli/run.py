@@ -8,6 +8,7 @@ import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    Mirrors,
     Notify,
     Results,
     ScaleName,
@@ -37,6 +38,7 @@ def run(
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     notify: Notify = None,
+    mirror: Mirrors = None,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
     from smore_sweep.cli.results_table import print_results
@@ -56,5 +58,6 @@ def run(
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         notification=notify,
+        mirrors=mirror or (),
         show=lambda out, plan: print_results(out, plan, folder),
     )

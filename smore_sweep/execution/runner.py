@@ -42,6 +42,7 @@ def run(
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
     notification: str | None = None,
+    mirrors: Sequence[str] = (),
     show: Callable[[Console, Plan], None] | None = None,
 ) -> int:
     """Run a sweep to its end.
@@ -57,6 +58,7 @@ def run(
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
         notification: Shell command to run when the sweep ends, however it ends.
+        mirrors: Where else to show the runs (:data:`smore_sweep.results.mirrors.PACKAGES`).
         show: Prints the results of the plan's runs when training has ended.
 
     Returns:
@@ -75,7 +77,7 @@ def run(
 
         plan = read_plan()
         check_folder(results)
-        experiment = sweep_experiment(sweep, results)
+        experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
             out.print(plan_table(plan))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("method", "task", "expert_share", "seed", "scale", "source")
 """Fields of a run's content that people search for, logged both as tags and as parameters."""
-VIEW, VIEW_PARAMS = "results", ("task", "expert_share", "seed")
+VIEW, VIEW_PARAMS = "results", ("task", "method", "expert_share", "seed")
 """The view of an experiment's page, and its columns beside the label and the knobs that the sweep varies."""
 VIEW_METRICS = ("return99", "success", "final_distance")
 ERROR, LOG = "error", "log.txt"
@@ -45,7 +45,7 @@ BATCH, OTHERS = 1000, 100
 class Experiment:
     """Where the runs of a sweep are stored and published, and what all of them share.
 
-    ``varied`` names the knobs in which the sweep's methods differ.
+    ``varied`` names the knobs in which the sweep's methods differ, and ``mirrors`` the places that show the runs, too.
     """
 
     results: StoragePath
@@ -54,6 +54,7 @@ class Experiment:
     description: str
     tags: dict[str, str]
     varied: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass
