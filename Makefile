@@ -107,7 +107,7 @@ tasks: $(READY)  ## list the tasks
 test: $(READY)  ## run all tests
 	@$(BIN)/python -m pytest
 
-chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 RESULTS=]
+chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 KINDS= RESULTS=]
 	@$(BIN)/python -m tests.chaos --output "$${RESULTS:-output}/chaos" $(call options,$@,RESULTS)
 
 fuzz: $(READY)  ## damage files for some minutes, and count how each reader takes it: [MINUTES=10 SEED=0]

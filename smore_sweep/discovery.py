@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 import re
 import sys
@@ -14,14 +13,16 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from smore_sweep import user_code
 from smore_sweep.errors import DeclarationError, did_you_mean, unknown
 from smore_sweep.method import Method, knobs
+from smore_sweep.plugins import installed
 from smore_sweep.spec import Scale, Sweep
 from smore_sweep.tasks import task
 
 
 def methods() -> dict[str, type[Method]]:
-    """Return every shipped method, by the name of its file."""
+    """Return every method that ships, by the name of its file, that a package offers, or that a sweep file knows."""
     import baselines
 
     files = [module.name for module in pkgutil.iter_modules(baselines.__path__) if not module.name.startswith("_")]
@@ -32,7 +33,18 @@ def methods() -> dict[str, type[Method]]:
         for value in vars(module).values():
             if _is_method(value) and value.__module__ == module_name:
                 shipped[module_name.rpartition(".")[2]] = value
-    return shipped
+    offers = {name: offer.load(type) for name, offer in installed("methods").items()}
+    return shipped | {name: kind for name, kind in offers.items() if _is_method(kind)} | _own_methods()
+
+
+def _own_methods() -> dict[str, type[Method]]:
+    """Return the methods of the sweep file that this process has imported, and of the files beside it."""
+    return {
+        value.__name__: value
+        for module in user_code.modules()
+        for value in vars(module).values()
+        if _is_method(value) and value.__module__ == module.__name__
+    }
 
 
 def _is_method(value: object) -> bool:
@@ -50,7 +62,7 @@ def find_method(name: str) -> type[Method]:
     for file, kind in known.items():
         if letters in (_letters(file), _letters(kind.name)):
             return kind
-    raise DeclarationError(unknown("method", name, known))
+    raise DeclarationError(unknown("method", name, known, ", or one of your own, with --file FILE.py"))
 
 
 def _letters(name: str) -> str:
@@ -113,14 +125,53 @@ def load_sweep(name: str) -> Sweep:
     is_file = name.endswith(".py")
     if name == "all":
         raise DeclarationError(f"'all' is for make plan; sweeps run one at a time: {', '.join(sweep_names())}")
+    offers = {} if is_file or name in sweep_names() else installed("sweeps")
+    if name in offers:
+        return offers[name].load(Sweep)
     if not is_file and name not in sweep_names():
-        raise DeclarationError(unknown("sweep", name, sweep_names(), ", or give a .py file"))
-    with _declaration_errors(name):
-        module = _load_file(Path(name)) if is_file else importlib.import_module(f"sweeps.{name}")
+        raise DeclarationError(unknown("sweep", name, [*sweep_names(), *offers], ", or give a .py file"))
+    module = load_file(Path(name)) if is_file else _import_sweep(name)
     sweep = getattr(module, "SWEEP", None)
+    if isinstance(sweep, type):
+        raise DeclarationError(f"sweep {name}: SWEEP is the class {sweep.__name__}; write SWEEP = Sweep(...)")
     if not isinstance(sweep, Sweep):
         raise DeclarationError(f"sweep {name} declares no SWEEP = Sweep(...)")
+    check_methods(sweep)
     return sweep
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a file of a user's, whose methods and tasks are then known by name.
+
+    Raises:
+        DeclarationError: If it cannot be read; the message says where.
+    """
+    import sweeps
+
+    if path.is_file() and str(path.resolve().parent) in sweeps.__path__:
+        return _import_sweep(path.stem)
+    with _declaration_errors(str(path)):
+        return user_code.import_file(path)
+
+
+def _import_sweep(name: str) -> ModuleType:
+    with _declaration_errors(name):
+        return importlib.import_module(f"sweeps.{name}")
+
+
+def check_methods(sweep: Sweep) -> None:
+    """Raise :class:`DeclarationError` if a method of the sweep's own has the name of another one.
+
+    Its runs would have the ids of the other one's.
+    """
+    used = {type(method): method.name for grid in sweep.grids for method in grid.methods}
+    own = {kind: name for kind, name in used.items() if kind.__module__.partition(".")[0] not in user_code.OWN}
+    if not own:
+        return
+    known: dict[str, type[Method]] = {kind.name: kind for kind in [*methods().values(), *used]}
+    for kind, name in own.items():
+        if known[name] is not kind or list(used.values()).count(name) > 1:
+            raise DeclarationError(f"method {kind.__name__} has the name {name!r} of another method; give it its own")
 
 
 def find_scale(task_name: str, scale: str) -> Scale:
@@ -134,17 +185,6 @@ def find_scale(task_name: str, scale: str) -> Scale:
     if scale not in scales:
         raise DeclarationError(unknown("scale", scale, scales))
     return scales[scale]
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise DeclarationError(f"there is no sweep file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -101,17 +100,19 @@ def knob(
 class Method:
     """Base of all method configurations. Subclasses are frozen dataclasses made by :func:`method`."""
 
+    normalize_inputs: bool = True
+    """Whether inputs are normalised by the statistics of the dataset; a method may declare a knob of this name."""
+
     name: ClassVar[str]
     """Name in tables, as the paper writes it."""
     paper: ClassVar[str]
     """The method's source, in one line."""
 
-    # The learner needs these; each method's file declares them with its own defaults.
+    # Knobs that most methods declare.
     if TYPE_CHECKING:
         discount: float
         learning_rate: float
         hidden: int
-        normalize_inputs: bool
 
         def __init__(self, **fields: Any) -> None: ...
 
@@ -151,13 +152,14 @@ class Method:
 
     def rows(self, batch_size: int) -> dict[str, int]:
         """Return the rows that pass through each network in one update, in units of a forward pass (a backward pass
-        counts two). With the networks' sizes this gives the floating-point operations of an update."""
-        raise NotImplementedError
+        counts two). With the networks' sizes this gives the floating-point operations of an update, for estimates.
+        A network that is left out counts as trained on one batch."""
+        return {}
 
     def flops(self, sizes: Sizes, batch_size: int) -> int:
         """Return the floating-point operations of the matrix products of one member's update."""
-        networks = self.networks(sizes)
-        return sum(networks[name].flops(rows) for name, rows in self.rows(batch_size).items())
+        rows = self.rows(batch_size)
+        return sum(net.flops(rows.get(name, 3 * batch_size)) for name, net in self.networks(sizes).items())
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """Sample one batch for every member of the stack. ``knobs`` holds the stackable fields, ``[M, 1]`` each."""
@@ -190,10 +192,6 @@ M = TypeVar("M", bound=type[Method])
 def method(cls: M) -> M:
     """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a
     :class:`DeclarationError`."""
-    if cls.__module__ not in sys.modules:  # the class is read from a sweep file, which no worker has
-        raise DeclarationError(
-            f"the method {cls.__name__} is declared in a sweep file; a method is a file in baselines/"
-        )
     configuration = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     initialise: Callable[..., None] = configuration.__init__
 

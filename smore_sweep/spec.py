@@ -16,6 +16,7 @@ from typing import Any
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, knobs, stackable_knobs
+from smore_sweep.tasks import Task, declare, declared_content
 
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
@@ -113,6 +114,7 @@ class RunSpec:
             "method": self.method.name,
             "knobs": self.method.content(),
             "task": self.task,
+            **({"declared_task": own} if (own := declared_content(self.task)) else {}),
             "source": self.source,
             "expert_share": self.expert_share,
             "seed": self.seed,
@@ -147,11 +149,28 @@ class RunSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Product of methods, tasks and expert shares."""
+    """Product of methods, tasks and expert shares.
+
+    Attributes:
+        methods: Configurations of methods.
+        tasks: Names of tasks that ship or are installed, or :class:`~smore_sweep.tasks.Task` objects of your own.
+        expert_share: Shares of expert episodes in the data.
+    """
 
     methods: Sequence[Method]
-    tasks: Sequence[str]
-    expert_share: Sequence[float]
+    tasks: Sequence[str | Task]
+    expert_share: Sequence[float] = (1.0,)
+
+    def __post_init__(self) -> None:
+        _check_list("a grid's methods", self.methods, Method, "SMORe() or grid(SMORe, beta=[0.5, 0.7])")
+        _check_list("a grid's tasks", self.tasks, (str, Task), '"FetchReach" or a Task')
+        _check_list("a grid's expert_share", self.expert_share, (int, float), "0.1")
+        declare(task for task in self.tasks if isinstance(task, Task))
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks."""
+        return [task_name(task) for task in self.tasks]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +189,28 @@ class Scale:
         tuned: Values from model selection, by (method's name, task).
     """
 
-    tasks: Sequence[str]
+    tasks: Sequence[str | Task]
     seeds: int
     budget: Budget
     per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
     tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_list("a scale's tasks", self.tasks, (str, Task), '"FetchReach" or a Task')
+        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
+            raise DeclarationError(f"a scale's seeds = {self.seeds!r} is not valid; it must be a number, such as 5")
+        _check_kind("a scale's budget", self.budget, Budget)
+        for name in ("per_task", "knobs", "tuned"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise DeclarationError(
+                    f"a scale's {name} = {getattr(self, name)!r} is not valid; it must be a dictionary"
+                )
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks."""
+        return [task_name(task) for task in self.tasks]
 
     def seeds_of(self, task: str) -> int:
         """Return the number of seeds of a task."""
@@ -213,10 +248,19 @@ class Sweep:
     default_scale: str = DEFAULT_SCALE
     first_seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_list("a sweep's grids", self.grids, Grid, "Grid(methods=[SMORe()], tasks=[...])")
+        if not isinstance(self.scales, Mapping):
+            raise DeclarationError(
+                f'a sweep\'s scales = {self.scales!r} is not valid; give them by name: {{"laptop": Scale(...)}}'
+            )
+        for name, scale in self.scales.items():
+            _check_kind(f"a sweep's scale {name}", scale, Scale)
+
     @property
     def tasks(self) -> list[str]:
         """All tasks of its grids, including those that a scale leaves out unless they are named."""
-        return list(dict.fromkeys(task for grid in self.grids for task in grid.tasks))
+        return list(dict.fromkeys(name for grid in self.grids for name in grid.task_names))
 
     def scale(self, name: str | None) -> str:
         """Return the scale to use: the named one, or else the only one, or else the default.
@@ -270,7 +314,7 @@ class Sweep:
                     raise DeclarationError(
                         f"sweep {self.name} has a grid without any {field_name}; give it at least one"
                     )
-        for task in (*size.tasks, *size.per_task):
+        for task in (*size.task_names, *size.per_task):
             if task not in self.tasks:
                 raise DeclarationError(
                     f"scale {chosen} names the task {task!r}, which no grid has; they have: {', '.join(self.tasks)}"
@@ -285,7 +329,7 @@ class Sweep:
                 raise DeclarationError(
                     f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has"
                 )
-        wanted = tuple(tasks) if tasks else tuple(size.tasks)
+        wanted = tuple(tasks or size.task_names)
         if seeds is not None and seeds < 1:
             raise DeclarationError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
@@ -302,7 +346,7 @@ class Sweep:
             )
             for grid in self.grids
             for varied_knobs in [varied(grid.methods)]
-            for task, method, share in itertools.product(grid.tasks, grid.methods, grid.expert_share)
+            for task, method, share in itertools.product(grid.task_names, grid.methods, grid.expert_share)
             if task in wanted
             for configured in [size.configure(method, task, varied_knobs[type(method)])]
             for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
@@ -317,6 +361,29 @@ class Sweep:
                 raise DeclarationError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
             seen[run.run_id] = run
         return runs
+
+
+def task_name(task: str | Task) -> str:
+    """Return the name of a task that is given by name or as an object."""
+    return task if isinstance(task, str) else task.name
+
+
+def _check_list(name: str, values: object, kind: type | tuple[type, ...], example: str) -> None:
+    """Raise :class:`DeclarationError` unless a field is a list of such values."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise DeclarationError(f"{name} = {values!r} is not valid; it must be a list, such as [{example}]")
+    for value in values:
+        if isinstance(value, type):
+            raise DeclarationError(
+                f"{name} hold the class {value.__name__}; give an instance of it: {value.__name__}(...)"
+            )
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise DeclarationError(f"{name} hold {value!r}, which is not valid; give {example}")
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise DeclarationError(f"{name} = {value!r} is not valid; it must be a {kind.__name__}(...)")
 
 
 def percent(share: float) -> str:

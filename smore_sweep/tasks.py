@@ -1,20 +1,31 @@
-"""The task table: one row per task, with the paper's names. Environments are imported when one is made."""
+"""Tasks: what one declares of an environment, and the table of the tasks that ship, with the paper's names.
+
+A task of your own is an object in your sweep file, listed in a :class:`~smore_sweep.spec.Grid`. Environments are
+imported when one is made.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from smore_sweep.errors import DeclarationError, unknown
+from smore_sweep.errors import DeclarationError, first_line, unknown
+from smore_sweep.goal_environment import read_sizes
+from smore_sweep.plugins import installed
 
 if TYPE_CHECKING:
     import gymnasium
-    import numpy as np
+    from gymnasium.envs.registration import EnvSpec
+    from numpy.typing import NDArray
 
-    Observation = dict[str, np.ndarray]
-    Policy = Callable[[Observation], np.ndarray]
+    Observation: TypeAlias = dict[str, NDArray[Any]]
+    Policy: TypeAlias = Callable[[Observation], NDArray[Any]]
+    Environment: TypeAlias = gymnasium.Env[Any, Any]
+    Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -31,52 +42,134 @@ class Task:
     """A goal-conditioned task.
 
     The sparse reward is ``-1[|achieved - desired| > threshold]``, success is ``|achieved - desired| <
-    success_tolerance`` (Euclidean norm, in the goal's units). Policies are functions of one observation.
+    success_tolerance`` (Euclidean norm, in the goal's units), or the task's own. Policies are functions of one
+    observation.
+
+    The environment is a Gymnasium goal environment: its observation is a dictionary of the vectors ``observation``,
+    ``achieved_goal`` and ``desired_goal``, its actions are in [-1, 1]. Sizes and horizon are read off it unless given.
 
     Attributes:
-        name: The paper's name.
-        env_id: Gymnasium id.
+        name: The name in sweeps and tables.
+        environment: A Gymnasium id, or a function that builds the environment and takes its options, such as
+            ``render_mode``.
         sizes: Sizes of observations, goals and actions.
         threshold: Distance up to which the goal counts as reached.
-        expert: Expert policy, as ``module:function``.
+        expert: Expert policy, a function or ``module:function``; empty if there is none. Its data are then imported.
         step_milliseconds: Rough time of an environment step on one core, for estimates only.
         horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
         success_threshold: Distance below which an episode succeeds; None for ``threshold``.
+        success: The task's own test of success instead of a distance: a function of achieved and desired goals
+            ``[..., g]`` that returns booleans ``[...]``.
         suboptimal: Policy whose episodes the data mix with the expert's.
-        medium: Medium policy, as ``module:function``; empty if there is none.
+        medium: Medium policy, a function or ``module:function``; empty if there is none.
         expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
             WGCSL data are noisy too).
+
+    Raises:
+        DeclarationError: If the environment cannot be made or is not such a goal environment, or a number is wrong.
     """
 
     name: str
-    env_id: str
-    sizes: Sizes
+    environment: str | EnvSpec | Callable[..., Environment]
+    sizes: Sizes = None  # type: ignore[assignment]  # read off the environment
+    _: KW_ONLY
     threshold: float
-    expert: str
-    step_milliseconds: float
-    horizon: int = 50
+    expert: Policy | str = ""
+    step_milliseconds: float = 1.0
+    horizon: int = None  # type: ignore[assignment]  # read off the environment
     success_threshold: float | None = None
+    success: Success | None = None
     suboptimal: str = "random"
-    medium: str = ""
+    medium: Policy | str = ""
     expert_noise: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", self.name):
+            raise DeclarationError(f"task name {self.name!r} is not valid; use letters, digits, '.', '_' and '-'")
+        if not self.threshold > 0:
+            raise DeclarationError(f"{self.name}: threshold = {self.threshold!r} is not valid; it must be above 0")
+        if not shipped(self.environment):
+            self._read_environment()
+
+    def _read_environment(self) -> None:
+        """Check the environment, and read off it what is not declared."""
+        import gymnasium
+
+        if isinstance(self.environment, str):
+            try:  # the specification reaches workers, on which the sweep file has registered nothing
+                object.__setattr__(self, "environment", gymnasium.spec(self.environment))
+            except gymnasium.error.Error as error:
+                raise DeclarationError(f"{self.name}: {first_line(error)}") from None
+        elif not callable(self.environment):
+            raise DeclarationError(
+                f"{self.name}: environment = {self.environment!r} is not valid; "
+                "it must be a Gymnasium id or a function that builds one"
+            )
+        env = self.make()
+        try:
+            sizes = Sizes(*read_sizes(self.name, env))
+            limit = env.spec.max_episode_steps if env.spec else None
+        finally:
+            env.close()
+        if self.sizes not in (None, sizes):
+            raise DeclarationError(f"{self.name}: sizes = {self.sizes} is not valid; its environment has {sizes}")
+        object.__setattr__(self, "sizes", sizes)
+        horizon: object = limit if self.horizon is None else self.horizon
+        if horizon is None:
+            raise DeclarationError(f"{self.name}: its environment has no time limit; give horizon=, steps per episode")
+        if not isinstance(horizon, int) or horizon < 1:
+            raise DeclarationError(
+                f"{self.name}: horizon = {horizon!r} is not valid; it must be a whole number of at least 1"
+            )
+        object.__setattr__(self, "horizon", horizon)
 
     @property
     def success_tolerance(self) -> float:
         """Distance below which an episode succeeds."""
         return self.threshold if self.success_threshold is None else self.success_threshold
 
+    def succeeded(self, achieved: NDArray[Any], desired: NDArray[Any], distance: Any) -> Any:
+        """Return whether achieved goals ``[..., g]`` at a ``distance`` ``[...]`` from desired ones are a success."""
+        return distance < self.success_tolerance if self.success is None else self.success(achieved, desired)
+
     @property
     def pools(self) -> tuple[str, str]:
         """Policies whose episodes make up the task's data."""
         return ("expert", self.suboptimal)
 
-    def make(self, **options: Any) -> gymnasium.Env[Any, Any]:
-        """Build the Gymnasium goal environment (needs MuJoCo) with its own options, such as ``render_mode``."""
+    def make(self, **options: Any) -> Environment:
+        """Build the Gymnasium goal environment with its own options, such as ``render_mode``."""
         import gymnasium
 
+        if isinstance(self.environment, str):
+            import smore_sweep.envs  # noqa: F401  registers the ids
+        elif callable(self.environment):
+            try:
+                return self.environment(**options)
+            except Exception as error:
+                raise DeclarationError(
+                    f"{self.name}: its environment cannot be made: {type(error).__name__}: {first_line(error)}"
+                ) from error
+        return gymnasium.make(self.environment, max_episode_steps=self.horizon, **options)
+
+    def environment_spec(self) -> EnvSpec | None:
+        """Return the environment's registration with Gymnasium, if it has one."""
+        import gymnasium
+
+        if not isinstance(self.environment, str):
+            return None if callable(self.environment) else self.environment
         import smore_sweep.envs  # noqa: F401  registers the ids
 
-        return gymnasium.make(self.env_id, max_episode_steps=self.horizon, **options)
+        return gymnasium.spec(self.environment)
+
+    def source_of(self, name: str) -> str:
+        """Return the function of a policy as ``module:function``; empty for the uniform-random one or a missing one."""
+        function = {"expert": self.expert, "medium": self.medium}.get(name, "")
+        return (
+            function
+            if isinstance(function, str)
+            else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+        )
 
     def policy(self, name: str) -> Policy | None:
         """Return a policy by name: a function from one observation to one action, or None for the uniform-random one.
@@ -84,30 +177,89 @@ class Task:
         Raises:
             DeclarationError: For an unknown name.
         """
-        paths = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
-        if name not in paths:
-            raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(paths)}")
+        policies = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
+        if name not in policies:
+            raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(policies)}")
         if name == "random":
             return None
-        module, function = paths[name].split(":")
-        policy: Policy = getattr(importlib.import_module(module), function)
+        policy = policies[name]
+        if not policy:
+            raise DeclarationError(
+                f"{self.name} has no {name} policy to roll out; declare {name}= or import episodes: "
+                "smore-sweep data import npz --help"
+            )
+        if isinstance(policy, str):
+            module, function = policy.split(":")
+            policy = getattr(importlib.import_module(module), function)
         return policy
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What the declaration says of the task's meaning, as plain JSON types; nothing for a task that ships."""
+        if shipped(self.environment):
+            return {}
+        return {
+            "sizes": [self.sizes.observation, self.sizes.goal, self.sizes.action],
+            "threshold": float(self.threshold),
+            "horizon": self.horizon,
+            "suboptimal": self.suboptimal,
+            "expert_noise": float(self.expert_noise),
+            **({} if self.success_threshold is None else {"success_threshold": float(self.success_threshold)}),
+        }
+
+
+def shipped(environment: object) -> bool:
+    """Return whether an environment is the package's own."""
+    return isinstance(environment, str) and environment.startswith("smore/")
 
 
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("Reacher", "smore/Reacher-v0", Sizes(11, 2, 2), 0.05, "smore_sweep.experts.reacher:reach", 0.15),
-        Task("FetchReach", "smore/FetchReach-v0", Sizes(10, 3, 4), 0.05, "smore_sweep.experts.fetch:reach", 2.0),
-        Task("FetchPush", "smore/FetchPush-v0", Sizes(25, 3, 4), 0.05, "smore_sweep.experts.fetch:push", 2.5),
-        Task("FetchPick", "smore/FetchPick-v0", Sizes(25, 3, 4), 0.05, "smore_sweep.experts.fetch_pick:pick", 2.5),
+        Task(
+            "Reacher",
+            "smore/Reacher-v0",
+            Sizes(11, 2, 2),
+            threshold=0.05,
+            expert="smore_sweep.experts.reacher:reach",
+            step_milliseconds=0.15,
+            horizon=50,
+        ),
+        Task(
+            "FetchReach",
+            "smore/FetchReach-v0",
+            Sizes(10, 3, 4),
+            threshold=0.05,
+            expert="smore_sweep.experts.fetch:reach",
+            step_milliseconds=2.0,
+            horizon=50,
+        ),
+        Task(
+            "FetchPush",
+            "smore/FetchPush-v0",
+            Sizes(25, 3, 4),
+            threshold=0.05,
+            expert="smore_sweep.experts.fetch:push",
+            step_milliseconds=2.5,
+            horizon=50,
+        ),
+        Task(
+            "FetchPick",
+            "smore/FetchPick-v0",
+            Sizes(25, 3, 4),
+            threshold=0.05,
+            expert="smore_sweep.experts.fetch_pick:pick",
+            step_milliseconds=2.5,
+            horizon=50,
+        ),
         Task(
             "FetchSlide",
             "smore/FetchSlide-v0",
             Sizes(25, 3, 4),
-            0.05,
-            "smore_sweep.experts.fetch_slide:slide",
-            2.5,
+            threshold=0.05,
+            expert="smore_sweep.experts.fetch_slide:slide",
+            step_milliseconds=2.5,
+            horizon=50,
             expert_noise=0.05,  # success .97 at 0, .82 at 0.05, .5 at 0.1: a strike cannot be corrected
         ),
         *(
@@ -116,9 +268,10 @@ TASKS: dict[str, Task] = {
                 f"FetchReachNoise{sigma}",
                 f"smore/FetchReachNoise{sigma}-v0",
                 Sizes(10, 3, 4),
-                0.05,
-                "smore_sweep.experts.fetch:reach",
-                2.0,
+                threshold=0.05,
+                expert="smore_sweep.experts.fetch:reach",
+                step_milliseconds=2.0,
+                horizon=50,
                 expert_noise=0.0,
             )
             for sigma in (0.5, 1.0, 1.5)
@@ -127,32 +280,58 @@ TASKS: dict[str, Task] = {
             "HandReach",
             "smore/HandReach-v0",
             Sizes(63, 15, 20),
-            0.01,
-            "smore_sweep.experts.hand:reach",
-            1.5,
+            threshold=0.01,
+            expert="smore_sweep.experts.hand:reach",
+            step_milliseconds=1.5,
+            horizon=50,
             expert_noise=0.05,  # the fingertips together may be off by 1 cm only: see the expert
         ),
-        Task("SawyerReach", "smore/SawyerReach-v0", Sizes(3, 3, 3), 0.06, "smore_sweep.experts.sawyer:reach", 0.2),
+        Task(
+            "SawyerReach",
+            "smore/SawyerReach-v0",
+            Sizes(3, 3, 3),
+            threshold=0.06,
+            expert="smore_sweep.experts.sawyer:reach",
+            step_milliseconds=0.2,
+            horizon=50,
+        ),
         Task(
             "SawyerDoor",
             "smore/SawyerDoor-v0",
             Sizes(4, 1, 3),
-            0.06,
-            "smore_sweep.experts.sawyer:open_door",
-            0.4,
+            threshold=0.06,
+            expert="smore_sweep.experts.sawyer:open_door",
+            step_milliseconds=0.4,
+            horizon=50,
             success_threshold=0.02,
         ),
-        Task("PointReach", "smore/PointReach-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:reach", 0.03),
-        Task("PointRooms", "smore/PointRooms-v0", Sizes(2, 2, 2), 1.0, "smore_sweep.experts.points:rooms", 0.03),
+        Task(
+            "PointReach",
+            "smore/PointReach-v0",
+            Sizes(2, 2, 2),
+            threshold=1.0,
+            expert="smore_sweep.experts.points:reach",
+            step_milliseconds=0.03,
+            horizon=50,
+        ),
+        Task(
+            "PointRooms",
+            "smore/PointRooms-v0",
+            Sizes(2, 2, 2),
+            threshold=1.0,
+            expert="smore_sweep.experts.points:rooms",
+            step_milliseconds=0.03,
+            horizon=50,
+        ),
         *(
             # Noise makes runners stumble.
             Task(
                 f"{body}TgtVel-{kind}",
                 f"smore/{body}TargetVelocity-v0",
                 sizes,
-                0.5,
-                f"smore_sweep.experts.locomotion:{expert}",
-                milliseconds,
+                threshold=0.5,
+                expert=f"smore_sweep.experts.locomotion:{expert}",
+                step_milliseconds=milliseconds,
                 horizon=1000,
                 suboptimal=suboptimal,
                 medium=f"smore_sweep.experts.locomotion:{medium}",
@@ -168,12 +347,44 @@ TASKS: dict[str, Task] = {
 }
 
 
+_declared: dict[str, Task] = {}
+"""The tasks that this process's sweep files declare, by name."""
+
+
+def declare(tasks: Iterable[Task]) -> None:
+    """Let :func:`task` find tasks by name.
+
+    Raises:
+        DeclarationError: If one has the name of a task that ships.
+    """
+    for row in tasks:
+        if TASKS.get(row.name, row) != row:
+            raise DeclarationError(f"task {row.name!r} is the name of a task that ships; give yours another name")
+        if row.name not in TASKS:
+            _declared[row.name] = row
+
+
+def declared_content(name: str) -> dict[str, Any]:
+    """Return what makes up a declared task in a run's content; nothing for a task that ships."""
+    return _declared[name].content if name in _declared else {}
+
+
+def declared() -> list[Task]:
+    """Return the tasks that this process's sweep files declare."""
+    return list(_declared.values())
+
+
 def task(name: str) -> Task:
-    """Return a task by name.
+    """Return a task by name: one that ships, that a sweep file declares, or that an installed package offers.
 
     Raises:
         DeclarationError: For an unknown name; the message lists the valid ones.
     """
-    if name not in TASKS:
-        raise DeclarationError(unknown("task", name, TASKS))
-    return TASKS[name]
+    if name in TASKS:
+        return TASKS[name]
+    if name not in _declared:
+        offers = installed("tasks")
+        if name not in offers:
+            raise DeclarationError(unknown("task", name, {**TASKS, **_declared, **offers}))
+        _declared[name] = offers[name].load(Task)
+    return _declared[name]

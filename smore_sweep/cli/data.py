@@ -7,11 +7,21 @@ from typing import Annotated
 
 import typer
 
-from smore_sweep.cli.options import Source, TaskName, check_at_least_one, check_exclusive
-from smore_sweep.errors import printable
+from smore_sweep.cli import complete
+from smore_sweep.cli.options import File, Source, TaskName, check_at_least_one, check_exclusive
+from smore_sweep.errors import UserError, printable, unknown
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
+OfTask = Annotated[
+    str, typer.Option("--task", metavar="TASK", help="the task of the episodes", autocompletion=complete.tasks)
+]
+OfPolicy = Annotated[
+    str, typer.Option("--policy", metavar="POOL", help="expert, or the task's other pool, such as random")
+]
+Cut = Annotated[
+    int | None, typer.Option("--cut", metavar="N", help="cut episodes of unequal length into ones of N steps")
+]
 AllowLarge = Annotated[
     bool, typer.Option("--allow-large", help="take numbers beyond 1e30 too, as long as they are finite in float32")
 ]
@@ -29,6 +39,7 @@ def make(
         typer.Option(metavar="SCALE", help="as many as the sweeps need at it  [default: each sweep's own scale]"),
     ] = None,
     episodes: Annotated[int | None, typer.Option(metavar="N", help="this many in each pool")] = None,
+    file: File = None,
 ) -> int:
     """Roll out a task's episodes, as far as they are missing."""
     from smore_sweep.console import make_console
@@ -56,6 +67,7 @@ def show(
         Path | None, typer.Option(metavar="FILE", help="a PNG file  [default: output/goals-TASK-SOURCE.png]")
     ] = None,
     source: Source = GENERATED,
+    file: File = None,
 ) -> int:
     """Show a task's pools, in numbers and a picture of the goals."""
     from smore_sweep.console import make_console
@@ -112,13 +124,71 @@ def import_d4rl(
 def import_minari(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID", help="mujoco/{halfcheetah,ant}/{medium,expert}-v0  [default: all four]"),
+        typer.Argument(
+            metavar="ID",
+            help="with --task any goal environment's dataset, else mujoco/{halfcheetah,ant}/{medium,expert}-v0  "
+            "[default: these four]",
+        ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="the task of the episodes, for any goal environment",
+            autocompletion=complete.tasks,
+        ),
+    ] = None,
+    policy: OfPolicy = "expert",
+    cut: Cut = None,
     source: Source = "minari",
     allow_large: AllowLarge = False,
+    file: File = None,
 ) -> int:
-    """Import the Minari Hub's data of halfcheetah and ant."""
-    from smore_sweep.data.importers import minari_hub
+    """Import datasets of the Minari Hub, or local ones."""
+    from smore_sweep.data.importers import minari_goals, minari_hub
 
-    minari_hub.import_dataset(ids or minari_hub.DEFAULT, source, _say, allow_large=allow_large)
+    if task is None:
+        minari_hub.import_dataset(ids or minari_hub.DEFAULT, source, _say, allow_large=allow_large)
+        return 0
+    check_at_least_one("cut", cut)
+    if ids is None or len(ids) != 1:
+        raise UserError(f"--task {task} needs the id of one dataset, such as D4RL/pointmaze/umaze-v2")
+    pool = check_pool(task, policy)
+    minari_goals.import_dataset(ids[0], *pool, source, _say, cut=cut, allow_large=allow_large)
     return 0
+
+
+@formats.command("npz")
+def import_npz(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a .npz file; docs/data.md says what it holds")],
+    task: OfTask,
+    policy: OfPolicy = "expert",
+    goal: Annotated[
+        str | None,
+        typer.Option("--goal", metavar="FIRST:END", help="columns of the observations that are the achieved goals"),
+    ] = None,
+    cut: Cut = None,
+    source: Source = "npz",
+    allow_large: AllowLarge = False,
+    file: File = None,
+) -> int:
+    """Import a task's episodes from a NumPy file, such as OGBench's."""
+    from smore_sweep.data.importers import npz
+    from smore_sweep.data.importers.episodes_of_goals import goal_columns
+
+    check_at_least_one("cut", cut)
+    columns = None if goal is None else goal_columns(goal)
+    pool = check_pool(task, policy)
+    npz.import_dataset(path, *pool, source, _say, goal=columns, cut=cut, allow_large=allow_large)
+    return 0
+
+
+def check_pool(task: str, policy: str) -> tuple[str, str]:
+    """Return a task's pool. Raises :class:`UserError` if there is none of this name."""
+    from smore_sweep.tasks import task as task_row
+
+    pools = task_row(task).pools
+    if policy not in pools:
+        raise UserError(unknown(f"pool of {task}", policy, pools))
+    return task, policy

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smore_sweep.cli import complete
+from smore_sweep.cli.options import File
 from smore_sweep.method import Method, knobs
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def methods(
         str | None,
         typer.Argument(metavar="METHOD", help="a method, such as smore or gc_iql", autocompletion=complete.methods),
     ] = None,
+    file: File = None,
 ) -> int:
     """List the methods, or the knobs of one."""
     from smore_sweep import discovery
@@ -38,12 +40,13 @@ def methods_table(known: Mapping[str, type[Method]]) -> Table:
         title="Methods. Runs that differ in knobs with a * train in one stack.", title_justify="left",
         caption=f"All have {', '.join(sorted(common))}.", caption_justify="left",
     )  # fmt: skip
-    for heading in ("method", "in tables", "paper", "knobs of its own"):
+    for heading in ("method", "in tables", "paper and import", "knobs of its own"):
         table.add_column(heading, overflow="fold")  # a knob's name is to be typed, so none of it is left out
     for name, kind in known.items():
         own = {knob: field.metadata["knob"] for knob, field in knobs(kind).items() if knob not in common}
         marked = (f"{knob}{'*' * info.stackable}" for knob, info in own.items())
-        table.add_row(name, kind.name, kind.paper, ", ".join(marked), end_section=True)
+        line = f"from {kind.__module__} import {kind.__name__}"
+        table.add_row(name, kind.name, f"{kind.paper}\n{line}", ", ".join(marked), end_section=True)
     return table
 
 
@@ -51,7 +54,10 @@ def knobs_table(kind: type[Method]) -> Table:
     """Return one row per knob of a method: default, valid values, meaning."""
     from rich.table import Table
 
-    table = Table(title=f"{kind.name}: {kind.paper}", title_justify="left")
+    table = Table(
+        title=f"{kind.name}: {kind.paper}", title_justify="left",
+        caption=f"from {kind.__module__} import {kind.__name__}", caption_justify="left",
+    )  # fmt: skip
     for heading in ("knob", "default", "valid", "meaning"):
         table.add_column(heading, overflow="fold")
     for name, field in knobs(kind).items():

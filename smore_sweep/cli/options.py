@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,6 +58,23 @@ Mirrors = Annotated[
     list[str] | None,
     typer.Option("--mirror", metavar="NAME", help="show the runs there, too: tensorboard or wandb; may be repeated"),
 ]
+
+
+def _known_too(context: typer.Context, value: Path | None) -> Path | None:
+    if value is not None and not context.resilient_parsing:
+        from smore_sweep.discovery import load_file
+
+        load_file(value)
+    return value
+
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", metavar="FILE", help="a .py file, such as a sweep, whose methods and tasks are known too",
+        callback=_known_too, is_eager=True,
+    ),
+]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 

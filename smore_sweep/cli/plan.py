@@ -56,6 +56,7 @@ def plan(
 def _show(plan: Plan, as_json: bool) -> None:
     from smore_sweep.console import make_console
     from smore_sweep.execution.datasets import missing_episodes
+    from smore_sweep.planning.code_changes import describe_changes
     from smore_sweep.planning.estimate import estimate
     from smore_sweep.planning.stacks import LARGEST_STACK, describe_stacks, group_into_stacks
     from smore_sweep.planning.tables import estimate_line, plan_table
@@ -66,11 +67,13 @@ def _show(plan: Plan, as_json: bool) -> None:
     episodes = missing_episodes(plan)
     stacks = group_into_stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
     seconds = estimate(plan, episodes, cores)
+    changes = describe_changes(plan.changed)
     if as_json:
         record = _plan_record(plan) | {
             "episodes_to_make": [
                 {"task": task, "policy": policy, "episodes": count} for (task, policy), count in episodes.items()
             ],
+            "changed_code": changes,
             "cpu_cores": cores,
             "stacks": len(stacks),
             "estimated_seconds": {**vars(seconds), "total": seconds.total},
@@ -84,6 +87,8 @@ def _show(plan: Plan, as_json: bool) -> None:
         out.print(estimate_line(seconds))
     else:
         out.print("nothing to do: every run is done")
+    for sentence in changes:
+        out.print(sentence, markup=False, soft_wrap=True)
 
 
 def _show_campaign(entries: list[CampaignEntry], scale: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli import complete
-from smore_sweep.cli.options import Results
+from smore_sweep.cli.options import File, Results
 from smore_sweep.errors import UserError
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
@@ -31,6 +31,7 @@ def play(
         Path | None, typer.Option(metavar="FILE", help="instead: a .png file with stills of every task's expert")
     ] = None,
     results: Results = DEFAULT_RESULTS,
+    file: File = None,
 ) -> int:
     """Roll out a policy and draw it: an animation, and stills of it."""
     from smore_sweep.rendering import animation

@@ -18,6 +18,7 @@ from smore_sweep.cli.options import (
     SweepName,
     TaskNames,
     check_at_least_one,
+    check_exclusive,
     split_names,
 )
 from smore_sweep.spec import GENERATED
@@ -39,6 +40,12 @@ def run(
     stack_size: StackSize = None,
     notify: Notify = None,
     mirror: Mirrors = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="train runs again whose method or task has changed since")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
+    ] = False,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
     from smore_sweep.cli.results_table import print_results
@@ -46,6 +53,7 @@ def run(
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
+    check_exclusive(retrain=retrain, keep=keep)
     folder = storage_path(results)
     return runner.run(
         sweep,
@@ -59,5 +67,7 @@ def run(
         stack_size=stack_size,
         notification=notify,
         mirrors=mirror or (),
+        retrain=retrain,
+        keep=keep,
         show=lambda out, plan: print_results(out, plan, folder),
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from smore_sweep.cli.options import File
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from smore_sweep.tasks import Task
 
 
-def tasks() -> int:
+def tasks(file: File = None) -> int:
     """List the tasks."""
     from smore_sweep.console import make_console
-    from smore_sweep.tasks import TASKS
+    from smore_sweep.tasks import TASKS, declared
 
-    make_console().print(tasks_table(TASKS.values()))
+    make_console().print(tasks_table([*TASKS.values(), *declared()]))
     return 0
 
 
@@ -42,7 +44,7 @@ def tasks_table(rows: Iterable[Task]) -> Table:
             f"{row.sizes.observation}/{row.sizes.goal}/{row.sizes.action}",
             str(row.horizon),
             f"{row.threshold:g}{success}",
-            row.expert.removeprefix("smore_sweep.experts."),
+            row.source_of("expert").removeprefix("smore_sweep.experts.") or "·",
             ", ".join(row.pools),
         )
     return table

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli import complete
-from smore_sweep.cli.options import Mirrors, Results, Source
+from smore_sweep.cli.options import File, Mirrors, Results, Source
 from smore_sweep.errors import UserError
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED, RunSpec
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -36,6 +36,7 @@ def train(
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     mirror: Mirrors = None,
+    file: File = None,
 ) -> int:
     """Train one run in this process, without Ray."""
     from smore_sweep.discovery import configure, find_method, find_scale

@@ -25,10 +25,11 @@ from smore_sweep.data.refusal import check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
-from smore_sweep.errors import DatasetError
+from smore_sweep.errors import DatasetError, UserError, first_line
 from smore_sweep.seeding import key
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task
+from smore_sweep.user_code import own_line
 
 JOB_STEPS = 1000
 """Environment steps per job: a second or two of MuJoCo."""
@@ -74,7 +75,7 @@ def _facts(name: str, policy: str) -> dict[str, Any]:
     """Return the facts that a pool's episodes depend on, for its metadata."""
     row = task(name)
     return {
-        "function": {"expert": row.expert, "medium": row.medium}.get(policy, "uniform in [-1, 1]"),
+        "function": row.source_of(policy) or "uniform in [-1, 1]",
         "noise": row.expert_noise if policy == "expert" else 0.0,
         "seeds": f"episode i: smore_sweep.seeding.episode_seed('data', '{name}', '{policy}', i)",
         "requirements": [f"{package}=={version(package)}" for package in PHYSICS],
@@ -112,19 +113,30 @@ def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance
 
 
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
-    part = rollout(name, policy, first, episodes)
+    try:
+        part = rollout(name, policy, first, episodes)
+    except UserError:
+        raise
+    except Exception as error:  # an environment or a policy of a user's
+        raise DatasetError(
+            f"{name} episodes of the {policy} policy cannot be made: {type(error).__name__}: {first_line(error)}"
+            f"{own_line(error)}"
+        ) from error
     identity = np.array(_identity(name, policy, first, part))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(part), identity=identity)
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
-    """Yield the existing episodes, then the parts. A part that cannot be read is rolled out again."""
+    """Yield the existing episodes, then the parts. A part that does not prove itself is rolled out again."""
     if have:
         yield pools.load(name, policy, have)
     for path, job in parts.items():
         piece = _read(path, name, policy, *job)
-        yield rollout(name, policy, *job) if piece is None else piece
+        if piece is None:
+            pools.warn(f"{path} is broken and made again")
+            piece = rollout(name, policy, *job)
+        yield piece
 
 
 def _assemble(pieces: Iterable[Episodes], count: int) -> Episodes:

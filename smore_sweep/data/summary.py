@@ -71,8 +71,9 @@ def _text(fact: object) -> str:
 def outcomes_of(name: str, episodes: Episodes) -> Outcomes:
     """Return the outcomes of a pool's episodes against their own commanded goals."""
     row = task(name)
-    distances = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
-    return Outcomes(distances <= row.threshold, distances < row.success_tolerance, distances)
+    achieved, desired = episodes.achieved_goals[:, 1:], episodes.desired_goals[:, None]
+    distances = np.linalg.norm(achieved - desired, axis=-1)
+    return Outcomes(distances <= row.threshold, row.succeeded(achieved, desired, distances), distances)
 
 
 def draw(name: str, source: str, path: Path) -> None:

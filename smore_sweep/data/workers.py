@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 
+import cloudpickle
+
+from smore_sweep.tasks import declare, declared
+
 
 @contextlib.contextmanager
 def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
@@ -18,13 +22,20 @@ def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
     If the block raises (Ctrl-C, for example), jobs that have not begun are dropped. The workers end with this process,
     even if it is killed.
     """
-    with ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent) as pool:
+    tasks = cloudpickle.dumps(declared())  # by value where plain pickle fails, as for a function of a notebook
+    with ProcessPoolExecutor(count, get_context("spawn"), _begin, (tasks,)) as pool:
         try:
             yield pool
         except BaseException:
             # Waits for running jobs. Without this, the shutdown at the end of the block may undo the cancellation.
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _begin(tasks: bytes) -> None:
+    """Make the sweep file's tasks known, and end with the parent."""
+    _end_with_parent()
+    declare(cloudpickle.loads(tasks))
 
 
 def _end_with_parent() -> None:

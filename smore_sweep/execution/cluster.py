@@ -16,6 +16,7 @@ from typing import Any
 import ray
 
 from smore_sweep.errors import ClusterError, first_line
+from smore_sweep.execution import shipping
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.storage.scratch import scratch_folder
@@ -35,6 +36,8 @@ NO_METRICS = {
     "DASHBOARD_METRIC_PORT": "-1",
 }
 """Environment variables that keep a local Ray from exporting metrics, which needs no token."""
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Environment variable that Ray sets for the driver of a job."""
 LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path of a socket below a scratch folder."""
 SOCKET_BYTES = 107
@@ -80,8 +83,14 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     on_sigterm = signal.getsignal(signal.SIGTERM)
     with contextlib.ExitStack() as session:
         if address:
-            options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": ENVIRONMENT}}
+            environment: dict[str, Any] = {"env_vars": ENVIRONMENT}
+            code = session.enter_context(scratch_folder()) / "code"
+            code.mkdir()
+            if IN_A_JOB not in os.environ and shipping.stage(code):  # a job's workers have its folder already
+                environment["working_dir"] = str(code)
+            options: dict[str, Any] = {"address": address, "runtime_env": environment}
         else:
+            shipping.add_to_path()
             os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
             os.environ.update({name: value for name, value in NO_METRICS.items() if name not in os.environ})
             folder = str(session.enter_context(_session_folder()))

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import ClusterError, first_line
+from smore_sweep.execution import shipping
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.execution.revision import REVISION, git_revision
 from smore_sweep.storage.scratch import scratch_folder
@@ -80,7 +81,8 @@ def stage(sweep: str, folder: Path) -> str:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     if not sweep.endswith(".py"):
         return sweep
-    shutil.copy(sweep, folder)
+    if not shipping.stage(folder):  # a file of sweeps/
+        shutil.copy(sweep, folder)
     return Path(sweep).name
 
 

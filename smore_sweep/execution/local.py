@@ -13,8 +13,10 @@ from rich.console import Console
 from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
+from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
@@ -75,6 +77,7 @@ def prepare_run(out: Console, plan: Plan, git: str) -> tuple[EpisodeStore, torch
     from smore_sweep.training.device import choose_device, prepare
 
     (run,) = plan.runs
+    check_own_methods(plan.runs)
     for pool in missing_episodes(plan):
         generate.ensure(out, *pool, plan.pools()[pool])
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in plan.pools().items()}
@@ -82,6 +85,7 @@ def prepare_run(out: Console, plan: Plan, git: str) -> tuple[EpisodeStore, torch
     device = choose_device(torch.cuda.is_available())
     prepare(device)
     facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git, "cpu": processor_name()}
+    facts |= code_facts(run)
     return store, device, Record(run.content(), facts=facts)
 
 

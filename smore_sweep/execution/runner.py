@@ -12,11 +12,14 @@ from rich.console import Console
 from smore_sweep.console import make_console
 from smore_sweep.data import generate, pools
 from smore_sweep.discovery import load_sweep
+from smore_sweep.errors import DeclarationError
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
+from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
+from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
@@ -43,6 +46,8 @@ def run(
     stack_size: int | None = None,
     notification: str | None = None,
     mirrors: Sequence[str] = (),
+    retrain: bool = False,
+    keep: bool = False,
     show: Callable[[Console, Plan], None] | None = None,
 ) -> int:
     """Run a sweep to its end.
@@ -59,6 +64,8 @@ def run(
         stack_size: Largest number of runs in a stack; None for the device's default.
         notification: Shell command to run when the sweep ends, however it ends.
         mirrors: Where else to show the runs (:data:`smore_sweep.results.mirrors.PACKAGES`).
+        retrain: Train stored runs again whose code has changed since.
+        keep: Accept stored runs whose code has changed since.
         show: Prints the results of the plan's runs when training has ended.
 
     Returns:
@@ -80,6 +87,13 @@ def run(
         experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
+            changed = {run_id for run_ids in plan.changed.values() for run_id in run_ids} if retrain else set()
+            check_own_methods(
+                run for run in plan.runs if run.run_id in changed or plan.states[run.run_id] != record.DONE
+            )
+            if plan.changed:
+                _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
+                plan = read_plan()
             out.print(plan_table(plan))
             failures: list[str] = []
             try:
@@ -106,6 +120,25 @@ def run(
             return INCOMPLETE
         ending.status, ending.message = "done", f"{name}: all {len(plan.runs)} runs are done"
         return 0
+
+
+def _settle_changes(
+    out: Console, plan: Plan, experiment: Experiment, fence: Fence, *, retrain: bool, keep: bool
+) -> None:
+    """Retire or accept the stored runs whose code has changed.
+
+    Raises:
+        DeclarationError: If neither is asked for.
+    """
+    if not (retrain or keep):
+        raise DeclarationError("\n".join(describe_changes(plan.changed)))
+    by_id = {run.run_id: run for run in plan.runs}
+    run_ids = dict.fromkeys(run_id for run_ids in plan.changed.values() for run_id in run_ids)
+    with recording(experiment, partial(out.print, markup=False), fence) as recorder:
+        if retrain:
+            recorder.retire(list(run_ids))
+        else:
+            recorder.accept_code({run_id: code_facts(by_id[run_id]) for run_id in run_ids})
 
 
 def _done_runs(plan: Plan) -> list[tuple[str, str]]:

@@ -22,10 +22,12 @@ from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
+from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
+from smore_sweep.tasks import Task, declare, declared
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -61,7 +63,14 @@ def train_stacks(
     resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
     trainable = tune.with_resources(
         tune.with_parameters(
-            _train_stack, stacks=list(stacks), shared=shared, recorder=recorder, git=git, gpu=cluster.gpus_per_stack > 0
+            _train_stack,
+            stacks=list(stacks),
+            tasks=declared(),
+            code={run.run_id: code_facts(run) for stack in stacks for run in stack.runs},
+            shared=shared,
+            recorder=recorder,
+            git=git,
+            gpu=cluster.gpus_per_stack > 0,
         ),
         resources,
     )
@@ -131,6 +140,8 @@ class _Stop(Stopper):  # type: ignore[misc]
 def _train_stack(
     config: dict[str, int],
     stacks: list[Stack],
+    tasks: list[Task],
+    code: dict[str, dict[str, str]],
     shared: dict[str, tuple[Any, dict[float, str]]],
     recorder: Any,
     git: str,
@@ -141,6 +152,7 @@ def _train_stack(
     Training errors go to the recorder, which assigns the runs to try next, so a trial ends without an error. Tune
     restarts it only if its worker is lost.
     """
+    declare(tasks)
     index = config["stack"]
     stack = stacks[index]
     store_ref, fingerprints = shared[stack.runs[0].task]
@@ -149,7 +161,7 @@ def _train_stack(
         Candidate(
             run.run_id,
             run.title,
-            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts}),
+            Record(run.content(), facts={"dataset": fingerprints[run.expert_share], **facts, **code[run.run_id]}),
         )
         for run in stack.runs
     ]

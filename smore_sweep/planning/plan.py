@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smore_sweep.discovery import all_sweeps
 from smore_sweep.errors import DeclarationError, did_you_mean
+from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
 from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import StoragePath
@@ -21,6 +22,7 @@ class Plan:
     Attributes:
         states: ``done``, ``partial`` or ``missing``, by run id.
         behind: Updates behind the partial runs, by run id.
+        changed: Stored runs whose code has changed since, by the name of the changed file.
     """
 
     sweep: Sweep
@@ -29,6 +31,7 @@ class Plan:
     runs: list[RunSpec]
     states: dict[str, str]
     behind: dict[str, int]
+    changed: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[tuple[RunSpec, int]]:
@@ -72,7 +75,7 @@ def make_plan(
     summaries = run_files.peek_each(results, run_ids, on_broken=None)
     states = run_files.states_of(summaries, run_ids)
     behind = {run_id: summary.update for run_id, summary in summaries.items() if summary.status == record.PARTIAL}
-    return Plan(sweep, sweep.scale(scale), source, runs, states, behind)
+    return Plan(sweep, sweep.scale(scale), source, runs, states, behind, changed_runs(runs, summaries))
 
 
 def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:

@@ -13,6 +13,11 @@ from smore_sweep.results.outcomes import Outcomes
 
 DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 
+METHOD_CODE, TASK_CODE = "method_code", "task_code"
+"""Facts: the fingerprints of the code that made a run."""
+ACCEPTED = "accepted_code"
+"""Fact: fingerprints of later code that the run's owner accepts as equivalent, by the names of those facts."""
+
 
 @dataclass
 class Record:

@@ -7,7 +7,7 @@ ready before the first worker.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -205,6 +205,26 @@ class Recorder:
             if record is not None:
                 self._show(run_id, record, title, run_files.run_folder(results, run_id) / "done.npz")
 
+    def retire(self, run_ids: Sequence[str]) -> None:
+        """Put stored runs aside, here and in MLflow, to be trained again.
+
+        Raises:
+            RecordingError: As :meth:`keep`.
+            TrackingError: MLflow is away.
+        """
+        self.check()
+        for run_id in run_ids:
+            self._tracker.discard(run_id)
+            with self._writing():
+                run_files.retire(self._experiment.results, run_id)
+
+    def accept_code(self, facts: Mapping[str, Mapping[str, str]]) -> None:
+        """Accept stored runs with the code of these fingerprints, by run id. Raises as :meth:`keep`."""
+        self.check()
+        for run_id, digests in facts.items():
+            with self._writing():
+                run_files.accept_code(self._experiment.results, run_id, digests)
+
     def close(self) -> str:
         """Publish the rest and end all entries; nothing is published afterwards.
 
@@ -276,7 +296,7 @@ class Recorder:
             self._unseen[run_id] = snapshot, title, path, error
             self._publications.append(self._publisher.submit(self._publish, run_id))
             for mirror in self._mirrors:
-                mirror.put(run_id, snapshot, title, {**self._experiment.tags, **record.facts})
+                mirror.put(run_id, snapshot, title, {**self._experiment.tags, **_texts(record.facts)})
 
     def _mirrored(self, mirror: str, run_id: str) -> None:
         self._fence.check()
@@ -288,7 +308,7 @@ class Recorder:
         record, title, path, error = self._unseen.pop(run_id)
         if time.monotonic() < self._away_until:
             return
-        tags = {"title": title, **self._experiment.tags, **record.facts}
+        tags = {"title": title, **self._experiment.tags, **_texts(record.facts)}
         ended = record.status != PARTIAL
         try:
             self._fence.check()
@@ -317,6 +337,10 @@ def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence)
 def _store(mirror: str) -> str:
     """Name of a mirror as a store of published runs."""
     return f"mirror {mirror}"
+
+
+def _texts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
 
 
 def _several(titles: Sequence[str]) -> str:

@@ -15,12 +15,13 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeVar
 
 from smore_sweep.errors import StorageError, first_line
 from smore_sweep.results.encoding import decode, decode_summary, encode
-from smore_sweep.results.record import DONE, MISSING, PARTIAL, Record, Summary
+from smore_sweep.results.record import ACCEPTED, DONE, MISSING, PARTIAL, Record, Summary
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
@@ -105,6 +106,23 @@ def peek_each(results: StoragePath, run_ids: Sequence[str], on_broken: OnBroken 
     listing, and one read of each record.
     """
     return _read_each(results, run_ids, decode_summary, on_broken)
+
+
+def accept_code(results: StoragePath, run_id: str, facts: Mapping[str, str]) -> None:
+    """Add to a stored run's record that its owner accepts it with the code of these fingerprints."""
+    if record := load(results, run_id):
+        save(results, run_id, replace(record, facts={**record.facts, ACCEPTED: dict(facts)}))
+
+
+def retire(results: StoragePath, run_id: str) -> None:
+    """Put the files of a run aside as ``<name>.replaced``, so that it counts as missing."""
+    folder = run_folder(results, run_id)
+    for name in ("done.npz", "partial.npz"):
+        paths.put_aside(folder / name, "replaced")
+    names = {path.name for path in folder.glob("*")} if isinstance(folder, Path) else paths.list_names(folder)
+    for marker in names:
+        if marker.startswith("published-"):
+            paths.remove(folder / marker)
 
 
 def note_published(results: StoragePath, run_id: str, store: str) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smore_sweep.errors import StorageError, TrackingError, first_line
+from smore_sweep.errors import TrackingError, first_line
+from smore_sweep.results.origin import origin
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.results.tracking_uri import REACH_SECONDS
-from smore_sweep.storage.paths import StoragePath, local_copy, write
+from smore_sweep.storage.paths import StoragePath, local_copy
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,8 +33,6 @@ VIEW, VIEW_PARAMS = "results", ("task", "method", "expert_share", "seed")
 VIEW_METRICS = ("return99", "success", "final_distance")
 ERROR, LOG = "error", "log.txt"
 """The tag with a failed run's error, and the artifact with a run's log."""
-ORIGIN = re.compile(r"[^\s:/]*:[^\x00-\x1f\x7f]+")
-"""Host and folder, as :func:`origin` keeps them."""
 PAGE = 50_000
 BATCH, OTHERS = 1000, 100
 """Most metrics, parameters and tags that MLflow takes in one call, and the part reserved for parameters and tags."""
@@ -152,6 +149,12 @@ class Tracker:
             self._client.log_artifact(run.info.run_id, str(path))
             self._client.set_tag(run.info.run_id, tag, path.name)
 
+    def discard(self, run_id: str) -> None:
+        """Delete a run's entry, which MLflow keeps in its trash. Raises :class:`TrackingError` if MLflow is away."""
+        with _reporting():
+            if (run := self._find(run_id)) is not None:
+                self._client.delete_run(run.info.run_id)
+
     def interrupt(self) -> None:
         """Mark all entries of this results folder that still say RUNNING as KILLED. A later sweep reopens them.
 
@@ -250,32 +253,6 @@ def page(tracking_uri: str, sweep: str | None) -> str:
             entry = client.get_experiment_by_name(sweep)
             experiment = entry.experiment_id if entry else None
     return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}" if experiment else ""
-
-
-def origin(results: StoragePath) -> str:
-    """Return where the results were first written, which identifies them in MLflow.
-
-    A folder stores this in a file, because a shared folder may have another host name and another path in each
-    container that uses it.
-
-    Raises:
-        StorageError: If the file does not hold ``host:path``. Another origin would show every run twice in MLflow.
-    """
-    if not isinstance(results, Path):
-        return str(results)
-    path = results / "origin"
-    if not path.exists():
-        write(path, f"{socket.gethostname()}:{results}".encode())
-    try:
-        owner = path.read_bytes().decode()
-    except UnicodeDecodeError:
-        owner = ""
-    if not ORIGIN.fullmatch(owner):
-        raise StorageError(
-            f"{path} is damaged: it must hold the host and folder where these results were first written; "
-            "copy that into it from the tag results of any of their runs in MLflow, or remove it if MLflow shows none"
-        )
-    return owner
 
 
 def _remedy(uri: str) -> str:

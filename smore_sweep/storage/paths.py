@@ -149,9 +149,9 @@ def remove(path: StoragePath) -> None:
                 path.fs.rm_file(path.path)
 
 
-def put_aside(path: StoragePath) -> None:
-    """Rename a broken file, so that a person can examine it."""
-    name = f"{path.name}.broken"
+def put_aside(path: StoragePath, why: str = "broken") -> None:
+    """Rename a broken or replaced file to ``<name>.<why>``, so that a person can examine it."""
+    name = f"{path.name}.{why}"
     with suppress(FileNotFoundError):  # another reader was faster
         if isinstance(path, Path):
             path.replace(path.with_name(name))

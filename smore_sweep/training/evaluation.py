@@ -96,7 +96,8 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
                 continue
             observation, _, ended[i], _, _ = envs[i].step(actions[member, row])
             observations[member, row] = observation["observation"]
-            distance = float(np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"]))
+            achieved, desired = observation["achieved_goal"], observation["desired_goal"]
+            distance = float(np.linalg.norm(achieved - desired))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
-            outcome.succeeded[episode, t] = distance < task.success_tolerance
+            outcome.succeeded[episode, t] = task.succeeded(achieved, desired, distance)

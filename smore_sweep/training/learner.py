@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.stacked.networks import Network
-from smore_sweep.stacked.replay import Replay
+from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Streams
 from smore_sweep.tasks import Sizes
 from smore_sweep.training.policy import Policy
@@ -58,7 +58,7 @@ class Learner:
         self._batch_size = batch_size
         self._updates = updates
         self._streams = Streams(seeds, self.step)
-        self._knobs = {
+        self.knobs = {
             name: torch.tensor([[float(getattr(method, name))] for method in methods], device=device)
             for name in stackable_knobs(type(self.method))
         }
@@ -80,12 +80,16 @@ class Learner:
 
         self._reset_optimizer(0)
 
+    def sample(self) -> Batch:
+        """Sample the next update's batch, the same however often it is called."""
+        with torch.no_grad():
+            return self.method.sample(self._replay, self._streams, self.knobs, self._batch_size)
+
     def update(self) -> None:
         """One gradient step of every network of every member."""
         self.step += 1
-        with torch.no_grad():
-            batch = self.method.sample(self._replay, self._streams, self._knobs, self._batch_size)
-        losses, info = self.method.losses(self.nets, batch, self._knobs)
+        batch = self.sample()
+        losses, info = self.method.losses(self.nets, batch, self.knobs)
         self._optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         self._decay_learning_rates()

@@ -38,7 +38,7 @@ def import_dataset(ids: Sequence[str], source: str, say: Callable[[str], None], 
     for name, match in matches:
         assert match is not None
         body, quality = match[1], match[2]
-        path = _local_file(name)
+        path = local_file(name)
         pieces = [
             (observations, actions)
             for observations, actions, terminated in read(path)
@@ -67,7 +67,7 @@ def read(path: Path) -> Iterator[tuple[NDArray[Any], NDArray[Any], bool]]:
         raise DatasetError(f"{path} is refused: it {error}") from None
 
 
-def _local_file(name: str) -> Path:
+def local_file(name: str) -> Path:
     """Return the file of a dataset, downloaded if it is not local."""
     folder = pools.root() / name / "data"
     if not folder.exists():

@@ -63,12 +63,12 @@ def test_a_wrong_declaration(
     assert not results.exists()
 
 
-def test_a_method_in_a_sweep_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_method_with_the_name_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(written(tmp_path, method="Mine()"))
-    declared = "from smore_sweep.method import method\n\n@method\nclass Mine(SMORe):\n    name = 'mine'\n"
+    declared = "from smore_sweep.method import method\n\n@method\nclass Mine(SMORe):\n    name = 'SMORe'\n"
     path.write_text(path.read_text().replace("budget =", declared + "\nbudget ="))
     assert main(["plan", str(path), "--results", str(tmp_path / "results")]) == 2
-    said = "smore-sweep: the method Mine is declared in a sweep file; a method is a file in baselines/\n"
+    said = "smore-sweep: method Mine has the name 'SMORe' of another method; give it its own\n"
     assert capsys.readouterr().err == said
 
 

@@ -1,0 +1,192 @@
+"""Import a task's episodes from NumPy's ``.npz`` files, in one of two forms.
+
+Whole episodes, ``N`` of ``T`` steps::
+
+    observations    [N, T + 1, o]
+    actions         [N, T, a]
+    achieved_goals  [N, T + 1, g]    (or --goal FIRST:END, columns of the observations)
+    desired_goals   [N, g]           (or the last achieved goals)
+
+A series of steps, one episode after the other, as OGBench's files are::
+
+    observations    [K, o]
+    actions         [K, a]           (an episode's last action leads nowhere and is dropped)
+    terminals       [K]              true at an episode's last state
+    achieved_goals  [K, g]           (or --goal)
+    desired_goals   [K, g] or absent (or the last achieved goals)
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from smore_sweep.data.importers.episodes_of_goals import Piece, assemble
+from smore_sweep.data.importers.ingest import ingest, origin_of
+from smore_sweep.data.refusal import RefusedError, check_regular
+from smore_sweep.errors import DatasetError, first_line
+
+NEEDED = ("observations", "actions")
+OPTIONAL = ("achieved_goals", "desired_goals", "terminals")
+GREATEST_BYTES = 32 * 2**30
+"""Most bytes that the arrays of a file may have."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def import_dataset(
+    path: Path,
+    name: str,
+    policy: str,
+    source: str,
+    say: Callable[[str], None],
+    *,
+    goal: slice | None = None,
+    cut: int | None = None,
+    allow_large: bool = False,
+) -> None:
+    """Import a file as a pool of a task.
+
+    Args:
+        path: The file.
+        name: The task.
+        policy: The pool.
+        source: The source.
+        say: Receives messages.
+        goal: Columns of the observations that are the achieved goals, for files without these.
+        cut: Steps per episode (:func:`~smore_sweep.data.importers.episodes_of_goals.assemble`).
+        allow_large: As in :func:`~smore_sweep.data.importers.ingest.ingest`.
+
+    Raises:
+        DatasetError: The file is missing or cannot be used.
+    """
+    try:
+        content = read_arrays(path)
+    except RefusedError as error:
+        raise DatasetError(f"{path} is refused: it {error}") from None
+    try:
+        pieces = _pieces(content, goal)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from None
+    ingest(name, policy, assemble(pieces, str(path), cut), source, origin_of(path), say, allow_large=allow_large)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays that matter. Sizes are checked before data are read, and pickled objects are refused.
+
+    Raises:
+        RefusedError: The file is not a readable ``.npz`` of such arrays.
+    """
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = [name for name in (*NEEDED, *OPTIONAL) if f"{name}.npy" in file.namelist()]
+            for name in NEEDED:
+                if name not in names:
+                    raise RefusedError(f"lacks {name}; it holds {', '.join(file.namelist())[:200] or 'nothing'}")
+            sizes = [_declared_bytes(file, name) for name in names]
+            if sum(sizes) > GREATEST_BYTES:
+                raise RefusedError(f"declares {sum(sizes):,} bytes of numbers, more than {GREATEST_BYTES:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except RefusedError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise nearly anything for a damaged file
+        raise RefusedError(f"is not a readable .npz file ({first_line(error)[:200]!a})") from None
+
+
+def _declared_bytes(file: zipfile.ZipFile, name: str) -> int:
+    """Return the bytes of an array, from its header; refuse other types than numbers and sizes that do not agree."""
+    member = file.getinfo(f"{name}.npy")
+    with file.open(member) as stream:
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        header = stream.tell()
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+        raise RefusedError(f"holds {name} of type {str(dtype)[:60]!a}; it must be of real numbers")
+    size = math.prod(shape) * dtype.itemsize
+    if size + header != member.file_size:
+        raise RefusedError(f"declares {size:,} bytes of {name} and stores {member.file_size - header:,}")
+    return size
+
+
+def _pieces(content: Arrays, goal: slice | None) -> list[Piece]:
+    """Return the episodes of a file. Raises :class:`ValueError` for shapes that do not agree."""
+    observations, actions = content["observations"], content["actions"]
+    if "achieved_goals" in content:
+        achieved = content["achieved_goals"]
+    elif goal is not None:
+        if goal.stop > observations.shape[-1]:
+            raise ValueError(f"--goal {goal.start}:{goal.stop} is beyond its {observations.shape[-1]} observations")
+        achieved = observations[..., goal]
+    else:
+        raise ValueError("it holds no achieved_goals; give --goal FIRST:END, the observations' columns that are they")
+    if observations.ndim == 3:
+        return _whole(observations, actions, achieved, content.get("desired_goals"))
+    if observations.ndim != 2:
+        raise ValueError(f"its observations have shape {observations.shape}; it must be [N, T + 1, o] or [K, o]")
+    if "terminals" not in content:
+        raise ValueError("it holds a series of steps without terminals, which say where episodes end")
+    return _series(observations, actions, achieved, content.get("desired_goals"), content["terminals"])
+
+
+def _whole(
+    observations: NDArray[Any], actions: NDArray[Any], achieved: NDArray[Any], desired: NDArray[Any] | None
+) -> list[Piece]:
+    episodes, states = observations.shape[:2]
+    shapes = {
+        "actions": (actions, (episodes, states - 1), 3),
+        "achieved_goals": (achieved, (episodes, states), 3),
+        **({} if desired is None else {"desired_goals": (desired, (episodes,), 2)}),
+    }
+    for name, (array, start, rank) in shapes.items():
+        if array.ndim != rank or array.shape[: len(start)] != start:
+            raise ValueError(
+                f"its {name} have shape {array.shape}; beside observations {observations.shape} that must be "
+                f"[{', '.join(map(str, start))}, .]"
+            )
+    goals = [None] * episodes if desired is None else list(desired)
+    return [Piece(*parts) for parts in zip(observations, actions, achieved, goals, strict=True)]
+
+
+def _series(
+    observations: NDArray[Any],
+    actions: NDArray[Any],
+    achieved: NDArray[Any],
+    desired: NDArray[Any] | None,
+    terminals: NDArray[Any],
+) -> list[Piece]:
+    steps = len(observations)
+    arrays = {"actions": actions, "achieved_goals": achieved, "terminals": terminals}
+    for name, array in {**arrays, **({} if desired is None else {"desired_goals": desired})}.items():
+        if len(array) != steps or (array.ndim != 2 and name != "terminals"):
+            raise ValueError(
+                f"its {name} have shape {array.shape}; beside {steps} observations that must be [{steps}, .]"
+            )
+    ends = np.flatnonzero(terminals.reshape(steps, -1)[:, 0]) + 1
+    if len(ends) == 0 or ends[-1] != steps:
+        raise ValueError("its last step is not a terminal, so the last episode is not whole")
+    pieces = []
+    for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+        if end - begin < 2:
+            raise ValueError(f"its episode of one state at step {begin} has no transition")
+        own = None if desired is None else desired[begin:end]
+        if own is not None and (own != own[:1]).any():
+            raise ValueError(f"its desired_goals change within the episode that begins at step {begin}")
+        pieces.append(
+            Piece(
+                observations[begin:end],
+                actions[begin : end - 1],
+                achieved[begin:end],
+                own[0] if own is not None else None,
+            )
+        )
+    return pieces

@@ -1,0 +1,49 @@
+"""The form that a task's environment must have: a Gymnasium goal environment of vectors, with actions in [-1, 1]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from smore_sweep.errors import DeclarationError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+PARTS = ("observation", "achieved_goal", "desired_goal")
+"""Keys of an observation."""
+TOLERANCE = 1e-6
+"""Of the bounds of the actions."""
+
+
+def read_sizes(name: str, env: gymnasium.Env[Any, Any]) -> tuple[int, int, int]:
+    """Return the sizes of the observation, the goal and the action of the task ``name``.
+
+    Raises:
+        DeclarationError: If the environment has another form.
+    """
+    import gymnasium
+
+    spaces = getattr(env.observation_space, "spaces", {})
+    sizes = {}
+    for part in PARTS:
+        box = spaces.get(part)
+        if not isinstance(box, gymnasium.spaces.Box) or len(box.shape) != 1:
+            raise DeclarationError(
+                f"{name}: the observation space is {env.observation_space}; it must be a Dict with a Box of one "
+                f"dimension for each of {', '.join(PARTS)}"
+            )
+        sizes[part] = box.shape[0]
+    observation, achieved, desired = sizes.values()
+    if achieved != desired:
+        raise DeclarationError(
+            f"{name}: achieved goals have {achieved} numbers, desired ones {desired}; make them equal"
+        )
+    actions = env.action_space
+    if not isinstance(actions, gymnasium.spaces.Box) or len(actions.shape) != 1:
+        raise DeclarationError(f"{name}: the action space is {actions}; it must be a Box of one dimension")
+    if abs(actions.low + 1).max() > TOLERANCE or abs(actions.high - 1).max() > TOLERANCE:
+        raise DeclarationError(
+            f"{name}: actions are in [{actions.low.min():g}, {actions.high.max():g}], they must be in [-1, 1]; "
+            "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"
+        )
+    return observation, desired, actions.shape[0]

@@ -1,0 +1,112 @@
+"""Try a method of a user's on one small batch, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DeclarationError, first_line
+from smore_sweep.method import POLICY, Method
+from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.replay import Replay
+from smore_sweep.tasks import Sizes
+from smore_sweep.training.learner import Learner
+from smore_sweep.user_code import own_line
+
+MEMBERS, EPISODES, STEPS, BATCH = 3, 4, 5, 7
+"""Of the trial. All differ, so that axes cannot be confused."""
+
+
+def check_method(method: Method, sizes: Sizes) -> None:
+    """Build a small stack of a method, compute its losses on random episodes, and act.
+
+    Raises:
+        DeclarationError: If a part of the method fails, or gives something of another type, name or shape than it must.
+    """
+    name = type(method).__name__
+    device = torch.device("cpu")
+    store = EpisodeStore.build(_random_episodes(sizes, EPISODES), _random_episodes(sizes, EPISODES), 0.1)
+    replay = Replay(
+        store,
+        expert_episodes=[2] * MEMBERS,
+        episodes=EPISODES,
+        threshold=0.1,
+        normalize=method.normalize_inputs,
+        device=device,
+    )
+    with _blaming(f"{name}.networks"):
+        learner = Learner(
+            [method] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
+        )
+    nets = learner.nets
+    if POLICY not in nets:
+        raise DeclarationError(
+            f"{name}.networks: there is no network {POLICY!r}, which acts; it has: {', '.join(nets)}"
+        )
+    with _blaming(f"{name}.sample"):
+        batch = learner.sample()
+    with _blaming(f"{name}.losses"):
+        losses, info = _pair(name, method.losses(nets, batch, learner.knobs))
+    if not losses:
+        raise DeclarationError(f"{name}.losses: there is no loss")
+    for part, values in (("losses", losses), ("info", info)):
+        for key, value in values.items():
+            if not isinstance(value, torch.Tensor):
+                raise DeclarationError(
+                    f"{name}.losses: {key!r} of its {part} is a {type(value).__name__}, not a tensor [M]"
+                )
+            if value.shape != (MEMBERS,):
+                raise DeclarationError(
+                    f"{name}.losses: {key!r} of its {part} has shape {list(value.shape)} in a stack of {MEMBERS}; "
+                    "it must be [M], one number per member: take means over the batch and not over members"
+                )
+    if not any(loss.requires_grad for loss in losses.values()):
+        raise DeclarationError(f"{name}.losses: no loss has a gradient; call a network, as nets[{POLICY!r}](...)")
+    with _blaming(f"{name}.losses"):
+        learner.update()
+    observations, goals = (torch.zeros(MEMBERS, BATCH, size) for size in (sizes.observation, sizes.goal))
+    with _blaming(f"{name}.act"):
+        actions = method.act(nets, observations, goals)
+    if actions.shape != (MEMBERS, BATCH, sizes.action):
+        raise DeclarationError(
+            f"{name}.act: actions have shape {list(actions.shape)}; "
+            f"they must be [M, B, a], here {[MEMBERS, BATCH, sizes.action]}"
+        )
+
+
+def _pair(name: str, result: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    if not isinstance(result, tuple) or len(result) != 2 or not all(isinstance(part, dict) for part in result):
+        raise DeclarationError(
+            f"{name}.losses: it returns a {type(result).__name__}; it must be (losses, info), two dictionaries"
+        )
+    return result
+
+
+def _random_episodes(sizes: Sizes, count: int) -> Episodes:
+    random = np.random.default_rng(0)
+
+    def numbers(*shape: int) -> NDArray[np.float32]:
+        return random.uniform(-1.0, 1.0, shape).astype(np.float32)
+
+    return Episodes(
+        numbers(count, STEPS + 1, sizes.observation),
+        numbers(count, STEPS, sizes.action),
+        numbers(count, STEPS + 1, sizes.goal),
+        numbers(count, sizes.goal),
+    )
+
+
+@contextmanager
+def _blaming(part: str) -> Iterator[None]:
+    """Turn an error into a :class:`DeclarationError` that names the user's line."""
+    try:
+        yield
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(f"{part}: {type(error).__name__}: {first_line(error)}{own_line(error)}") from error
