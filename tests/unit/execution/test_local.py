@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ TRAIN = ["train", "--method", "smore", "--task", "PointReach", "--scale", "smoke
 def test_a_single_run_is_the_run_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[RunSpec] = []
 
-    def remember(run: RunSpec, results: Path) -> int:
+    def remember(run: RunSpec, results: Path, mirrors: Sequence[str]) -> int:
+        assert not mirrors
         runs.append(run)
         return 0
 
