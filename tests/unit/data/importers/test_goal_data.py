@@ -163,6 +163,7 @@ def test_a_size_that_the_file_does_not_have(tmp_path: Path, capsys: pytest.Captu
     assert "declares 16,000,000,000,000 bytes of observations and stores 0" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_minaris_collector_works_in_our_environments_and_its_data_are_imported(tmp_path: Path) -> None:
     import minari
 
@@ -179,6 +180,7 @@ def test_minaris_collector_works_in_our_environments_and_its_data_are_imported(t
             states[-1].append(observation)
     people = dict.fromkeys(("author", "author_email", "code_permalink", "description"), "mine")
     env.create_dataset("mine/points-v0", algorithm_name="random", eval_env="smore/PointReach-v0", **people)
+    env.close()
     options = ["--task", "PointReach", "--policy", "random", "--source", "mine"]
     assert main(["data", "import", "minari", "mine/points-v0", *options]) == 0
     episodes = pools.load("PointReach", "random", 3, "mine")
