@@ -22,7 +22,7 @@ def ui(
     port: Annotated[int, typer.Option(metavar="PORT", help="port of the page")] = 5000,
     results: Results = DEFAULT_RESULTS,
 ) -> int:
-    """Open the MLflow page of a sweep; without one, of the last that trained."""
+    """Open the MLflow page of a sweep, or of the latest run's."""
     from smore_sweep.discovery import load_sweep
     from smore_sweep.results import tracking
     from smore_sweep.results.tracking_uri import check_uri, default_uri
