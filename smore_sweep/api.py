@@ -31,6 +31,8 @@ def run(
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
     mirrors: Sequence[str] = (),
+    retrain: bool = False,
+    keep: bool = False,
 ) -> pd.DataFrame:
     """Run what a sweep still lacks, and return its results as :func:`results` does.
 
@@ -47,6 +49,8 @@ def run(
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
         mirrors: Where else to show the runs: ``tensorboard``, ``wandb``.
+        retrain: Train stored runs again whose method or task has changed since.
+        keep: Accept them as they are.
 
     Raises:
         UserError: If anything about the request is wrong.
@@ -66,6 +70,8 @@ def run(
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         mirrors=mirrors,
+        retrain=retrain,
+        keep=keep,
     )
     if code == INTERRUPTED:
         raise KeyboardInterrupt
