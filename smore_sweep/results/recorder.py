@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from smore_sweep.errors import LockedError, TrackingError, UserError
 from smore_sweep.results import run_files
+from smore_sweep.results.mirrors import MirrorFeed
 from smore_sweep.results.record import PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordWriter
 from smore_sweep.results.tracking import Experiment, Tracker
@@ -39,6 +41,7 @@ class Recorder(RecordWriter):
             is_file(experiment.results / "driver.lock")  # this process may have another environment than its parent
             self._tracker = Tracker(experiment)
             self._end_entries()
+            self._mirrors = [MirrorFeed(name, experiment, partial(self._mirrored, name)) for name in experiment.mirrors]
         except UserError as error:
             self._refusal = error
         self._trouble = ""
@@ -63,9 +66,11 @@ class Recorder(RecordWriter):
         return super().begin(candidates, where)
 
     def publish(self, ended: Sequence[tuple[str, str]]) -> None:
-        """Publish those ended runs (id, title) that MLflow lacks, because it was away or has lost its data."""
+        """Publish those ended runs (id, title) that MLflow or a mirror lacks: it was away, lost its data, or is new."""
         self.check()
-        published = run_files.published(self._results, [run_id for run_id, _ in ended], self._tracker.store)
+        run_ids = [run_id for run_id, _ in ended]
+        stores = (self._tracker.store, *map(_store, self._experiment.mirrors))
+        published = set(run_ids).intersection(*(run_files.published(self._results, run_ids, each) for each in stores))
         for run_id, title in ended:
             if run_id in published:
                 continue
@@ -117,6 +122,7 @@ class Recorder(RecordWriter):
             self._tracker.interrupt()
         except (LockedError, TrackingError) as error:
             self._trouble = str(error)
+        self._closing += [trouble for mirror in self._mirrors if (trouble := mirror.close())]
         for publication in self._publications:
             publication.result()
         if self._trouble:
@@ -142,6 +148,12 @@ class Recorder(RecordWriter):
             )  # fmt: skip
             self._unseen[run_id] = snapshot, title, path, error
             self._publications.append(self._publisher.submit(self._publish, run_id))
+            for mirror in self._mirrors:
+                mirror.put(run_id, snapshot, title, {**self._experiment.tags, **_texts(record.facts)})
+
+    def _mirrored(self, mirror: str, run_id: str) -> None:
+        self._fence.check()
+        run_files.note_published(self._experiment.results, run_id, _store(mirror))
 
     def _publish(self, run_id: str) -> None:
         if run_id not in self._unseen:  # published already, with an earlier call
@@ -173,6 +185,11 @@ def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence)
     finally:
         if trouble := recorder.close():
             warn(trouble)
+
+
+def _store(mirror: str) -> str:
+    """Name of a mirror as a store of published runs."""
+    return f"mirror {mirror}"
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

@@ -26,7 +26,7 @@ TD3BC = Path(__file__).parents[3] / "examples" / "wall" / "td3bc.py"
         (
             "targets = (batch.rewards +",
             "targets = (batch.reward +",
-            "TD3BC.losses: AttributeError: 'Batch' object has no attribute 'reward' (td3bc.py, line 68: targets = (",
+            "TD3BC.losses: AttributeError: 'Batch' object has no attribute 'reward' (td3bc.py, line 67: targets = (",
         ),
         ("return losses, {", "return {**losses}, {", ""),
         ("return losses, {", "return [losses], {", "it returns a tuple; it must be (losses, info), two dictionaries"),
