@@ -35,6 +35,7 @@ from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.results import record
 from smore_sweep.results.claims import Claims
+from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import share
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.training.device import ENVIRONMENT
@@ -84,6 +85,7 @@ def share_sweep(
     if not isinstance(results, Path):
         raise StorageError(f"results in {results} cannot be shared by claims; give a folder that all machines share")
     workers = _devices(gpus_per_stack)
+    slower = None if workers[0] else fused.why_not()
     request = Request(
         name, scale, seeds, tasks, source, results.resolve(), _submission(), git_revision(),
         slots=processes * len(workers), largest=stack_size or LARGEST_STACK["cuda" if workers[0] else "cpu"],
@@ -97,6 +99,8 @@ def share_sweep(
     with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():
         counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
         out.print(f"{plan.sweep.name} · {plan.scale}: {counts}")
+        if plan.pending and slower:
+            out.print(slower, markup=False)
         try:
             if plan.pending:
                 _make_episodes(out, plan)

@@ -27,7 +27,7 @@ from smore_sweep.data import pools
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import LockedError, UserError, printable
 from smore_sweep.execution.datasets import build_stores
-from smore_sweep.execution.processor import processor_name
+from smore_sweep.execution.processor import machine_facts
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
@@ -186,7 +186,7 @@ class _Worker:
         mine = Plan(plan.sweep, plan.scale, plan.source, list(stack.runs), plan.states, plan.behind)
         episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in mine.pools().items()}
         store, fingerprints = build_stores(mine, episodes)[stack.runs[0].task]
-        facts = {"stack": stack.name, "git": self._request.git, "cpu": processor_name()}
+        facts = {"stack": stack.name, "git": self._request.git, **machine_facts(self._gpu)}
         candidates = [
             Candidate(
                 run.run_id,
