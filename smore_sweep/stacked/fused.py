@@ -11,6 +11,7 @@ This module imports torch late, so that a command can name the kernels quickly.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Iterable, Sequence
@@ -131,7 +132,8 @@ def _library() -> ctypes.CDLL | None:
     for suffix in EXTENSION_SUFFIXES:
         file = Path(__file__).with_name(f"_fused{suffix}")
         if file.exists():
-            return ctypes.CDLL(str(file))
+            with contextlib.suppress(OSError):  # built for an older or another system, and sent here by a job
+                return ctypes.CDLL(str(file))
     return None
 
 
