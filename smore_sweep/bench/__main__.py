@@ -71,13 +71,13 @@ def _print_kernels(out: Console, kinds: Sequence[type[Method]], device: torch.de
     if device.type == "cuda" or len(fused.available()) == 1:
         out.print(fused.why_not() or "The fused kernels are for CPUs; this machine trains on a GPU.", markup=False)
         return
-    out.print(f"\nFused kernels against PyTorch's: member-updates a CPU-second of one core, median of {ROUNDS} rounds")
+    out.print(f"\nFused kernels against PyTorch's: member-updates a CPU-second of one core, median of {ROUNDS}\nrounds, and its ratio")
     for gain in kernels.measure_kernels(kinds, ROUNDS):
         figures = ", ".join(
-            f"{name} {gain.rates[name].median:,.0f} ({gain.ratios[name].show('.2f')})" for name in fused.available()
+            f"{name} {gain.rates[name].median:,.0f} ({gain.ratios[name].median:.2f})" for name in fused.available()
         )
-        size = f"2 x {gain.hidden}, batch {gain.batch_size}, stack of {gain.stack}"
-        out.print(f"  {gain.method:<28} {size}: {figures}", markup=False, highlight=False)
+        size = f"2 x {gain.hidden}, batch {gain.batch_size}, stack of {gain.stack:>2}"
+        out.print(f"  {size}  {figures:<45}  {gain.method}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_methods(out: Console, selected: Sequence[Method], batch_size: int, device: torch.device) -> None:
