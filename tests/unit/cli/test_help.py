@@ -43,17 +43,17 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify"),
+        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify mirror retrain keep"),
         (
             "submit",
             "scale seeds tasks source results jobs-address detach follow cancel gpus-per-stack stack-size notify",
         ),
         ("plan", "scale seeds tasks source results json"),
         ("status", "scale seeds source results json"),
-        ("train", "method task seed expert-share set scale updates episodes batch-size source results"),
+        ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
         ("experts", "episodes"),
-        ("methods", ""),
-        ("play", "policy episodes seed output sheet results"),
+        ("methods", "file"),
+        ("play", "policy episodes seed output sheet results file"),
         ("videos", "scale source results"),
         ("ui", "port results"),
         ("bench", "batch-size method only"),
