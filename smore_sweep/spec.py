@@ -16,7 +16,7 @@ from typing import Any
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, check_complete, knobs, stackable_knobs
-from smore_sweep.tasks import Task, declare, declared_content
+from smore_sweep.tasks import Task, declare, declared_content, find_task
 
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
@@ -95,6 +95,11 @@ class RunSpec:
         if self.expert_share > 0 and self.expert_episodes == 0:
             raise DeclarationError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
+            )
+        if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
+            raise DeclarationError(
+                f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are the dataset {row.dataset!r}, "
+                "without an expert's share: leave it at 1"
             )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise DeclarationError(

@@ -45,7 +45,8 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, suboptimal = (episodes[name, policy] for policy in task(name).pools)
+        pools_of_task = [episodes[name, policy] for policy in task(name).pools]
+        expert, suboptimal = pools_of_task[0], pools_of_task[-1] if len(pools_of_task) > 1 else pools_of_task[0].first(0)
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
         if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")

@@ -82,10 +82,8 @@ def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
     """Return the number of episodes that runs need, by (task, policy)."""
     needed: dict[tuple[str, str], int] = {}
     for run in runs:
-        for policy, count in (
-            ("expert", run.expert_episodes),
-            (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
-        ):
+        counts = (run.expert_episodes, run.budget.episodes - run.expert_episodes)
+        for policy, count in zip(task(run.task).pools, counts, strict=False):
             needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
     return needed
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.seeding import episode_seed
 from smore_sweep.tasks import Task
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
     observations = np.zeros((members, ROWS, task.sizes.observation), np.float32)
     goals = np.zeros((members, ROWS, task.sizes.goal), np.float32)
     for env, (member, episode) in zip(envs, wave, strict=False):
-        observation, _ = env.reset(seed=episode_seed("evaluation", task.name, episode))
+        observation = task.reset(env, episode)
         observations[member, episode % ROWS] = observation["observation"]
         goals[member, episode % ROWS] = observation["desired_goal"]
     ended = [False] * len(wave)
@@ -94,10 +93,11 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
             if ended[i]:  # before the horizon: the last distance holds, and no goal is reached any more
                 outcome.distances[episode, t] = outcome.distances[episode, t - 1]
                 continue
-            observation, _, ended[i], _, _ = envs[i].step(actions[member, row])
+            observation, _, ended[i], _, info = envs[i].step(actions[member, row])
             observations[member, row] = observation["observation"]
             achieved, desired = observation["achieved_goal"], observation["desired_goal"]
             distance = float(np.linalg.norm(achieved - desired))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
-            outcome.succeeded[episode, t] = task.succeeded(achieved, desired, distance)
+            succeeded = task.succeeded(achieved, desired, distance) if task.success != "environment" else info["success"]
+            outcome.succeeded[episode, t] = succeeded
