@@ -33,7 +33,15 @@ def ogbench_tasks() -> Iterator[Task]:
             if body == "antmaze" and size != "giant":
                 kinds["explore"] = 500
             for kind, steps in kinds.items():
-                yield _task(f"{body}-{size}", kind, Sizes(observation, observation, action), threshold, long, steps, milliseconds)
+                yield _task(
+                    f"{body}-{size}",
+                    kind,
+                    Sizes(observation, observation, action),
+                    threshold,
+                    long,
+                    steps,
+                    milliseconds,
+                )
     for size, steps in (("arena", 200), ("medium", 500)):
         for kind, length in (("navigate", 1000), ("stitch", steps)):
             yield _task(f"antsoccer-{size}", kind, Sizes(42, 42, 8), 0.5, 1000, length, 0.5)
@@ -61,4 +69,5 @@ def _task(
         dataset=kind,
         trajectories=f"smore_sweep.experts.ogbench_data:{kind}" if generated else "",
         data_steps=steps,
+        last_evaluations=3,
     )

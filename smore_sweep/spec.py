@@ -98,8 +98,8 @@ class RunSpec:
             )
         if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
             raise DeclarationError(
-                f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are the dataset {row.dataset!r}, "
-                "without an expert's share: leave it at 1"
+                f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
+                f"{row.dataset!r}: leave it at 1"
             )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise DeclarationError(

@@ -61,13 +61,14 @@ class Task:
         horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
         success_threshold: Distance below which an episode succeeds; None for ``threshold``.
         success: The task's own test of success instead of a distance: a function of achieved and desired goals
-            ``[..., g]`` that returns booleans ``[...]``, or "environment" for what its steps say as ``info["success"]``.
-        goals: Number of evaluation goals, which take turns; episode ``i`` is reset with ``options={"goal": i % goals}``. At
-            0 an episode's seed decides.
+            ``[..., g]`` that returns booleans ``[...]``, or "environment" for the steps' ``info["success"]``.
+        goals: Number of evaluation goals, which take turns: episode ``i`` is reset with
+            ``options={"goal": i % goals}``. At 0 an episode's seed decides.
         dataset: Name of a dataset of its own, instead of the pools of an expert and another policy.
-        trajectories: What makes an episode of that dataset, a function or ``module:function`` of (environment's id, seed,
-            steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are then whole observations.
+        trajectories: Maker of an episode of that dataset, a function or ``module:function`` of (environment's id,
+            seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
         data_steps: Steps of such an episode; None for ``horizon``.
+        last_evaluations: Number of evaluations at a run's end whose mean is its result.
         suboptimal: Policy whose episodes the data mix with the expert's.
         medium: Medium policy, a function or ``module:function``; empty if there is none.
         expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
@@ -94,6 +95,7 @@ class Task:
     dataset: str = ""
     trajectories: Trajectories | str = ""
     data_steps: int | None = None
+    last_evaluations: int = 1
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", self.name):
@@ -188,6 +190,17 @@ class Task:
             if isinstance(function, str)
             else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
         )
+
+    def check_maker(self, pool: str) -> None:
+        """Raise :class:`DeclarationError` if episodes of a pool cannot be made here."""
+        if pool != self.dataset:
+            self.policy(pool)
+        elif not self.trajectories:
+            raise DeclarationError(
+                f"the dataset {self.name} cannot be made here; import its file: smore-sweep data import npz "
+                f"{self.name}-v0.npz --task {self.name} --policy {pool} --goal 0:{self.sizes.goal} --source ogbench, "
+                "then run with --source ogbench"
+            )
 
     def make_trajectory(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Make an episode of the task's own dataset: observations ``[T + 1, o]`` and actions ``[T, a]``."""
@@ -382,6 +395,8 @@ _declared: dict[str, Task] = {}
 """The tasks that this process's sweep files declare, by name."""
 
 
+OGBENCH_FAMILIES = ("pointmaze", "antmaze", "humanoidmaze", "antsoccer", "cube", "scene", "puzzle")
+"""Beginnings of the names of OGBench's tasks (:mod:`smore_sweep.ogbench_tasks`)."""
 OWN = ", or one of your own, with --file FILE.py"
 
 
@@ -400,12 +415,16 @@ def declare(tasks: Iterable[Task]) -> None:
 
 def find_task(name: str) -> Task | None:
     """Return a task that ships or is declared, or None."""
-    return TASKS.get(name) or _declared.get(name)
+    try:
+        return task(name)
+    except DeclarationError:
+        return None
 
 
 def declared_content(name: str) -> dict[str, Any]:
     """Return what makes up a declared task in a run's content; nothing for a task that ships."""
-    return _declared[name].content if name in _declared else {}
+    row = find_task(name)
+    return row.content if row else {}
 
 
 def declared() -> list[Task]:
@@ -421,6 +440,10 @@ def task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
+    if name.partition("-")[0] in OGBENCH_FAMILIES:
+        from smore_sweep.ogbench_tasks import ogbench_tasks
+
+        _declared.update({row.name: row for row in ogbench_tasks()})
     if name not in _declared:
         offers = installed("tasks")
         if name not in offers:

@@ -13,6 +13,7 @@ from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Summary
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.tasks import task
 
 IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
 """The columns that identify the run of a row."""
@@ -48,7 +49,7 @@ def summaries(runs: Sequence[RunSpec], results: StoragePath) -> dict[str, Summar
 
 def _row(run: RunSpec, summary: Summary | None) -> dict[str, object]:
     done = summary is not None and summary.status == record.DONE
-    values = summary.evaluations[max(summary.evaluations)] if summary and done else dict.fromkeys(METRICS, math.nan)
+    values = _result(run, summary) if summary and done else dict.fromkeys(METRICS, math.nan)
     return {
         **_identity(run),
         "status": summary.status if summary else record.MISSING,
@@ -62,6 +63,13 @@ def _row(run: RunSpec, summary: Summary | None) -> dict[str, object]:
         "final_episodes": run.budget.final_episodes,
         "unnamed": _unnamed(run),
     }
+
+
+def _result(run: RunSpec, summary: Summary) -> dict[str, float]:
+    """Return a done run's metrics: of its last evaluation, or the means of as many as its task says."""
+    last = [summary.evaluations[at] for at in sorted(summary.evaluations)[-task(run.task).last_evaluations :]]
+    # Records from before a metric existed lack it.
+    return {name: sum(values.get(name, math.nan) for values in last) / len(last) for name in METRICS}
 
 
 def _unnamed(run: RunSpec) -> str:

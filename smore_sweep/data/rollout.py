@@ -70,7 +70,7 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
 
 
 def _trajectories(row: Task, first: int, count: int) -> Episodes:
-    """Make episodes of a task's own dataset. Goals are whole observations; the last one stands for the commanded goal."""
+    """Make episodes of a task's own dataset. Goals are whole observations, the commanded one the last."""
     steps = row.data_steps or row.horizon
     states = np.empty((count, steps + 1, row.sizes.observation), np.float32)
     actions = np.empty((count, steps, row.sizes.action), np.float32)

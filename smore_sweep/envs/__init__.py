@@ -35,7 +35,10 @@ OGBENCH = {
     **{f"antmaze-{size}": 1000 for size in ("medium", "large", "giant", "teleport")},
     **{f"humanoidmaze-{size}": steps for size, steps in (("medium", 2000), ("large", 2000), ("giant", 4000))},
     **{f"antsoccer-{size}": 1000 for size in ("arena", "medium")},
-    **{f"cube-{count}": steps for count, steps in (("single", 200), ("double", 500), ("triple", 1000), ("quadruple", 1000))},
+    **{
+        f"cube-{count}": steps
+        for count, steps in (("single", 200), ("double", 500), ("triple", 1000), ("quadruple", 1000))
+    },
     "scene": 750,
     **{f"puzzle-{size}": steps for size, steps in (("3x3", 500), ("4x4", 500), ("4x5", 1000), ("4x6", 1000))},
 }

@@ -26,7 +26,7 @@ GOALS = 5
 INSTALL = 'OGBench is not installed; give: pip install "smore_sweep[ogbench]"'
 
 
-class OGBenchEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+class OGBenchEnv(gymnasium.Env[Any, Any]):
     """An environment of OGBench, such as ``pointmaze-medium-v0``.
 
     An episode ends at success. ``info["success"]`` says whether the goal is reached, by OGBench's own test.
@@ -36,23 +36,20 @@ class OGBenchEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         render_mode: As everywhere in Gymnasium.
     """
 
-    metadata = {"render_modes": ["rgb_array"]}
-
     def __init__(self, env_id: str, render_mode: str | None = None) -> None:
+        self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
         options = {} if render_mode is None else {"render_mode": render_mode}
         self._env = make_seedable(env_id, **options)
         size = self._env.observation_space.shape[0]
         box = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
-        self.observation_space = gymnasium.spaces.Dict(
-            {"observation": box, "achieved_goal": box, "desired_goal": box}
-        )
+        self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = self._env.action_space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode. ``options={"goal": k}`` chooses one of the five goals, ``0 <= k < 5``; else the seed does."""
+        """Start an episode. ``options={"goal": k}`` chooses one of the five goals, 0 to 4; else the seed does."""
         super().reset(seed=seed)
         number = (options or {}).get("goal", seed if seed is not None else int(self.np_random.integers(GOALS)))
         own = int(self.np_random.integers(2**31))

@@ -30,7 +30,7 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
         if available < count and plan.source != GENERATED:
             raise pools.too_few(*pool, available, count, plan.source)
         if available < count:
-            task(pool[0]).policy(pool[1])  # raises for a policy that the task lacks
+            task(pool[0]).check_maker(pool[1])
             missing[pool] = count - available
     return missing
 
@@ -45,8 +45,8 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        pools_of_task = [episodes[name, policy] for policy in task(name).pools]
-        expert, suboptimal = pools_of_task[0], pools_of_task[-1] if len(pools_of_task) > 1 else pools_of_task[0].first(0)
+        expert, *others = (episodes[name, policy] for policy in task(name).pools)
+        suboptimal = others[0] if others else expert.first(0)  # a dataset of its own is one pool
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
         if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")

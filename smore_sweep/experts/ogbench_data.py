@@ -1,8 +1,7 @@
 """Generators of OGBench's datasets, by its recipes: an episode depends on its task and number alone.
 
-``navigate``: a point walks from goal to goal through the whole maze. ``stitch``: to a goal four cells away, where it stays.
-``play`` and ``noisy``: a scripted arm moves objects to targets of its own choice. Behaviour switches goals by itself, and
-every episode is equally long.
+``navigate``: a point walks from goal to goal through the whole maze. ``stitch``: it walks to a goal four cells away and
+stays. ``play`` and ``noisy``: a scripted arm moves objects to targets of its own choice. All episodes are equally long.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ GoalChoice = Callable[[Any, tuple[int, int], np.random.Generator], tuple[int, in
 
 def _maze(env_id: str, seed: int, steps: int, choose: GoalChoice, *, renew: bool) -> Trajectory:
     env, random = _environment(env_id, terminate_at_goal=False), np.random.default_rng(seed)
-    cells = [tuple(map(int, cell)) for cell in np.argwhere(env.maze_map == 0)]
+    cells = [(int(i), int(j)) for i, j in np.argwhere(env.maze_map == 0)]
     start = cells[random.integers(len(cells))]
     goal = choose(env, start, random)
     with seeded(env, seed):

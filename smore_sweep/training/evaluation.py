@@ -99,5 +99,7 @@ def _roll(actor: Actor, task: Task, members: int, wave: list[tuple[int, int]], o
             distance = float(np.linalg.norm(achieved - desired))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
-            succeeded = task.succeeded(achieved, desired, distance) if task.success != "environment" else info["success"]
+            succeeded = (
+                task.succeeded(achieved, desired, distance) if task.success != "environment" else info["success"]
+            )
             outcome.succeeded[episode, t] = succeeded
