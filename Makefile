@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
+.PHONY: help setup sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASK
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
 	@$(BIN)/smore-sweep submit $(sweep) $(call options,$@,SWEEP DETACH) $(if $(DETACH),--detach)
+
+slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
+	@$(BIN)/smore-sweep submit $(sweep) --slurm $(call options,$@,SWEEP DRY_RUN) $(if $(DRY_RUN),--dry-run)
 
 plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)

@@ -20,7 +20,8 @@ from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
-from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
+from smore_sweep.results.record_writer import Candidate, RecordingError
+from smore_sweep.results.recorder import Recorder, recording
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath

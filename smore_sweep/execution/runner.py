@@ -18,6 +18,7 @@ from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.estimate import estimate
@@ -25,7 +26,8 @@ from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
-from smore_sweep.results.recorder import RecordingError, recording
+from smore_sweep.results.record_writer import RecordingError
+from smore_sweep.results.recorder import recording
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.storage.fence import Fence
@@ -178,7 +180,7 @@ def _train(
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)} on {where}")
         stores = build_stores(plan, episodes)
-        with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results, fence) as reporter:
+        with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
                 stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter
             )

@@ -16,7 +16,8 @@ from smore_sweep.results import mirrors, run_files
 from smore_sweep.results.mirrors import check_mirrors
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
-from smore_sweep.results.recorder import Candidate, Recorder
+from smore_sweep.results.record_writer import Candidate
+from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
