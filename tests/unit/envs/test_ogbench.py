@@ -36,7 +36,7 @@ def test_a_seed_and_a_goal_fix_an_episode(name: str) -> None:
     first, second = OGBenchEnv(name), OGBenchEnv(name)
     np.random.seed(3)
     starts = [_start(first, 7, goal) for goal in range(5)]
-    state = np.random.get_state()[1].copy()  # type: ignore[union-attr, index]
+    state = np.random.get_state()[1].copy()  # type: ignore[index]
     second.reset(seed=99)
     second.step(second.action_space.sample())
     for goal, start in enumerate(starts):
