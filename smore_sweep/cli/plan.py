@@ -12,12 +12,14 @@ from smore_sweep.cli import complete
 from smore_sweep.cli.options import (
     SWEEP_HELP,
     AsJson,
+    MethodNames,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     TaskNames,
-    split_names,
+    Updates,
 )
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -34,6 +36,9 @@ def plan(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     as_json: AsJson = False,
@@ -41,15 +46,19 @@ def plan(
     """Show what a sweep still has to do, and how long it takes."""
     from smore_sweep.discovery import load_sweep
     from smore_sweep.planning import campaign
+    from smore_sweep.planning.choices import parse_choices
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import storage_path
 
-    folder, names = storage_path(results), split_names(tasks)
+    folder = storage_path(results)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
     if sweep == campaign.ALL:
         size = scale or DEFAULT_SCALE
-        _show_campaign(list(campaign.campaign(size, folder, source, seeds=seeds, tasks=names)), size, as_json)
+        _show_campaign(list(campaign.campaign(size, folder, choices)), size, as_json)
     else:
-        _show(make_plan(load_sweep(sweep), scale, folder, seeds=seeds, tasks=names, source=source), as_json)
+        _show(make_plan(load_sweep(sweep), scale, folder, choices), as_json)
     return 0
 
 

@@ -8,17 +8,19 @@ import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    MethodNames,
     Notify,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     StackSize,
     SweepName,
     TaskNames,
+    Updates,
     check_at_least_one,
     check_exclusive,
-    split_names,
 )
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -29,6 +31,9 @@ def run(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     address: Annotated[
@@ -48,6 +53,7 @@ def run(
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
     from smore_sweep.cli.results_table import print_results
     from smore_sweep.execution import runner
+    from smore_sweep.planning.choices import parse_choices
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
@@ -56,9 +62,9 @@ def run(
     return runner.run(
         sweep,
         scale=scale,
-        seeds=seeds,
-        tasks=split_names(tasks),
-        source=source,
+        choices=parse_choices(
+            tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+        ),
         results=folder,
         address=address,
         gpus_per_stack=gpus_per_stack,

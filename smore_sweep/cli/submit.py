@@ -9,15 +9,17 @@ import typer
 from smore_sweep.cli.options import (
     AnySweepName,
     GpusPerStack,
+    MethodNames,
     Notify,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     StackSize,
     TaskNames,
+    Updates,
     check_at_least_one,
     check_exclusive,
-    split_names,
 )
 from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED
@@ -28,6 +30,9 @@ def submit(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Annotated[
         str | None,
@@ -45,7 +50,9 @@ def submit(
     notify: Notify = None,
 ) -> int:
     """Run a sweep as a job of a Ray cluster, and follow it to its end."""
+    from smore_sweep.discovery import load_sweep
     from smore_sweep.execution import jobs
+    from smore_sweep.planning.choices import parse_choices
 
     check_exclusive(detach=detach, follow=follow, cancel=cancel)
     check_at_least_one("stack size", stack_size)
@@ -58,10 +65,16 @@ def submit(
         raise UserError(
             "name a sweep and a results folder on the cluster: smore-sweep submit quickstart --results /..."
         )
+    parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    ).expand(load_sweep(sweep), scale)  # what is wrong is refused here, not on the cluster
     options = {
         "--scale": scale,
         "--seeds": seeds,
-        "--tasks": ",".join(split_names(tasks) or ()),
+        "--tasks": tasks,
+        "--methods": methods,
+        "--set": " ".join(settings or ()),
+        "--updates": updates,
         "--source": source,
         "--gpus-per-stack": gpus_per_stack,
         "--stack-size": stack_size,

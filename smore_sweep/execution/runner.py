@@ -18,6 +18,7 @@ from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
+from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
@@ -36,9 +37,7 @@ def run(
     name: str,
     *,
     scale: str | None = None,
-    seeds: int | None = None,
-    tasks: Sequence[str] | None = None,
-    source: str = GENERATED,
+    choices: Choices = AS_DECLARED,
     results: StoragePath,
     address: str | None = None,
     gpus_per_stack: float | None = None,
@@ -53,9 +52,7 @@ def run(
     Args:
         name: A shipped sweep, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
-        seeds: Seeds per cell; None for the scale's.
-        tasks: Tasks to run; None for the scale's.
-        source: Source of the episodes.
+        choices: The part of the sweep to run, and changes of it.
         results: Results folder.
         address: A running Ray cluster; None starts a local Ray.
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
@@ -76,7 +73,7 @@ def run(
         sweep = load_sweep(name)
 
         def read_plan() -> Plan:
-            return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
+            return make_plan(sweep, scale, results, choices)
 
         plan = read_plan()
         check_folder(results)

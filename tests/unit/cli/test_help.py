@@ -43,13 +43,14 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify"),
+        ("run", "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify"),
         (
             "submit",
-            "scale seeds tasks source results jobs-address detach follow cancel gpus-per-stack stack-size notify",
+            "scale seeds tasks methods set updates source results jobs-address detach follow cancel gpus-per-stack "
+            "stack-size notify",
         ),
-        ("plan", "scale seeds tasks source results json"),
-        ("status", "scale seeds source results json"),
+        ("plan", "scale seeds tasks methods set updates source results json"),
+        ("status", "scale seeds tasks methods set updates source results json"),
         ("train", "method task seed expert-share set scale updates episodes batch-size source results"),
         ("experts", "episodes"),
         ("methods", ""),
