@@ -72,6 +72,9 @@ StackSize = Annotated[
     int | None,
     typer.Option("--stack-size", metavar="N", help="most runs of a stack  [default: by the device]"),
 ]
+KeepLearner = Annotated[
+    bool, typer.Option("--keep-learner", help="keep what a longer run (--updates) needs to go on from a done one")
+]
 Notify = Annotated[
     str | None, typer.Option("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
 ]

@@ -47,6 +47,7 @@ def plan(
     from smore_sweep.discovery import load_sweep
     from smore_sweep.planning import campaign
     from smore_sweep.planning.choices import parse_choices
+    from smore_sweep.planning.continuation import find_continuations
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import storage_path
 
@@ -58,11 +59,13 @@ def plan(
         size = scale or DEFAULT_SCALE
         _show_campaign(list(campaign.campaign(size, folder, choices)), size, as_json)
     else:
-        _show(make_plan(load_sweep(sweep), scale, folder, choices), as_json)
+        wanted = make_plan(load_sweep(sweep), scale, folder, choices)
+        found = find_continuations(wanted, folder).describe() if choices.updates is not None else []
+        _show(wanted, found, as_json)
     return 0
 
 
-def _show(plan: Plan, as_json: bool) -> None:
+def _show(plan: Plan, continuations: list[str], as_json: bool) -> None:
     from smore_sweep.console import make_console
     from smore_sweep.execution.datasets import missing_episodes
     from smore_sweep.planning.code_changes import describe_changes
@@ -83,6 +86,7 @@ def _show(plan: Plan, as_json: bool) -> None:
                 {"task": task, "policy": policy, "episodes": count} for (task, policy), count in episodes.items()
             ],
             "changed_code": changes,
+            "continuations": continuations,
             "cpu_cores": cores,
             "stacks": len(stacks),
             "estimated_seconds": {**vars(seconds), "total": seconds.total},
@@ -96,7 +100,7 @@ def _show(plan: Plan, as_json: bool) -> None:
         out.print(estimate_line(seconds))
     else:
         out.print("nothing to do: every run is done")
-    for sentence in changes:
+    for sentence in [*continuations, *changes]:
         out.print(sentence, markup=False, soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    KeepLearner,
     MethodNames,
     Notify,
     Results,
@@ -49,6 +50,7 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
     ] = False,
+    keep_learner: KeepLearner = False,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
     from smore_sweep.cli.results_table import print_results
@@ -72,5 +74,6 @@ def run(
         notification=notify,
         retrain=retrain,
         keep=keep,
+        keep_learner=keep_learner,
         show=lambda out, plan: print_results(out, plan, folder),
     )

@@ -9,6 +9,7 @@ import typer
 from smore_sweep.cli.options import (
     AnySweepName,
     GpusPerStack,
+    KeepLearner,
     MethodNames,
     Notify,
     ScaleName,
@@ -48,6 +49,7 @@ def submit(
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     notify: Notify = None,
+    keep_learner: KeepLearner = False,
 ) -> int:
     """Run a sweep as a job of a Ray cluster, and follow it to its end."""
     from smore_sweep.discovery import load_sweep
@@ -81,4 +83,5 @@ def submit(
         "--notify": notify,
     }
     words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
+    words += ["--keep-learner"] * keep_learner
     return jobs.submit(sweep, words, results=results, address=address, detach=detach)

@@ -12,6 +12,7 @@ from smore_sweep.console import make_console
 from smore_sweep.data import generate, pools
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import DeclarationError
+from smore_sweep.execution.continuing import begin_longer
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
@@ -20,6 +21,7 @@ from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder,
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
+from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
@@ -45,6 +47,7 @@ def run(
     notification: str | None = None,
     retrain: bool = False,
     keep: bool = False,
+    keep_learner: bool = False,
     show: Callable[[Console, Plan], None] | None = None,
 ) -> int:
     """Run a sweep to its end.
@@ -60,6 +63,7 @@ def run(
         notification: Shell command to run when the sweep ends, however it ends.
         retrain: Train stored runs again whose code has changed since.
         keep: Accept stored runs whose code has changed since.
+        keep_learner: Keep the learners of done runs, from which longer runs can go on.
         show: Prints the results of the plan's runs when training has ended.
 
     Returns:
@@ -87,13 +91,19 @@ def run(
             if plan.changed:
                 _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
                 plan = read_plan()
+            record_here = partial(recording, experiment, partial(out.print, markup=False), fence)
+            if choices.updates is not None:
+                begun = begin_longer(find_continuations(plan, results), results, record_here)
+                for sentence in begun.describe():
+                    out.print(sentence, markup=False, soft_wrap=True)
+                plan = read_plan()
             out.print(plan_table(plan))
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, experiment, fence, address, gpus_per_stack, stack_size)
+                    failures = _train(out, plan, experiment, fence, address, gpus_per_stack, stack_size, keep_learner)
                 else:
-                    with recording(experiment, partial(out.print, markup=False), fence) as recorder:
+                    with record_here() as recorder:
                         recorder.publish(_done_runs(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
@@ -147,6 +157,7 @@ def _train(
     address: str | None,
     gpus_per_stack: float | None,
     stack_size: int | None,
+    keep_learner: bool,
 ) -> list[str]:
     """Train the pending runs; return one sentence per error for which runs were given up."""
     if address is None:
@@ -173,7 +184,13 @@ def _train(
         stores = build_stores(plan, episodes)
         with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results, fence) as reporter:
             return train_stacks(
-                stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter
+                stacks,
+                stores,
+                recorder,
+                git=experiment.tags["git"],
+                cluster=cluster,
+                callback=reporter,
+                keep_learner=keep_learner,
             )
 
 

@@ -41,6 +41,7 @@ def train_stacks(
     git: str,
     cluster: Cluster,
     callback: ProgressCallback,
+    keep_learner: bool = False,
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks.
 
@@ -51,6 +52,7 @@ def train_stacks(
         git: Git revision for the records.
         cluster: The connected cluster.
         callback: Receives the stacks' progress.
+        keep_learner: Whether to keep the learners of done runs, for longer ones.
 
     Returns:
         One sentence per error for which runs were given up.
@@ -71,6 +73,7 @@ def train_stacks(
             recorder=recorder,
             git=git,
             gpu=cluster.gpus_per_stack > 0,
+            keep_learner=keep_learner,
         ),
         resources,
     )
@@ -146,6 +149,7 @@ def _train_stack(
     recorder: Any,
     git: str,
     gpu: bool,
+    keep_learner: bool,
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
 
@@ -174,7 +178,7 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store_ref, recorder, gpu)
+                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, keep_learner)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -186,7 +190,7 @@ def _train_stack(
 
 
 def _train_assignment(
-    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool
+    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool, keep_learner: bool
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.device import choose_device, prepare
@@ -221,6 +225,6 @@ def _train_assignment(
     learner = build_learner(runs, ray.get(store_ref), device)
     load_records(learner, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick)
+        train(runs, learner, records, keep=keep, tick=tick, keep_learner=keep_learner)
     finally:
         ray.get(writes)

@@ -43,18 +43,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("run", "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify"),
+        (
+            "run",
+            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify retrain keep "
+            "keep-learner",
+        ),
         (
             "submit",
             "scale seeds tasks methods set updates source results jobs-address detach follow cancel gpus-per-stack "
-            "stack-size notify",
+            "stack-size notify keep-learner",
         ),
         ("plan", "scale seeds tasks methods set updates source results json"),
         ("status", "scale seeds tasks methods set updates source results json"),
-        ("train", "method task seed expert-share set scale updates episodes batch-size source results"),
+        ("train", "method task seed expert-share set scale updates episodes batch-size source results file"),
         ("experts", "episodes"),
-        ("methods", ""),
-        ("play", "policy episodes seed output sheet results"),
+        ("methods", "file"),
+        ("play", "policy episodes seed output sheet results file"),
         ("videos", "scale source results"),
         ("ui", "port results"),
         ("bench", "batch-size method only"),
