@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
@@ -24,6 +25,7 @@ from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
+from smore_sweep.planning.search import Search, Trial, read_trials
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
@@ -48,6 +50,8 @@ def run(
     retrain: bool = False,
     keep: bool = False,
     keep_learner: bool = False,
+    search: Search | None = None,
+    out: Console | None = None,
     show: Callable[[Console, Plan], None] | None = None,
 ) -> int:
     """Run a sweep to its end.
@@ -64,20 +68,24 @@ def run(
         retrain: Train stored runs again whose code has changed since.
         keep: Accept stored runs whose code has changed since.
         keep_learner: Keep the learners of done runs, from which longer runs can go on.
-        show: Prints the results of the plan's runs when training has ended.
+        search: Search the grid in place of training all of it.
+        out: Where to print; None for standard output.
+        show: Prints the results when training has ended, given the plan as it was before.
 
     Returns:
-        The exit code: 0 if every planned run is done.
+        The exit code: 0 if every planned run is done, or the search has ended without failures.
 
     Raises:
         UserError: If anything about the request is wrong.
     """
-    out = make_console()
+    out = out or make_console()
+    training = _Training(address, gpus_per_stack, stack_size, keep_learner, search)
     with notifying(notification, name, out.print) as ending:
         sweep = load_sweep(name)
 
         def read_plan() -> Plan:
-            return make_plan(sweep, scale, results, choices)
+            plan = make_plan(sweep, scale, results, choices)
+            return search.choose(plan) if search else plan
 
         plan = read_plan()
         check_folder(results)
@@ -101,7 +109,7 @@ def run(
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, experiment, fence, address, gpus_per_stack, stack_size, keep_learner)
+                    failures = _train(out, plan, experiment, fence, training)
                 else:
                     with record_here() as recorder:
                         recorder.publish(_done_runs(plan))
@@ -115,6 +123,11 @@ def run(
                 return INCOMPLETE
             if show:
                 show(out, plan)
+            if search:
+                _report_failures(out, failures)
+                ending.status = "incomplete" if failures else "done"
+                ending.message = f"{name}: the search has ended"
+                return INCOMPLETE if failures else 0
             plan = read_plan()  # reading the outcomes may have put a broken record aside
             _report(out, plan, results, failures)
         if plan.pending:
@@ -123,6 +136,17 @@ def run(
             return INCOMPLETE
         ending.status, ending.message = "done", f"{name}: all {len(plan.runs)} runs are done"
         return 0
+
+
+@dataclass(frozen=True)
+class _Training:
+    """How the pending runs are trained; see :func:`run`."""
+
+    address: str | None
+    gpus_per_stack: float | None
+    stack_size: int | None
+    keep_learner: bool
+    search: Search | None
 
 
 def _settle_changes(
@@ -149,36 +173,48 @@ def _done_runs(plan: Plan) -> list[tuple[str, str]]:
     return [(run.run_id, run.title) for run in plan.runs if plan.states[run.run_id] == record.DONE]
 
 
+def _open_trials(plan: Plan, results: StoragePath) -> list[Trial]:
+    """Return the trials of a search on those tasks and expert shares where a trial has not ended.
+
+    Ended trials are among them: the others are compared with what is stored of those.
+    """
+    trials = read_trials(plan, results)
+    unfinished = {trial.group for trial in trials if not trial.ended}
+    return [trial for trial in trials if trial.group in unfinished]
+
+
 def _train(
     out: Console,
     plan: Plan,
     experiment: Experiment,
     fence: Fence,
-    address: str | None,
-    gpus_per_stack: float | None,
-    stack_size: int | None,
-    keep_learner: bool,
+    training: _Training,
 ) -> list[str]:
     """Train the pending runs; return one sentence per error for which runs were given up."""
-    if address is None:
+    if training.address is None:
         require_private_token()
     from smore_sweep.execution.cluster import connected
+    from smore_sweep.execution.early_stopping import asha, reports
     from smore_sweep.execution.recorder_actor import recorder_actor
     from smore_sweep.execution.trainable import train_stacks
 
     needed, missing = plan.pools(), missing_episodes(plan)
     # Existing pools are loaded first: a damaged dataset is refused before a cluster is requested.
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in needed.items() if pool not in missing}
-    if address is None:
+    if training.address is None:
         out.print(estimate_line(estimate(plan, missing, os.cpu_count() or 1)))
     with (
-        connected(address, gpus_per_stack) as cluster,
+        connected(training.address, training.gpus_per_stack) as cluster,
         recorder_actor(experiment, _done_runs(plan), partial(out.print, markup=False), fence) as recorder,
     ):
         for pool in missing:
             generate.ensure(out, *pool, needed[pool])
             episodes[pool] = pools.load(*pool, needed[pool])
-        stacks = group_into_stacks(plan.pending, slots=cluster.slots, largest=stack_size or cluster.largest_stack)
+        trials = _open_trials(plan, experiment.results) if training.search else []
+        largest = training.stack_size or cluster.largest_stack
+        stacks = [trial.stack for trial in trials] or group_into_stacks(
+            plan.pending, slots=cluster.slots, largest=largest
+        )
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)} on {where}")
         stores = build_stores(plan, episodes)
@@ -190,15 +226,21 @@ def _train(
                 git=experiment.tags["git"],
                 cluster=cluster,
                 callback=reporter,
-                keep_learner=keep_learner,
+                keep_learner=training.keep_learner,
+                scheduler=asha(training.search, trials) if training.search and training.search.stops else None,
+                history=[reports(trial.points) for trial in trials],
             )
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:
+def _report_failures(out: Console, failures: Sequence[str]) -> None:
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
     if failures:
         out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
+
+
+def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:
+    _report_failures(out, failures)
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:

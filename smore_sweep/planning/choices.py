@@ -139,8 +139,8 @@ def _only(sweep: Sweep, names: Sequence[str]) -> list[Grid]:
         elif _plain(name) in labels:
             chosen.add(labels[_plain(name)])
         else:
-            more = [method.label for method in declared if method.label != method.name]
-            raise DeclarationError(_no_method(sweep.name, name, [*known, *more]))
+            own = [method.label for method in declared if method.label != method.name]
+            raise DeclarationError(_no_method(sweep.name, name, known, own))
     grids = [replace(grid, methods=[method for method in grid.methods if method in chosen]) for grid in sweep.grids]
     return [grid for grid in grids if grid.methods]
 
@@ -195,9 +195,11 @@ def _known(declared: Iterable[Method]) -> dict[str, type[Method]]:
     return {names.get(kind, kind.__name__): kind for kind in kinds}
 
 
-def _no_method(sweep: str, name: str, valid: Iterable[str]) -> str:
+def _no_method(sweep: str, name: str, valid: Iterable[str], labels: Sequence[str] = ()) -> str:
     names = list(valid)
-    return f"sweep {sweep} has no method {name!r}; its methods are: {', '.join(names)}{did_you_mean(name, names)}"
+    single = f", or one configuration, such as {labels[0]!r}" if labels else ""
+    hint = did_you_mean(name, [*names, *labels])
+    return f"sweep {sweep} has no method {name!r}; its methods are: {', '.join(names)}{single}{hint}"
 
 
 def _plain(label: str) -> str:

@@ -45,8 +45,8 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     [
         (
             "run",
-            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify retrain keep "
-            "keep-learner",
+            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify retrain "
+            "keep keep-learner search metric budget json",
         ),
         (
             "submit",

@@ -157,7 +157,10 @@ from tests.unit.planning.test_choices import SWEEP
 MISTAKES = [
     ("--methods smroe", "sweep choices has no method 'smroe'; its methods are: smore, gofar, iql"),
     ("--methods smroe", "did you mean smore?"),
-    ("--methods crl", "sweep choices has no method 'crl'; its methods are: smore, gofar, iql, SMORe beta=0.8"),
+    (
+        "--methods crl",
+        "sweep choices has no method 'crl'; its methods are: smore, gofar, iql, or one configuration, such as 'SMORe ",
+    ),
     ("--methods ,", "methods = ',' names none; give them with commas between, such as smore,gc_iql"),
     ("--methods smore,", ""),
     ("--tasks ,", "tasks = ',' names none"),
