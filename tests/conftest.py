@@ -20,6 +20,17 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve a swe
 Array = NDArray[np.float64]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--method", metavar="FILE.py:CLASS", help="test the contract of this method: pytest tests/contract --method ..."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if method := config.getoption("--method"):
+        os.environ["TESTED_METHOD"] = method  # read while tests are collected, also by xdist's processes
+
+
 def numeric_gradient(function: Callable[[Array], Any], at: Array, step: float = 1e-5) -> Array:
     """Compute the gradient of a scalar float64 function by central finite differences."""
     gradient = np.empty_like(at)

@@ -10,6 +10,7 @@ from smore_sweep.cli.options import (
     GpusPerStack,
     KeepLearner,
     MethodNames,
+    Mirrors,
     Notify,
     Results,
     ScaleName,
@@ -52,6 +53,7 @@ def run(
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     notify: Notify = None,
+    mirror: Mirrors = None,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="train runs again whose method or task has changed since")
     ] = False,
@@ -111,6 +113,7 @@ def run(
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         notification=notify,
+        mirrors=mirror or (),
         retrain=retrain,
         keep=keep,
         keep_learner=keep_learner,

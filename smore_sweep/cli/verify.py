@@ -110,7 +110,8 @@ def _numbers(first: Record, second: Record) -> str:
         return f"{first.status} at update {first.update:,}, and now {second.status} at {second.update:,}"
     one, other = first.evaluations[last].summary(), second.evaluations[last].summary()
     pairs = [f"{name} {one[name]:.3f} and now {other[name]:.3f}" for name in ("return99", "success")]
-    return f"{len(first.evaluations)} evaluations compared, at the last {', '.join(pairs)}"
+    count = len(first.evaluations)
+    return f"{count} evaluation{'s' * (count > 1)} compared, at the last {', '.join(pairs)}"
 
 
 def _circumstances(first: Record, second: Record) -> list[str]:

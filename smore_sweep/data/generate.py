@@ -128,12 +128,15 @@ def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) ->
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
-    """Yield the existing episodes, then the parts. A part that cannot be read is rolled out again."""
+    """Yield the existing episodes, then the parts. A part that does not prove itself is rolled out again."""
     if have:
         yield pools.load(name, policy, have)
     for path, job in parts.items():
         piece = _read(path, name, policy, *job)
-        yield rollout(name, policy, *job) if piece is None else piece
+        if piece is None:
+            pools.warn(f"{path} is broken and made again")
+            piece = rollout(name, policy, *job)
+        yield piece
 
 
 def _assemble(pieces: Iterable[Episodes], count: int) -> Episodes:

@@ -5,8 +5,9 @@ data of two sources never mix. Pools are in Minari's folder of datasets (``MINAR
 ``~/.minari/datasets``), so ``minari list local`` shows them.
 
 A pool's folder holds Minari's ``data/`` and ``packed/``, the same episodes as four plain arrays, which load at once
-where 40,000 HDF5 groups take a minute. They are rewritten when they are missing or older than the HDF5 file, and loaded
-episodes must match the fingerprint in the metadata.
+where 40,000 HDF5 groups take a minute. They are made again when they are missing, damaged or older than the HDF5 file.
+The metadata have a digest of every array, which loaded episodes must match, and one of themselves. Older
+pools have only a fingerprint.
 
 ``.making/`` holds everything unfinished: a pool's lock, a new pool during its writing, finished parts of a pool during
 its generation (:mod:`smore_sweep.data.generate`), and the old pool during its replacement.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +27,15 @@ from typing import Any
 
 import numpy as np
 
+from smore_sweep.data import packed
 from smore_sweep.data.refusal import RefusedError, check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
+from smore_sweep.hashing import DIGEST, seal, seal_holds
 from smore_sweep.seeding import episode_seed
 from smore_sweep.spec import GENERATED, PROTOCOL, check_source
-from smore_sweep.storage.atomic import atomic_write, make_folder, sync, sync_tree
+from smore_sweep.storage.atomic import make_folder, sync, sync_tree
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
@@ -40,6 +44,9 @@ IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR 
 
 FACTS = {"task": str, "policy": str, "source": str, "total_episodes": int, "fingerprint": str}
 """Metadata that decide what a pool is, and their types."""
+METADATA, ARRAYS = "metadata.json", "arrays"
+"""The file of metadata, and its field with the digest of each array."""
+warn = logging.getLogger(__name__).warning
 
 
 def dataset_id(name: str, policy: str, source: str = GENERATED) -> str:
@@ -67,7 +74,7 @@ def available(name: str, policy: str, source: str = GENERATED) -> int:
 
 def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
     """Return a pool's metadata. Raises :class:`DatasetError` if they cannot be read or are of another pool."""
-    path = folder(name, policy, source) / "data" / "metadata.json"
+    path = folder(name, policy, source) / "data" / METADATA
     try:
         check_regular(path)
         facts = json.loads(path.read_text())
@@ -77,6 +84,10 @@ def metadata(name: str, policy: str, source: str = GENERATED) -> dict[str, Any]:
                 raise ValueError(f"its {fact} is {str(value)[:40]!a}")
         if facts["total_episodes"] < 0:
             raise ValueError(f"its total_episodes is {facts['total_episodes']}")
+        if not isinstance(facts.get(ARRAYS, {}), dict):
+            raise ValueError(f"its {ARRAYS} are {str(facts[ARRAYS])[:40]!a}")
+        if (ARRAYS in facts or DIGEST in facts) and not seal_holds(facts):
+            raise _damaged(name, policy, source, "its metadata do not have their digest")
     except KeyError as error:
         raise _damaged(name, policy, source, f"its metadata lack {error}") from None
     except (OSError, ValueError, TypeError, RecursionError, RefusedError) as error:
@@ -100,9 +111,13 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
         raise too_few(name, policy, have, count, source)
     path, facts = folder(name, policy, source), metadata(name, policy, source)
     file = path / "data" / "main_data.hdf5"
-    packed = _unpack(path, newer_than=file)
-    if packed is not None and _fits(name, have, packed) and packed.fingerprint() == facts["fingerprint"]:
-        return packed.first(count)
+    try:
+        mapped = packed.read(path, newer_than=file)
+        if mapped is not None:
+            _check(name, have, mapped, facts)
+            return mapped.first(count)
+    except RefusedError as error:
+        warn(f"dataset {dataset_id(name, policy, source)}: packed episodes are damaged ({error}) and made again")
 
     from smore_sweep.data import minari_hdf5
 
@@ -110,13 +125,12 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
         episodes = minari_hdf5.read(file, have)
     except (RefusedError, ValueError) as error:
         raise _damaged(name, policy, source, f"its episodes cannot be read ({file.name} {error})") from None
-    if not _fits(name, have, episodes):
-        shapes = {array: values.shape for array, values in vars(episodes).items()}
-        raise _damaged(name, policy, source, f"its shapes are {shapes}")
-    if (fingerprint := episodes.fingerprint()) != facts["fingerprint"]:
-        raise _damaged(name, policy, source, f"its fingerprint is {fingerprint}, not {facts['fingerprint'][:40]!a}")
+    try:
+        _check(name, have, episodes, facts)
+    except RefusedError as error:
+        raise _damaged(name, policy, source, str(error)) from None
     with contextlib.suppress(OSError):  # a read-only folder can still be read
-        _pack(path, episodes)
+        packed.write(path, episodes)
     return episodes.first(count)
 
 
@@ -160,7 +174,7 @@ def save(name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], s
     new, old = making / "new", making / "old"
     (new / "data").mkdir(parents=True)
     _write(new / "data", name, policy, episodes, facts, source)
-    _pack(new, episodes)
+    packed.write(new, episodes)
     sync_tree(new)
     _announce(_namespace(name, source))
     if path.exists():
@@ -187,38 +201,29 @@ def _damaged(name: str, policy: str, source: str, why: str) -> DatasetError:
     return DatasetError(f"dataset {pool} is damaged: {why}; remove {folder(name, policy, source)} to {again}")
 
 
-def _pack(path: Path, episodes: Episodes) -> None:
-    """Write the packed arrays, each atomically."""
-    for name, array in vars(episodes).items():
-        with atomic_write(path / "packed" / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
-            np.save(file, array)
+def _check(name: str, count: int, episodes: Episodes, facts: Mapping[str, Any]) -> None:
+    """Check that arrays have the task's sizes, agree with each other, and hold what the metadata say.
 
-
-def _fits(name: str, count: int, episodes: Episodes) -> bool:
-    """Return whether the arrays have the task's sizes and agree with each other."""
+    Raises:
+        RefusedError: They do not.
+    """
     sizes = task(name).sizes
     steps = episodes.actions.shape[1] if episodes.actions.ndim == 3 else -1
-    return [array.shape for array in vars(episodes).values()] == [
+    shapes = {array: values.shape for array, values in vars(episodes).items()}
+    if list(shapes.values()) != [
         (count, steps + 1, sizes.observation),
         (count, steps, sizes.action),
         (count, steps + 1, sizes.goal),
         (count, sizes.goal),
-    ]
-
-
-def _unpack(folder: Path, newer_than: Path) -> Episodes | None:
-    paths = [folder / "packed" / f"{name}.npy" for name in Episodes.__dataclass_fields__]
-    try:
-        for path in paths:
-            check_regular(path)
-        if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
-            return None
-        mapped = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
-    except Exception:  # a file is missing, or NumPy's parser raises nearly anything for a damaged header
-        return None
-    if any(array.dtype != np.float32 for array in mapped):
-        return None
-    return Episodes(*(np.asarray(array) for array in mapped))  # plain arrays, whose memory is the file
+    ]:
+        raise RefusedError(f"its shapes are {shapes}")
+    if ARRAYS not in facts:
+        if (fingerprint := episodes.fingerprint()) != facts["fingerprint"]:
+            raise RefusedError(f"its fingerprint is {fingerprint}, not {facts['fingerprint'][:40]!a}")
+        return
+    for array, digest in packed.digests(episodes).items():
+        if facts[ARRAYS].get(array) != digest:
+            raise RefusedError(f"its {array} do not have their digest")
 
 
 def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mapping[str, Any], source: str) -> None:
@@ -273,8 +278,11 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
             "smore_sweep_version": version("smore_sweep"),
             "numpy_version": version("numpy"),
             **facts,
+            ARRAYS: packed.digests(episodes),
         }
     )
+    metadata_file = path / METADATA
+    metadata_file.write_text(json.dumps(seal(json.loads(metadata_file.read_text()))))
 
 
 def _announce(namespace: str) -> None:

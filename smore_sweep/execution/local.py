@@ -33,15 +33,20 @@ if TYPE_CHECKING:
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 
-def train_one(run: RunSpec, results: StoragePath) -> int:
+def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -> int:
     """Train a run from its record to its end and print how well it does.
+
+    Args:
+        run: The run.
+        results: Results folder.
+        mirrors: Where else to show the run.
 
     Returns:
         The exit code.
     """
     out = make_console()
     check_folder(results)
-    experiment = sweep_experiment(SWEEP, results)
+    experiment = sweep_experiment(SWEEP, results, mirrors)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
         state = run_files.state(results, run.run_id)

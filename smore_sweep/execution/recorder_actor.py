@@ -22,7 +22,8 @@ def recorder_actor(
     """Run the recorder as an actor on the driver's node.
 
     It connects to MLflow while the workers start. They wait for it, so a tracking store that cannot be used is refused
-    before anything trains. On exit no MLflow entry is left running.
+    before anything trains. On exit no MLflow entry is left running: an interrupt in the meantime takes effect
+    afterwards, and only a second one at once.
 
     Args:
         experiment: Where the runs are tracked.
@@ -37,18 +38,25 @@ def recorder_actor(
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(experiment, fence)
     publication = recorder.publish.remote(list(ended))
+    interrupt: KeyboardInterrupt | None = None
     try:
         yield recorder
     finally:
+        ending = [publication, recorder.close.remote()]
         try:
-            ray.get(publication)
-            trouble = ray.get(recorder.close.remote())
+            try:
+                _, trouble = ray.get(ending)
+            except KeyboardInterrupt as error:
+                interrupt = error
+                _, trouble = ray.get(ending)
         except (ray.exceptions.ActorDiedError, ray.exceptions.RayTaskError) as error:
             if isinstance(cause := getattr(error, "cause", None), UserError):
                 raise cause from None
             raise RecordingError(failure_reason(error)) from None
         if trouble:
             warn(trouble)
+        if interrupt:
+            raise interrupt
 
 
 def failure_reason(error: Exception) -> str:

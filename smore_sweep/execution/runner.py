@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,14 +32,14 @@ from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import GENERATED
+from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
 
 
 def run(
-    name: str,
+    requested: Sweep | str,
     *,
     scale: str | None = None,
     choices: Choices = AS_DECLARED,
@@ -47,6 +48,7 @@ def run(
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
     notification: str | None = None,
+    mirrors: Sequence[str] = (),
     retrain: bool = False,
     keep: bool = False,
     keep_learner: bool = False,
@@ -57,7 +59,7 @@ def run(
     """Run a sweep to its end.
 
     Args:
-        name: A shipped sweep, or a ``.py`` file.
+        requested: A sweep, the name of a shipped one, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
         choices: The part of the sweep to run, and changes of it.
         results: Results folder.
@@ -65,6 +67,7 @@ def run(
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
         notification: Shell command to run when the sweep ends, however it ends.
+        mirrors: Where else to show the runs (:data:`smore_sweep.results.mirrors.PACKAGES`).
         retrain: Train stored runs again whose code has changed since.
         keep: Accept stored runs whose code has changed since.
         keep_learner: Keep the learners of done runs, from which longer runs can go on.
@@ -80,8 +83,9 @@ def run(
     """
     out = out or make_console()
     training = _Training(address, gpus_per_stack, stack_size, keep_learner, search)
+    name = requested.name if isinstance(requested, Sweep) else requested
     with notifying(notification, name, out.print) as ending:
-        sweep = load_sweep(name)
+        sweep = requested if isinstance(requested, Sweep) else load_sweep(requested)
 
         def read_plan() -> Plan:
             plan = make_plan(sweep, scale, results, choices)
@@ -89,7 +93,7 @@ def run(
 
         plan = read_plan()
         check_folder(results)
-        experiment = sweep_experiment(sweep, results)
+        experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
             changed = {run_id for run_ids in plan.changed.values() for run_id in run_ids} if retrain else set()
@@ -129,7 +133,7 @@ def run(
                 ending.message = f"{name}: the search has ended"
                 return INCOMPLETE if failures else 0
             plan = read_plan()  # reading the outcomes may have put a broken record aside
-            _report(out, plan, results, failures)
+            _report(out, plan, results, failures, name)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
@@ -239,20 +243,23 @@ def _report_failures(out: Console, failures: Sequence[str]) -> None:
         out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:
+def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str) -> None:
     _report_failures(out, failures)
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        _print_next_steps(out, plan, results)
+        _print_next_steps(out, plan, results, name)
 
 
-def _print_next_steps(out: Console, plan: Plan, results: StoragePath) -> None:
-    elsewhere, where = ("", "") if str(results) == DEFAULT_RESULTS else (f" RESULTS={results}", f" --results {results}")
+def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str) -> None:
+    name = shlex.quote(name)
+    where = "" if str(results) == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
     source = "" if plan.source == GENERATED else f" --source {plan.source}"
+    request = f"--sweep {name} --scale {plan.scale}{where}{source}"
     next_steps = {
-        f"make ui{elsewhere}": "every run in the MLflow page",
-        f"python analysis/tables.py{where}{source}": "LaTeX tables (--format markdown|csv|terminal)",
+        f"smore-sweep ui {name}{where}": "its runs in the MLflow page",
+        f"smore-sweep tables {request}": "LaTeX tables (--format markdown|csv|json|terminal)",
+        f"smore-sweep figures {request}": "learning curves, and the return against each knob that it varies",
         f"{results}/runs/": "raw outcomes, one folder per run",
     }
     width = max(map(len, next_steps))

@@ -22,7 +22,7 @@ from smore_sweep.rendering.policies import find_policy
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath, local_folder
-from smore_sweep.tasks import TASKS, Task
+from smore_sweep.tasks import TASKS, Task, shipped
 from smore_sweep.tasks import task as find_task
 
 if TYPE_CHECKING:
@@ -137,14 +137,18 @@ def environment(task: Task) -> gymnasium.Env[Any, Any]:
     if off_screen and backend:
         os.environ["MUJOCO_GL"] = backend  # before MuJoCo is imported
     try:
-        env = task.make(render_mode="rgb_array", width=WIDTH, height=HEIGHT)
+        size = {"width": WIDTH, "height": HEIGHT} if shipped(task.environment) else {}
+        env = task.make(render_mode="rgb_array", **size)
         base: Any = env.unwrapped
         if hasattr(base, "mujoco_renderer"):
             if off_screen and not backend:
                 raise ImportError("there is no display, and no library to draw without one")
             _follow(base)
         env.reset(seed=0)
-        env.render()
+        if env.render() is None:
+            raise UserError(f"{task.name} cannot be drawn: its environment renders nothing as rgb_array")
+    except UserError:
+        raise
     except Exception as error:  # of any kind, from MuJoCo, PyOpenGL or the library loader
         raise UserError(f"{task.name} cannot be drawn ({first_line(error)}); {INSTALL}") from error
     return env

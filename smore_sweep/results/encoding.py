@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.hashing import array_digest, seal
 from smore_sweep.results import header as headers
-from smore_sweep.results.npz import Archive, DamagedError, array_digest, pack
+from smore_sweep.results.npz import Archive, DamagedError, pack
 from smore_sweep.results.outcomes import Outcomes, agree
 from smore_sweep.results.record import Record, Summary
 
@@ -28,7 +29,7 @@ def encode(record: Record) -> bytes:
         arrays |= {f"evaluation/{update}/{name}": array for name, array in vars(outcomes).items()}
     for kind in ("learner", "policy"):
         arrays |= {f"{kind}/{name}": array for name, array in getattr(record, kind).items()}
-    header = headers.seal(
+    header = seal(
         {
             "content": record.content,
             "status": record.status,

@@ -1,26 +1,16 @@
-"""The header of a record: its seal, and what must hold of it."""
+"""Checks of a record's header."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from typing import Any
 
-from smore_sweep.hashing import digest, full_digest
+from smore_sweep.hashing import DIGEST, digest, seal_holds
 from smore_sweep.results.npz import DamagedError
 from smore_sweep.results.record import DIVERGED, DONE, PARTIAL
 
-DIGEST = "digest"
 FIELDS = frozenset({"content", "status", "update", "seconds", "facts", "log", "metrics", "summaries"})
 SEALED = FIELDS | {"arrays", DIGEST}
 """The fields of a header since records have digests; older ones have :data:`FIELDS`, the oldest of them no log."""
-
-
-def seal(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a header as JSON gives it back, with its digest."""
-    plain: dict[str, Any] = json.loads(json.dumps(header))
-    return {**plain, DIGEST: full_digest(plain)}
 
 
 def check(header: object, run_id: str, *, ended: bool) -> None:
@@ -36,7 +26,7 @@ def check(header: object, run_id: str, *, ended: bool) -> None:
     """
     if not isinstance(header, dict) or header.keys() | {"log"} not in (FIELDS, SEALED):
         raise DamagedError("its header has other fields")
-    if DIGEST in header and full_digest({k: v for k, v in header.items() if k != DIGEST}) != header[DIGEST]:
+    if DIGEST in header and not seal_holds(header):
         raise DamagedError("its header does not have its digest")
     content, status, update = header["content"], header["status"], header["update"]
     if not isinstance(content, dict) or digest(content) != run_id:

@@ -6,7 +6,6 @@ fit the file. So no declared size allocates more than the file's own length, and
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import os
@@ -38,13 +37,6 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     archive = io.BytesIO()
     np.savez(archive, **arrays)  # type: ignore[arg-type]
     return archive.getvalue()
-
-
-def array_digest(array: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's dtype, shape and values in C order."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 class Archive:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from smore_sweep.errors import LockedError, StorageError, TrackingError, UserError
 from smore_sweep.results import run_files
+from smore_sweep.results.mirrors import MirrorFeed
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.results.tracking import Experiment, Tracker
@@ -69,6 +71,7 @@ class Recorder:
             is_file(experiment.results / "driver.lock")  # this process may have another environment than its parent
             self._tracker = Tracker(experiment)
             self._end_entries()
+            self._mirrors = [MirrorFeed(name, experiment, partial(self._mirrored, name)) for name in experiment.mirrors]
         except UserError as error:
             self._refusal = error
         self._trouble = ""
@@ -190,15 +193,17 @@ class Recorder:
         return [f"{_several(titles)}: {error}" for error, titles in self._failed.items()]
 
     def publish(self, ended: Sequence[tuple[str, str]]) -> None:
-        """Publish those ended runs (id, title) that MLflow lacks, because it was away or has lost its data."""
+        """Publish those ended runs (id, title) that MLflow or a mirror lacks: it was away, lost its data, or is new."""
         self.check()
-        published = run_files.published(self._experiment.results, [run_id for run_id, _ in ended], self._tracker.store)
+        results, run_ids = self._experiment.results, [run_id for run_id, _ in ended]
+        stores = (self._tracker.store, *map(_store, self._experiment.mirrors))
+        published = set(run_ids).intersection(*(run_files.published(results, run_ids, store) for store in stores))
         for run_id, title in ended:
             if run_id in published:
                 continue
-            record = run_files.load(self._experiment.results, run_id, self._closing.append)
+            record = run_files.load(results, run_id, self._closing.append)
             if record is not None:
-                self._show(run_id, record, title, run_files.run_folder(self._experiment.results, run_id) / "done.npz")
+                self._show(run_id, record, title, run_files.run_folder(results, run_id) / "done.npz")
 
     def retire(self, run_ids: Sequence[str]) -> None:
         """Put stored runs aside, here and in MLflow, to be trained again.
@@ -243,6 +248,7 @@ class Recorder:
             self._tracker.interrupt()
         except (LockedError, TrackingError) as error:
             self._trouble = str(error)
+        self._closing += [trouble for mirror in self._mirrors if (trouble := mirror.close())]
         for publication in self._publications:
             publication.result()
         if self._trouble:
@@ -294,6 +300,12 @@ class Recorder:
             )  # fmt: skip
             self._unseen[run_id] = snapshot, title, path, error
             self._publications.append(self._publisher.submit(self._publish, run_id))
+            for mirror in self._mirrors:
+                mirror.put(run_id, snapshot, title, {**self._experiment.tags, **_texts(record.facts)})
+
+    def _mirrored(self, mirror: str, run_id: str) -> None:
+        self._fence.check()
+        run_files.note_published(self._experiment.results, run_id, _store(mirror))
 
     def _publish(self, run_id: str) -> None:
         if run_id not in self._unseen:  # published already, with an earlier call
@@ -325,6 +337,11 @@ def recording(experiment: Experiment, warn: Callable[[str], None], fence: Fence)
     finally:
         if trouble := recorder.close():
             warn(trouble)
+
+
+def _store(mirror: str) -> str:
+    """Name of a mirror as a store of published runs."""
+    return f"mirror {mirror}"
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

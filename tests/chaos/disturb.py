@@ -105,6 +105,9 @@ def _damage(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
     elif sweep.interrupt(signal.SIGINT) == 0:
         return "no file was damaged: the sweep has ended"
     name, found = _files(sweep, disturbance)
+    if not found:
+        sweep.again()
+        return "no file was damaged: there is none yet"
     path = dice.choice(found)
     if name == "mlflow.db":
         sweep.cluster.kill("mlflow")
@@ -132,7 +135,7 @@ def _damage(sweep: DisturbedSweep, disturbance: Disturbance) -> str:
 
 
 def _files(sweep: DisturbedSweep, disturbance: Disturbance) -> tuple[str, list[Path]]:
-    """Return the name and paths of the scheduled file, or of the next one of the kind that exists."""
+    """Return the name and paths of the scheduled file, or of the next one of the kind that exists, if there is one."""
     cluster = sweep.cluster
     roots = [sweep.results, Path(cluster.environment["MINARI_DATASETS_PATH"]), cluster.mlflow]
     names = DAMAGE[disturbance.kind]
@@ -140,7 +143,7 @@ def _files(sweep: DisturbedSweep, disturbance: Disturbance) -> tuple[str, list[P
     for name in names[turn:] + names[:turn]:
         if found := sorted(path for root in roots for path in root.glob(FILES[name])):
             return name, found
-    raise AssertionError("there is no file to damage")
+    return "", []
 
 
 def _truncate(path: Path, found: list[Path], dice: random.Random) -> tuple[str, list[Path]]:

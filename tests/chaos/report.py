@@ -49,8 +49,8 @@ class Story:
         print(f"[{time.monotonic() - self.started:6.0f} s] campaign {self.campaigns}: {text}", flush=True)
 
 
-def write(story: Story, seed: int, wanted: int) -> Path:
-    """Write the page as Markdown. Returns its path."""
+def write(story: Story, command: str) -> Path:
+    """Write the page as Markdown, with the command that made it. Returns its path."""
     done = story.kinds.total()
     damaged = {f"{kind} {file}": DAMAGED[kind].format(file) for kind, files in DAMAGE.items() for file in files}
     names = {**KINDS, **damaged}
@@ -60,7 +60,7 @@ def write(story: Story, seed: int, wanted: int) -> Path:
     lines = [
         f"# {done} disturbances",
         "",
-        f"`make chaos SEED={seed} DISTURBANCES={wanted}`",
+        f"`{command}`",
         "",
         f"{story.campaigns} sweeps of {len(story.runs)} runs, disturbed {done} times; the command was given again "
         f"{story.restarts} times.",

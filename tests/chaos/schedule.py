@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 KINDS = {
@@ -43,13 +44,16 @@ FILES = {
 DAMAGE = {
     "truncate": (
         "partial.npz", "done.npz", "published", "driver.lock", "main_data.hdf5", "metadata.json", "packed.npy",
-        "mlflow.db",
+        "mlflow.db", "origin",
     ),
-    "flip": ("partial.npz", "done.npz", "main_data.hdf5", "metadata.json", "packed.npy", "driver.lock", "live.json"),
+    "flip": (
+        "partial.npz", "done.npz", "main_data.hdf5", "metadata.json", "packed.npy", "driver.lock", "live.json",
+        "origin",
+    ),
     "swap": ("done.npz", "partial.npz", "packed.npy"),
     "empty": ("origin", "metadata.json", "live.json", "driver.lock"),
 }  # fmt: skip
-"""Files that each kind damages in turn. Single bits of MLflow's database and of ``origin`` prove nothing."""
+"""Files that each kind damages in turn. Single bits of MLflow's database prove nothing."""
 
 DAMAGED = {
     "truncate": "{} cut to a random length",
@@ -91,15 +95,15 @@ class Disturbance:
         return random.Random(self.seed)
 
 
-def schedule(seed: int, count: int, *, disk: bool) -> list[Disturbance]:
-    """Return ``count`` disturbances from shuffled decks of all kinds, so that each kind has its share.
+def schedule(seed: int, count: int, *, disk: bool, only: Sequence[str] = tuple(KINDS)) -> list[Disturbance]:
+    """Return ``count`` disturbances from shuffled decks of the kinds ``only``, so that each kind has its share.
 
     ``disk`` says whether a disk can be filled here.
     """
     dice = random.Random(f"chaos {seed}")
     kinds: list[str] = []
     while len(kinds) < count:
-        deck = [kind for kind in (*KINDS, *OFTEN) if disk or kind != "disk"]
+        deck = [kind for kind in (*KINDS, *OFTEN) if kind in only and (disk or kind != "disk")]
         dice.shuffle(deck)
         kinds += deck
     files = {kind: itertools.cycle(names) for kind, names in DAMAGE.items()}

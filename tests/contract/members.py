@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,16 +26,28 @@ from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
+from smore_sweep.discovery import load_file
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import UserError
-from smore_sweep.method import Method, stackable_knobs
+from smore_sweep.method import Method, knobs, stackable_knobs
 from smore_sweep.smore import DIVERGENCES, SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.tasks import Sizes
 from smore_sweep.training.learner import Arrays, Learner
 
-METHODS: list[Method] = [
+
+def own_method() -> Method | None:
+    """Return the method of ``pytest --method FILE.py:CLASS`` or ``--method MODULE:CLASS``."""
+    where, _, name = os.environ.get("TESTED_METHOD", "").partition(":")
+    if not where:
+        return None
+    module = load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    kind: type[Method] = getattr(module, name)
+    return kind(**({"hidden": 16} if "hidden" in knobs(kind) else {}))
+
+
+SHIPPED: list[Method] = [
     SMORe(hidden=16),
     SMORe(hidden=16, variant="printed"),
     SMORe(hidden=16, variant="release"),
@@ -63,6 +78,7 @@ METHODS: list[Method] = [
     GCXQL(hidden=16),
     CRL(hidden=16),
 ]
+METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
 CPU = torch.device("cpu")
@@ -102,10 +118,16 @@ def pool(seed: int) -> Episodes:
 STORE = EpisodeStore.build(pool(0), pool(1), 0.8)
 
 
+def values_of(method: Method, name: str) -> tuple[float, float, float]:
+    """Return three values of a stackable knob; half and 0.9 of the default for a knob of a method of one's own."""
+    default = float(getattr(method, name))
+    return KNOBS.get(name, (default, 0.5 * default, 0.9 * default))
+
+
 def has(method: Method, name: str) -> bool:
     """Whether the method's variant has this knob of the class."""
     try:
-        dataclasses.replace(method, **{name: KNOBS[name][1]})  # type: ignore[type-var]
+        dataclasses.replace(method, **{name: values_of(method, name)[1]})  # type: ignore[type-var]
     except UserError:
         return False
     return True
@@ -114,7 +136,7 @@ def has(method: Method, name: str) -> bool:
 def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
-    methods = [dataclasses.replace(method, **{name: KNOBS[name][m] for name in stackable}) for m in members]  # type: ignore[type-var]
+    methods = [dataclasses.replace(method, **{name: values_of(method, name)[m] for name in stackable}) for m in members]  # type: ignore[type-var]
     replay = Replay(
         STORE,
         expert_episodes=[EXPERTS[m] for m in members],

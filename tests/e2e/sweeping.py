@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.discovery import load_sweep
 from smore_sweep.results import record, run_files
-from smore_sweep.results.tracking import origin
+from smore_sweep.results.origin import origin
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath, absolute
 

@@ -1,8 +1,9 @@
-"""The readers of results: records, exports and tuned knobs; see :mod:`tests.fuzz.subjects`."""
+"""The readers of results: records, exports, tuned knobs and the origin; see :mod:`tests.fuzz.subjects`."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from analysis.frames import archive
 from smore_sweep.discovery import load_sweep
 from smore_sweep.results import run_files
+from smore_sweep.results.origin import origin
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record, Summary
 from smore_sweep.spec import RunSpec
@@ -115,9 +117,19 @@ def _read_tuned(folder: Path) -> str:
     return RIGHT
 
 
+def _write_origin(folder: Path, variant: int) -> None:
+    origin(folder)
+
+
+def _read_origin(folder: Path) -> str:
+    assert origin(folder) == f"{socket.gethostname()}:{folder}"
+    return RIGHT
+
+
 RESULTS = (
     Subject("finished record", _write_done, "runs/*/done.npz", _read_record),
     Subject("partial record", _write_partial, "runs/*/partial.npz", _read_record),
     Subject("export", _write_export, "*.parquet", _read_export),
     Subject("tuned.csv", _write_tuned, "tuned.csv", _read_tuned),
+    Subject("origin", _write_origin, "origin", _read_origin),
 )

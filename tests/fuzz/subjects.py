@@ -78,13 +78,17 @@ def episodes(variant: int) -> Episodes:
 # Pools: ``read`` is called with MINARI_DATASETS_PATH set to the folder.
 
 
+FACTS = {"noise": 0.2, "mujoco_version": "3.3.0"}
+
+
 def _write_pool(folder: Path, variant: int) -> None:
-    pools.save(TASK, POLICY, episodes(variant), {"noise": 0.2, "mujoco_version": "3.3.0"})
+    pools.save(TASK, POLICY, episodes(variant), FACTS)
 
 
 def _read_pool(folder: Path) -> str:
     loaded = pools.load(TASK, POLICY, COUNT)
     assert same_episodes(loaded, episodes(0))
+    assert pools.metadata(TASK, POLICY).items() >= FACTS.items()
     return RIGHT
 
 

@@ -108,7 +108,7 @@ def test_tables_that_differ_in_the_metric_only_are_one_when_it_is_given(sweeps: 
             ["--metric", "return"],
             "there is no metric 'return'; the valid ones are: return99, return98, return999, success, final_",
         ),
-        (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal\n"),
+        (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal, json\n"),
         (["--source", "the web"], "source 'the web' is not valid; use lower-case letters, digits, - and _\n"),
         (["--scale", "huge"], "there is no scale 'huge'; the valid ones are: laptop\n"),
         (

@@ -279,7 +279,7 @@ def test_more_seeds_keep_the_earlier_runs() -> None:
         ({}, {"seeds": 0}, "seeds = 0 is not valid; it must be a whole number of at least 1"),
         ({"name": "My sweep"}, {}, "sweep name 'My sweep' is not valid"),
         ({"name": "../up"}, {}, "sweep name '../up' is not valid"),
-        ({"grids": []}, {}, "names the task 'FetchReach', which no grid has"),
+        ({"grids": []}, {}, "sweep example has no grid"),
         ({"grids": [Grid(methods=[], tasks=["FetchReach", "Reacher"], expert_share=[0.1])]}, {}, "any methods"),
         (
             {"grids": [Grid(methods=[SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[])]},

@@ -45,8 +45,8 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     [
         (
             "run",
-            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify retrain "
-            "keep keep-learner search metric budget json",
+            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify mirror "
+            "retrain keep keep-learner search metric budget json",
         ),
         (
             "submit",
@@ -55,7 +55,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ),
         ("plan", "scale seeds tasks methods set updates source results json"),
         ("status", "scale seeds tasks methods set updates source results json"),
-        ("train", "method task seed expert-share set scale updates episodes batch-size source results file"),
+        ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
         ("experts", "episodes"),
         ("methods", "file"),
         ("play", "policy episodes seed output sheet results file"),

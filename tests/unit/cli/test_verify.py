@@ -142,7 +142,7 @@ def test_a_run_trained_again_is_compared(
     assert sorted(folder.rglob("*")) == files
     archive.write(folder, exported, lambda _: None)
     said = printed(capsys, 0, "--results", str(exported), "--retrain", "3")
-    assert "bitwise equal: 1 evaluations compared" in said
+    assert "bitwise equal: 1 evaluation compared" in said
     said = printed(capsys, 0, "--results", str(folder), "--retrain", "1", "--tasks", "Reacher")
     assert said.endswith("trained again: none, because there is no such run\n")
 

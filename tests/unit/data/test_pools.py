@@ -22,6 +22,7 @@ from smore_sweep.data import generate, pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError, DeclarationError
+from smore_sweep.hashing import seal
 from smore_sweep.seeding import episode_seed
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.storage.lock import queue
@@ -44,6 +45,13 @@ def made_up(count: int, steps: int = 50) -> Episodes:
     return Episodes(
         arrays(count, steps + 1, 11), arrays(count, steps, 2), arrays(count, steps + 1, 2), arrays(count, 2)
     )
+
+
+def rewrite(facts: dict[str, Any], *, digests: bool = True) -> None:
+    """Change the metadata of the pool of random episodes, as a writer would, or one from before the digests."""
+    path = pools.folder("Reacher", "random") / "data" / "metadata.json"
+    changed = {name: value for name, value in json.loads(path.read_text()).items() if name != "digest"} | facts
+    path.write_text(json.dumps(seal(changed) if digests else {k: v for k, v in changed.items() if k != "arrays"}))
 
 
 def assert_same(one: Episodes, other: Episodes) -> None:
@@ -163,8 +171,7 @@ def test_a_kill_loses_no_finished_job(root: Path) -> None:
 
 def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
     pools.save("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
-    path = pools.folder("Reacher", "random") / "data" / "metadata.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"mujoco_version": "2.1"}))
+    rewrite({"mujoco_version": "2.1"})
     generate.ensure(OUT, "Reacher", "random", 2)
     with pytest.raises(DatasetError, match=r"made with mujoco_version 2.1 and cannot be continued with 3"):
         generate.ensure(OUT, "Reacher", "random", 3)
@@ -207,6 +214,47 @@ def test_packed_arrays_are_made_again(root: Path) -> None:
         damage()
         assert_same(pools.load("Reacher", "random", 5), pool)
         assert packed.read_bytes() == content
+
+
+@pytest.mark.parametrize("digests", [True, False])
+def test_damaged_packed_arrays_are_said_in_a_line(root: Path, caplog: pytest.LogCaptureFixture, digests: bool) -> None:
+    pool, other = made_up(5), replace(made_up(5), actions=made_up(6).actions[:5])
+    pools.save("Reacher", "random", pool, {})
+    rewrite({}, digests=digests)
+    packed = pools.folder("Reacher", "random") / "packed" / "actions.npy"
+    os.utime(packed.parent.parent / "data" / "main_data.hdf5", ns=(0, 0))
+    assert_same(pools.load("Reacher", "random", 5), pool)
+    assert not caplog.messages
+    np.save(packed, other.actions)  # whole, and another pool's
+    assert_same(pools.load("Reacher", "random", 5), pool)
+    (line,) = caplog.messages
+    reason = "its actions do not have their digest" if digests else "its fingerprint is"
+    assert f"dataset smore/Reacher/random-v1: packed episodes are damaged ({reason}" in line
+    caplog.clear()
+    assert_same(pools.load("Reacher", "random", 5), pool)
+    assert not caplog.messages
+
+
+def test_a_changed_number_or_fact_is_noticed(root: Path) -> None:
+    pools.save("Reacher", "random", made_up(3), {"noise": 0.2})
+    folder = pools.folder("Reacher", "random")
+    file, metadata = folder / "data" / "main_data.hdf5", folder / "data" / "metadata.json"
+    sound, facts = file.read_bytes(), metadata.read_text()
+    at = sound.index(made_up(3).actions[1].tobytes())
+    file.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+    with pytest.raises(DatasetError, match="damaged: its actions do not have their digest; remove"):
+        pools.load("Reacher", "random", 3)
+    file.write_bytes(sound)
+    for damaged in (facts.replace('"noise": 0.2', '"noise": 0.3'), facts.replace('"noise"', '"noisf"')):
+        metadata.write_text(damaged)
+        with pytest.raises(DatasetError, match="its metadata do not have their digest; remove"):
+            pools.available("Reacher", "random")
+    for field in ("arrays", "digest"):
+        metadata.write_text(facts.replace(f'"{field}"', '"other"'))
+        with pytest.raises(DatasetError, match="its metadata do not have their digest"):
+            pools.available("Reacher", "random")
+    metadata.write_text(facts)
+    assert_same(pools.load("Reacher", "random", 3), made_up(3))
 
 
 def _hold(path: Path, ready: Any, go: Any) -> None:
@@ -264,13 +312,16 @@ def test_no_episodes_need_no_pool(root: Path) -> None:
         ({"total_episodes": 10**12}, "lacks episode_3"),
         ({"task": "\x1b[31m"}, r"it is of '\x1b[31m' 'random' 'generated'"),
         ({"source": ["x"]}, "its source is"),
+        ({"arrays": ["x"]}, """its arrays are "['x']\""""),
+        ({"arrays": {}}, "its observations do not have their digest"),
     ],
 )
 def test_metadata_of_wrong_types(root: Path, content: str | dict[str, Any], message: str) -> None:
     pools.save("Reacher", "random", made_up(3), {})
-    path = pools.folder("Reacher", "random") / "data" / "metadata.json"
-    facts = json.loads(path.read_text())
-    path.write_text(content if isinstance(content, str) else json.dumps(facts | content))
+    if isinstance(content, str):
+        (pools.folder("Reacher", "random") / "data" / "metadata.json").write_text(content)
+    else:
+        rewrite(content, digests="arrays" in content)
     with pytest.raises(DatasetError, match=re.escape(message)) as error:
         pools.load("Reacher", "random", 3)
     assert str(error.value).isprintable()

@@ -16,11 +16,10 @@ import pytest
 from numpy.typing import NDArray
 
 from smore_sweep.discovery import load_sweep
-from smore_sweep.hashing import digest
+from smore_sweep.hashing import array_digest, digest, seal
 from smore_sweep.planning.plan import make_plan
-from smore_sweep.results import header as headers
 from smore_sweep.results import run_files
-from smore_sweep.results.npz import array_digest, pack
+from smore_sweep.results.npz import pack
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Record
 from tests.unit.results.test_run_files import CONTENT, RUN, assert_same, example, outcomes
 
@@ -42,7 +41,7 @@ def packed(header: dict[str, Any], arrays: Arrays) -> bytes:
 def resealed(header: dict[str, Any], arrays: Arrays) -> bytes:
     """Return a file with digests that fit, as a forger would make it."""
     header = {name: value for name, value in header.items() if name != "digest"}
-    return packed(headers.seal(header | {"arrays": {name: array_digest(a) for name, a in arrays.items()}}), arrays)
+    return packed(seal(header | {"arrays": {name: array_digest(a) for name, a in arrays.items()}}), arrays)
 
 
 def unsealed(header: dict[str, Any], arrays: Arrays) -> bytes:

@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
 from smore_sweep.errors import StorageError
+from smore_sweep.results.origin import origin
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Recorder
-from smore_sweep.results.tracking import Experiment, Tracker, origin
+from smore_sweep.results.tracking import Experiment, Tracker
 from smore_sweep.smore import SMORe
 from smore_sweep.storage.paths import StoragePath
 
@@ -40,6 +41,26 @@ def test_a_damaged_origin_is_refused(content: bytes, tmp_path: Path) -> None:
     ):
         origin(tmp_path)
     assert (tmp_path / "origin").read_bytes() == content
+
+
+def test_a_changed_or_cut_origin_is_refused(tmp_path: Path) -> None:
+    """Host and folder still look right in most of these."""
+    owner, file = origin(tmp_path), tmp_path / "origin"
+    content = file.read_bytes()
+    damaged = [content[:length] for length in range(len(content))]
+    damaged += [content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+                for at in range(len(content)) for bit in range(8)]  # fmt: skip
+    for case in damaged:
+        file.write_bytes(case)
+        with pytest.raises(StorageError, match="origin is damaged"):
+            origin(tmp_path)
+    file.write_bytes(content)
+    assert origin(tmp_path) == owner
+
+
+def test_an_origin_without_a_digest_is_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "origin").write_bytes(b"first:/old/results")
+    assert origin(tmp_path) == "first:/old/results"
 
 
 def test_an_emptied_origin_makes_no_second_owner(tmp_path: Path) -> None:
