@@ -71,13 +71,13 @@ videos: $(READY)  ## attach an animation to one run of each cell of a sweep in M
 ui: $(READY)  ## open the MLflow page of a sweep, or of the one that trained last: [SWEEP= RESULTS= PORT=5000]
 	@$(BIN)/smore-sweep ui $(call argument,SWEEP) $(call options,$@,SWEEP)
 
-tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
+tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
-figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= SEEDS= SOURCE= RESULTS=]
+figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep figures $(call options,$@,PLAIN) $(if $(PLAIN),--plain)
 
-report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
+report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep report --sweep $(sweep) $(call options,$@,SWEEP)
 
 select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and tuning, into sweeps/tuned.csv: [SCALE= RESULTS=]

@@ -32,7 +32,7 @@ from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import GENERATED, Sweep
+from smore_sweep.spec import Sweep
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
@@ -133,7 +133,7 @@ def run(
                 ending.message = f"{name}: the search has ended"
                 return INCOMPLETE if failures else 0
             plan = read_plan()  # reading the outcomes may have put a broken record aside
-            _report(out, plan, results, failures, name)
+            _report(out, plan, results, failures, name, choices)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
@@ -243,19 +243,21 @@ def _report_failures(out: Console, failures: Sequence[str]) -> None:
         out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str) -> None:
+def _report(
+    out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str, choices: Choices
+) -> None:
     _report_failures(out, failures)
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        _print_next_steps(out, plan, results, name)
+        _print_next_steps(out, plan, results, name, choices)
 
 
-def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str) -> None:
+def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str, choices: Choices) -> None:
     name = shlex.quote(name)
     where = "" if str(results) == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
-    source = "" if plan.source == GENERATED else f" --source {plan.source}"
-    request = f"--sweep {name} --scale {plan.scale}{where}{source}"
+    chosen = "".join(f" --{option} {shlex.quote(text)}" for option, text in choices.options().items())
+    request = f"--sweep {name} --scale {plan.scale}{where}{chosen}"
     next_steps = {
         f"smore-sweep ui {name}{where}": "its runs in the MLflow page",
         f"smore-sweep tables {request}": "LaTeX tables (--format markdown|csv|json|terminal)",

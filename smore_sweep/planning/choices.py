@@ -60,6 +60,22 @@ class Choices:
 
     def __post_init__(self) -> None:
         check_source(self.source)
+        if isinstance(self.seeds, int) and self.seeds < 1:
+            raise DeclarationError(f"seeds = {self.seeds} is not valid; it must be a whole number of at least 1")
+
+    def options(self) -> dict[str, str]:
+        """Return the choices that differ from the default as text, by the name of their option."""
+        seeds = self.seeds
+        listed = "" if seeds is None else str(seeds) if isinstance(seeds, int) else ",".join(map(str, seeds))
+        given = {
+            "seeds": f"{listed}," if isinstance(seeds, tuple) and len(seeds) == 1 else listed,
+            "tasks": ",".join(self.tasks),
+            "methods": ",".join(self.methods),
+            "set": " ".join(f"{setting.name}={','.join(setting.values)}" for setting in self.settings),
+            "updates": "" if self.updates is None else str(self.updates),
+            "source": "" if self.source == GENERATED else self.source,
+        }
+        return {name: text for name, text in given.items() if text}
 
     def refuse_changes(self, hint: str) -> None:
         """Raise :class:`DeclarationError` if methods, knobs or a length are chosen, which concern one sweep."""
@@ -73,6 +89,8 @@ class Choices:
         Raises:
             DeclarationError: For a method or knob that the sweep does not have, and for a value that is not valid.
         """
+        if not (self.methods or self.settings or self.updates is not None):
+            return sweep
         grids = _only(sweep, self.methods) if self.methods else list(sweep.grids)
         fixed = _values(sweep.name, grids, self.settings)
         changed = replace(
