@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from smore_sweep.method import Method, method
+from baselines.gcsl import GCSL
+from smore_sweep.method import method
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
 from tests.golden.made_up import HERE, TITLE, frame
 
 
 @method
-class Nothing(Method):
+class Nothing(GCSL):
     name = "SMORe"
 
 
