@@ -177,8 +177,7 @@ def _values(sweep: str, grids: Sequence[Grid], settings: Iterable[Setting]) -> d
         having = [kind for kind in kinds if setting.knob in knobs(kind)]
         if not having:
             names = sorted({name for kind in kinds for name in knobs(kind)})
-            owner = kinds[0].name if setting.method else f"no method of sweep {sweep}"
-            has = f"{owner} has no knob" if setting.method else f"{owner} has a knob"
+            has = f"{kinds[0].name} has no knob" if setting.method else f"no method of sweep {sweep} has a knob"
             raise DeclarationError(
                 f"{has} {setting.knob!r}; the knobs are: {', '.join(names)}{did_you_mean(setting.knob, names)}"
             )
@@ -237,11 +236,7 @@ def parse_choices(
     updates: int | None = None,
     source: str = GENERATED,
 ) -> Choices:
-    """Read the choices of a command's options.
-
-    Raises:
-        DeclarationError: If one is not valid.
-    """
+    """Read the choices of a command's options. Raises :class:`DeclarationError` if one is not valid."""
     return Choices(
         tasks=_names("tasks", tasks, "FetchReach,FetchPush"),
         methods=_names("methods", methods, "smore,gc_iql"),
@@ -278,11 +273,7 @@ def parse_seeds(text: str) -> int | tuple[int, ...]:
 
 
 def parse_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
-    """Read settings such as ``smore.beta=0.5,0.7`` or ``temperature=1,3``; a text may hold several, apart by spaces.
-
-    Raises:
-        DeclarationError: If one is not valid.
-    """
+    """Read settings such as ``smore.beta=0.5,0.7`` or ``temperature=1,3``; a text may hold several, apart by spaces."""
     return tuple(_setting(word) for text in texts for word in text.split() or [text])
 
 
