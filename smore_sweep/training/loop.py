@@ -73,6 +73,7 @@ def train(
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
     tick: Callable[[TrainingProgress], None],
+    keep_learner: bool = False,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
 
@@ -82,6 +83,7 @@ def train(
         records: the runs' records, all at the same update; they are changed in place.
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
+        keep_learner: whether to keep the learner's state of done runs, from which longer runs can go on.
     """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
@@ -109,6 +111,7 @@ def train(
         outcomes = evaluate(learner.policy, row, members=len(runs), alive=healthy, episodes=episodes)
         evaluating += time.perf_counter() - trained
         states = learner.policy.arrays() if ended else learner.state()
+        kept = learner.state() if ended and keep_learner else [{} for _ in runs]
         seconds = (time.perf_counter() - started) / len(alive)
         for member in alive:
             numbers = {name: float(values[member]) for name, values in metrics.items()}
@@ -117,6 +120,7 @@ def train(
                 _note_divergence(records[member])
             else:
                 _note_evaluation(records[member], outcomes[member], states[member], ended=ended)
+                records[member].kept = kept[member]
         keep([(runs[member].run_id, records[member]) for member in alive])
         tick(TrainingProgress(update, training, evaluating))
         alive = healthy
