@@ -71,7 +71,7 @@ def _print_kernels(out: Console, kinds: Sequence[type[Method]], device: torch.de
     if device.type == "cuda" or len(fused.available()) == 1:
         out.print(fused.why_not() or "The fused kernels are for CPUs; this machine trains on a GPU.", markup=False)
         return
-    out.print(f"\nFused kernels against PyTorch's: member-updates a CPU-second of one core, median of {ROUNDS}\nrounds, and its ratio")
+    out.print(f"\nFused kernels against PyTorch's: member-updates per CPU-second, median of {ROUNDS} rounds")
     for gain in kernels.measure_kernels(kinds, ROUNDS):
         figures = ", ".join(
             f"{name} {gain.rates[name].median:,.0f} ({gain.ratios[name].median:.2f})" for name in fused.available()

@@ -73,6 +73,7 @@ def train(
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
     tick: Callable[[TrainingProgress], None],
+    keep_learner: bool = False,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
 
@@ -82,6 +83,7 @@ def train(
         records: the runs' records, all at the same update; they are changed in place.
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
+        keep_learner: whether to keep the learner's state of done runs, from which longer runs can go on.
     """
     from smore_sweep.training.policy import restore
 
@@ -108,11 +110,12 @@ def train(
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
         episodes = budget.final_episodes if ended else budget.evaluation_episodes
-        kept = learner.policy.arrays()
-        policies = {member: restore(runs[member].method, row.sizes, kept[member]) for member in healthy}
-        outcomes = evaluate(policies, row, episodes=episodes)
+        policies = learner.policy.arrays()
+        actors = {member: restore(runs[member].method, row.sizes, policies[member]) for member in healthy}
+        outcomes = evaluate(actors, row, episodes=episodes)
         evaluating += time.perf_counter() - trained
-        states = kept if ended else learner.state()
+        states = policies if ended else learner.state()
+        kept = learner.state() if ended and keep_learner else [{} for _ in runs]
         seconds = (time.perf_counter() - started) / len(alive)
         for member in alive:
             numbers = {name: float(values[member]) for name, values in metrics.items()}
@@ -121,6 +124,7 @@ def train(
                 _note_divergence(records[member])
             else:
                 _note_evaluation(records[member], outcomes[member], states[member], ended=ended)
+                records[member].kept = kept[member]
         keep([(runs[member].run_id, records[member]) for member in alive])
         tick(TrainingProgress(update, training, evaluating))
         alive = healthy
