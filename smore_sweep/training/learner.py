@@ -76,9 +76,13 @@ class Learner:
             betas=ADAM_BETAS,
             fused=True,
         )
+        for net in self.nets.values():
+            self._optimizer.state[net.flat] = {
+                "step": torch.zeros((), device=device),
+                "exp_avg": torch.zeros_like(net.flat),
+                "exp_avg_sq": torch.zeros_like(net.flat),
+            }
         self._metrics: dict[str, torch.Tensor] = {}
-
-        self._reset_optimizer(0)
 
     def sample(self) -> Batch:
         """Sample the next update's batch, the same however often it is called."""
@@ -120,21 +124,14 @@ class Learner:
         return members
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
-        """Restore the members' states (see :meth:`state`) after ``step`` updates."""
+        """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on
+        with the same tensors."""
         self.step.fill_(step)
-        self._reset_optimizer(step)
+        for net in self.nets.values():
+            self._optimizer.state[net.flat]["step"].fill_(step)
         for name, tensor, net in self._tensors():
             saved = torch.from_numpy(np.stack([member[name] for member in members]))
             net.by_member(tensor).copy_(saved)
-
-    def _reset_optimizer(self, step: int) -> None:
-        """Set the moments to zero, after ``step`` updates."""
-        for net in self.nets.values():
-            self._optimizer.state[net.flat] = {
-                "step": torch.tensor(float(step), device=self.device),
-                "exp_avg": torch.zeros_like(net.flat),
-                "exp_avg_sq": torch.zeros_like(net.flat),
-            }
 
     def _tensors(self) -> list[tuple[str, torch.Tensor, Network]]:
         """List all trained tensors: name, tensor shaped as its leaf, and its network."""

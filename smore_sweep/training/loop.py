@@ -11,6 +11,7 @@ from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.spec import RunSpec
 from smore_sweep.tasks import task
+from smore_sweep.training.device import wait
 from smore_sweep.training.evaluation import evaluate
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ def train(
             update += 1
             now = time.perf_counter()
             if now - reported >= REPORT_SECONDS or update == first + 1:
-                tick(TrainingProgress(update, training + now - started, evaluating))
-                reported = now
+                wait(learner.device)
+                reported = time.perf_counter()
+                tick(TrainingProgress(update, training + reported - started, evaluating))
         metrics = learner.metrics()
         diverged = learner.diverged()
         trained = time.perf_counter()
