@@ -24,6 +24,7 @@ from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, re
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.training import capture
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
         The exit code.
     """
     out = make_console()
+    capture.chosen()  # refuse a bad value before anything starts
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
@@ -109,7 +111,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
             advance(times.update - done)
             done = times.update
 
-        train([run], learner, [current], keep=keep, tick=tick)
+        train([run], learner, [current], keep=keep, tick=tick, updates=capture.chosen())
 
 
 def _report(out: Console, final: Record, folder: StoragePath) -> None:

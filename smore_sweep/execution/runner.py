@@ -21,7 +21,7 @@ from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
-from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
+from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
@@ -30,6 +30,7 @@ from smore_sweep.spec import GENERATED
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
+from smore_sweep.training import capture
 
 
 def run(
@@ -152,6 +153,7 @@ def _train(
     stack_size: int | None,
 ) -> list[str]:
     """Train the pending runs; return one sentence per error for which runs were given up."""
+    updates = capture.chosen()
     if address is None:
         require_private_token()
     from smore_sweep.execution.cluster import connected
@@ -170,14 +172,18 @@ def _train(
         for pool in missing:
             generate.ensure(out, *pool, needed[pool])
             episodes[pool] = pools.load(*pool, needed[pool])
-        stacks = group_into_stacks(plan.pending, slots=cluster.slots, largest=stack_size or cluster.largest_stack)
+        largest = stack_size or cluster.largest_stack
+        stacks = group_into_stacks(plan.pending, slots=cluster.slots, largest=largest)
+        padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
-        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)} on {where}")
+        filled = f", each filled up to {padded}" if padded else ""
+        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {where}")
         stores = build_stores(plan, episodes)
         with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results, fence) as reporter:
             return train_stacks(
-                stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter
-            )
+                stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter,
+                padded=padded, updates=updates,
+            )  # fmt: skip
 
 
 def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import Task, declare, declared
+from smore_sweep.training.capture import AUTO
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -41,6 +42,8 @@ def train_stacks(
     git: str,
     cluster: Cluster,
     callback: ProgressCallback,
+    padded: int | None = None,
+    updates: str = AUTO,
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks.
 
@@ -51,6 +54,8 @@ def train_stacks(
         git: Git revision for the records.
         cluster: The connected cluster.
         callback: Receives the stacks' progress.
+        padded: Members to which a GPU's stacks are filled up.
+        updates: How a GPU runs updates (:mod:`smore_sweep.training.capture`).
 
     Returns:
         One sentence per error for which runs were given up.
@@ -71,6 +76,8 @@ def train_stacks(
             recorder=recorder,
             git=git,
             gpu=cluster.gpus_per_stack > 0,
+            padded=padded,
+            updates=updates,
         ),
         resources,
     )
@@ -146,6 +153,8 @@ def _train_stack(
     recorder: Any,
     git: str,
     gpu: bool,
+    padded: int | None,
+    updates: str,
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
 
@@ -174,7 +183,7 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store_ref, recorder, gpu)
+                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, padded, updates)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -186,7 +195,14 @@ def _train_stack(
 
 
 def _train_assignment(
-    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool
+    index: int,
+    stack: Stack,
+    assignment: Assignment,
+    store_ref: Any,
+    recorder: Any,
+    gpu: bool,
+    padded: int | None,
+    updates: str,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.device import choose_device, prepare
@@ -218,9 +234,9 @@ def _train_assignment(
         )  # fmt: skip
         tune.report({"progress": progress})
 
-    learner = build_learner(runs, ray.get(store_ref), device)
+    learner = build_learner(runs, ray.get(store_ref), device, padded)
     load_records(learner, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick)
+        train(runs, learner, records, keep=keep, tick=tick, updates=updates)
     finally:
         ray.get(writes)

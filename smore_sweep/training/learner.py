@@ -75,7 +75,9 @@ class Learner:
             ],
             betas=ADAM_BETAS,
             fused=True,
+            capturable=device.type == "cuda",
         )
+        self._optimizer._warned_capturable_if_run_uncaptured = True  # eager updates are as good
         for net in self.nets.values():
             self._optimizer.state[net.flat] = {
                 "step": torch.zeros((), device=device),

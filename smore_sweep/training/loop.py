@@ -11,6 +11,7 @@ from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.spec import RunSpec
 from smore_sweep.tasks import task
+from smore_sweep.training.capture import AUTO, Updates
 from smore_sweep.training.device import wait
 from smore_sweep.training.evaluation import evaluate
 
@@ -34,12 +35,19 @@ class TrainingProgress:
     evaluation_seconds: float
 
 
-def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device) -> Learner:
-    """Build the learner of a stack of runs, before its first update."""
+def build_learner(
+    runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device, padded: int | None = None
+) -> Learner:
+    """Build the learner of a stack of runs, before its first update.
+
+    Copies of the first run fill the stack up to ``padded`` members. A GPU chooses its kernels by the size of a stack,
+    so a run's last digits depend on it.
+    """
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
 
     first = runs[0]
+    runs = [*runs, *[first] * ((padded or 0) - len(runs))]
     methods: list[Method] = [run.method for run in runs]
     row = task(first.task)
     replay = Replay(
@@ -64,7 +72,8 @@ def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.de
 def load_records(learner: Learner, records: Sequence[Record]) -> None:
     """Bring a fresh learner to where its runs' records stand."""
     if records[0].update:
-        learner.load([record.learner for record in records], records[0].update)
+        states = [record.learner for record in records]
+        learner.load([*states, *states[:1] * (learner.members - len(states))], records[0].update)
 
 
 def train(
@@ -74,6 +83,7 @@ def train(
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
     tick: Callable[[TrainingProgress], None],
+    updates: str = AUTO,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
 
@@ -83,17 +93,19 @@ def train(
         records: the runs' records, all at the same update; they are changed in place.
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
+        updates: how a GPU runs updates (:mod:`smore_sweep.training.capture`).
     """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
     first = update = records[0].update
+    do_update = Updates(learner, updates)
     training = evaluating = 0.0
     alive = list(range(len(runs)))
     while update < budget.updates and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
         started = reported = time.perf_counter()
         while update < goal:
-            learner.update()
+            do_update()
             update += 1
             now = time.perf_counter()
             if now - reported >= REPORT_SECONDS or update == first + 1:
@@ -108,13 +120,17 @@ def train(
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
         episodes = budget.final_episodes if ended else budget.evaluation_episodes
-        outcomes = evaluate(learner.policy, row, members=len(runs), alive=healthy, episodes=episodes)
+        outcomes = evaluate(learner.policy, row, members=learner.members, alive=healthy, episodes=episodes)
         evaluating += time.perf_counter() - trained
         states = learner.policy.arrays() if ended else learner.state()
         seconds = (time.perf_counter() - started) / len(alive)
+        problem, do_update.problem = do_update.problem, ""
         for member in alive:
             numbers = {name: float(values[member]) for name, values in metrics.items()}
             _note_updates(records[member], update, seconds, numbers)
+            records[member].facts |= do_update.facts()
+            if problem:
+                records[member].note(problem)
             if diverged[member]:
                 _note_divergence(records[member])
             else:
