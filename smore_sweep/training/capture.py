@@ -44,7 +44,7 @@ class _CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         import torch
 
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def run(self, update: Update) -> None:
         import torch
