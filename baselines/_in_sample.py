@@ -65,9 +65,11 @@ class InSampleMethod(Method):
         "which achieved goals hindsight takes", default="future", choices=("future", "geometric", "random", "next")
     )
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
-    discount: float = knob("discount of Q, and of geometric relabelling", default=0.99, above=0.0, high=0.9999)
+    discount: float = knob(
+        "discount of Q, and of geometric relabelling", default=0.99, above=0.0, high=0.9999, stackable=True
+    )
     target_rate: float = knob("step of Q's target towards Q, each update", default=0.005, above=0.0, high=1.0)
-    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0)
+    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (releases: false)", default=True)
@@ -101,7 +103,7 @@ class InSampleMethod(Method):
         return {"Q": 3 * batch_size + batch_size, "V": 3 * batch_size + batch_size, "pi": 3 * batch_size}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return replay.batch(self._draw(replay, streams, knobs["her_ratio"], batch_size))
+        return replay.batch(self._draw(replay, streams, knobs, batch_size))
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
@@ -109,7 +111,7 @@ class InSampleMethod(Method):
         state, goals, actions = batch.observations, batch.goals, batch.actions
         scores = nets["Q"](state, goals, actions)[..., 0]
         next_values = nets["V"].frozen(batch.next_observations, goals)[..., 0]
-        bellman = batch.rewards + self.discount * next_values - scores
+        bellman = batch.rewards + knobs["discount"] * next_values - scores
 
         targets = nets["Q"].target(state, goals, actions)[..., 0].amin(0)
         values = nets["V"](state, goals)[..., 0]
@@ -123,11 +125,14 @@ class InSampleMethod(Method):
         }
         return losses, {"value_mean": values.detach().mean(-1), "weight_mean": weights.mean(-1)}
 
-    def _draw(self, replay: Replay, streams: Streams, her_ratio: torch.Tensor, batch_size: int) -> Transitions:
+    def _draw(
+        self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int
+    ) -> Transitions:
+        her_ratio = knobs["her_ratio"]
         if self.relabelling == "random":
             return replay.goals.random_goals(streams.uniform("rho", 5, batch_size), her_ratio)
         uniform = streams.uniform("rho", 4, batch_size)
         if self.relabelling == "next":
             return replay.goals.next_goals(uniform, her_ratio)
         geometric = self.relabelling == "geometric"
-        return replay.goals.future_goals(uniform, her_ratio, discount=self.discount if geometric else None)
+        return replay.goals.future_goals(uniform, her_ratio, log_discount=knobs["log_discount"] if geometric else None)

@@ -21,8 +21,8 @@ class SMOReVariant(Method):
 
     beta: float = knob("mixture ratio of q and rho", default=0.5, above=0.0, high=1.0, stackable=True)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
-    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0)
+    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999, stackable=True)
+    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics", default=True)

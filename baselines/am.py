@@ -65,8 +65,8 @@ class AM(Method):
 
     variant: str = knob("whose equations", default="release", choices=("release", "paper"), before="release")
     her_ratio: float = knob("share of hindsight goals, before chaining", default=1.0, low=0.0, high=1.0, stackable=True)
-    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0)
+    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999, stackable=True)
+    learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0, stackable=True)
     target_rate: float = knob("step of the targets (polyak 0.95)", default=0.05, above=0.0, high=1.0)
     target_period: int = knob("updates between two steps of the targets", default=20, low=1)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
@@ -120,11 +120,11 @@ class AM(Method):
         next_values, chained = bootstrap(nets, batch.next_observations, bootstrap_goals), on_data.detach()[:, half:]
         if self.variant == "release":
             rewards = torch.cat([batch.rewards[:, :half], chained], -1)
-            targets = td_targets(rewards, next_values, discount=self.discount)
+            targets = td_targets(rewards, next_values, knobs)
             critic = (targets - on_data).square().mean(-1) + on_negatives.mean(-1)
         else:
             assert batch.last is not None
-            unknown = self.discount * next_values
+            unknown = knobs["discount"] * next_values
             unknown[:, half:] = torch.where(batch.last[:, half:], chained, unknown[:, half:])
             targets = torch.where(batch.rewards == 0.0, 1.0, unknown.clamp(0.0, 1.0))
             critic = 0.5 * (targets - on_data).square().mean(-1) + 0.5 * on_negatives.square().mean(-1)

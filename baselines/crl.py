@@ -58,8 +58,10 @@ class CRL(Method):
 
     bc_coefficient: float = knob("b: share of cloning", default=0.05, low=0.0, high=1.0, stackable=True)
     repr_dim: int = knob("size of the representations (release, offline: 16)", default=64, low=1)
-    discount: float = knob("of the future's geometric distribution", default=0.99, above=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0)
+    discount: float = knob(
+        "of the future's geometric distribution", default=0.99, above=0.0, high=0.9999, stackable=True
+    )
+    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer (release, offline: 1024)", default=256, low=1)
     hidden_layers: int = knob("hidden layers", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (release: false)", default=True)
@@ -85,7 +87,9 @@ class CRL(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         always = torch.ones_like(knobs["bc_coefficient"])
-        futures = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), always, discount=self.discount)
+        futures = replay.goals.future_goals(
+            streams.uniform("rho", 4, batch_size), always, log_discount=knobs["log_discount"]
+        )
         batch = replay.batch(futures)
         return batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
 

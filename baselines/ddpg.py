@@ -46,8 +46,8 @@ class DDPG(Method):
         "share of hindsight goals (GoFAR's code: 0.5)", default=0.8, low=0.0, high=1.0, stackable=True
     )
     action_l2: float = knob("weight of the actions' mean square", default=1.0, low=0.0, stackable=True)
-    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0)
+    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999, stackable=True)
+    learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0, stackable=True)
     target_rate: float = knob("step of the targets (polyak 0.95)", default=0.05, above=0.0, high=1.0)
     target_period: int = knob("updates between two steps of the targets", default=20, low=1)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
@@ -70,7 +70,7 @@ class DDPG(Method):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         states, goals = batch.observations, batch.goals
         scores = nets["Q"](states, goals, batch.actions)[..., 0]
-        targets = td_targets(batch.rewards, bootstrap(nets, batch.next_observations, goals), discount=self.discount)
+        targets = td_targets(batch.rewards, bootstrap(nets, batch.next_observations, goals), knobs)
         policy_actions = torch.tanh(nets["pi"](states, goals))
         climbed = nets["Q"].through(states, goals, policy_actions)[..., 0]
         losses = {
@@ -102,8 +102,13 @@ def bootstrap(nets: Networks, next_observations: torch.Tensor, goals: torch.Tens
 
 
 def td_targets(
-    rewards: torch.Tensor, next_values: torch.Tensor, *, discount: float, highest: float = 0.0
+    rewards: torch.Tensor,
+    next_values: torch.Tensor,
+    knobs: Mapping[str, torch.Tensor],
+    *,
+    highest: torch.Tensor | float = 0.0,
 ) -> torch.Tensor:
-    """Return ``r + discount Q'``, element by element, clipped to ``[-1/(1-discount), highest]``. Discounted sums of
-    rewards of -1 and 0 lie in ``[-1/(1-discount), 0]``."""
-    return (rewards + discount * next_values).clamp(-1.0 / (1.0 - discount), highest)
+    """Return ``r + discount Q'``, ``[M, B]``, clipped to ``[-1/(1-discount), highest]``. Discounted sums of rewards
+    of -1 and 0 lie in ``[-1/(1-discount), 0]``."""
+    targets = rewards + knobs["discount"] * next_values
+    return targets.clamp(min=-knobs["effective_horizon"]).clamp(max=highest)

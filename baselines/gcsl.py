@@ -36,7 +36,7 @@ class GCSL(Method):
     paper: ClassVar[str] = "Ghosh et al., Learning to Reach Goals via Iterated Supervised Learning, ICLR 2021"
 
     her_ratio: float = knob("share of hindsight goals", default=1.0, low=0.0, high=1.0, stackable=True)
-    learning_rate: float = knob("Adam", default=5e-4, above=0.0)
+    learning_rate: float = knob("Adam", default=5e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers (GoFAR's code: 3)", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (release: running statistics)", default=True)

@@ -54,9 +54,9 @@ class GoFAR(Method):
 
     divergence: str = knob("the f of the dual objective", default="chi_square", choices=("chi_square", "kl"))
     reward: str = knob("where the reward comes from", default="discriminator", choices=("discriminator", "binary"))
-    discount: float = knob("discount of the value", default=0.98, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, value and policy", default=1e-3, above=0.0)
-    discriminator_learning_rate: float = knob("Adam, discriminator", default=5e-4, above=0.0)
+    discount: float = knob("discount of the value", default=0.98, low=0.0, high=0.9999, stackable=True)
+    learning_rate: float = knob("Adam, value and policy", default=1e-3, above=0.0, stackable=True)
+    discriminator_learning_rate: float = knob("Adam, discriminator", default=5e-4, above=0.0, stackable=True)
     gradient_penalty: float = knob("weight of the discriminator's gradient penalty", default=0.01, low=0.0)
     target_rate: float = knob("step of V's target towards V (polyak 0.95)", default=0.05, above=0.0, high=1.0)
     target_period: int = knob("updates between two steps of the target", default=20, low=1)
@@ -108,8 +108,8 @@ class GoFAR(Method):
         states = torch.cat([batch.observations, batch.initial_observations], 1)
         values = nets["V"](states, torch.cat([goals, goals], 1))[..., 0]
         next_values = nets["V"].target(batch.next_observations, goals)[..., 0]
-        residual = rewards + self.discount * next_values - values[:, :rows]
-        losses["value"] = value_loss(self.divergence, residual, values[:, rows:], discount=self.discount)
+        residual = rewards + knobs["discount"] * next_values - values[:, :rows]
+        losses["value"] = value_loss(self.divergence, residual, values[:, rows:], knobs["effective_horizon"][:, 0])
         weights = regression_weights(self.divergence, residual).detach()
         error = (torch.tanh(nets["pi"](batch.observations, goals)) - batch.actions).square().mean(-1)
         losses["policy"] = (weights * error).mean(-1)
@@ -152,9 +152,12 @@ def discriminator_loss(
     return loss
 
 
-def value_loss(divergence: str, residual: torch.Tensor, initial: torch.Tensor, *, discount: float) -> torch.Tensor:
-    """Return the dual objective, ``[...]``, of the residual ``e`` and the initial ``V(s_0)``, both ``[..., B]``."""
-    start = (1.0 - discount) * initial.mean(-1)
+def value_loss(
+    divergence: str, residual: torch.Tensor, initial: torch.Tensor, effective_horizon: torch.Tensor
+) -> torch.Tensor:
+    """Return the dual objective ``[M]`` of the residual ``e`` and the initial ``V(s_0)``, both ``[M, B]``;
+    ``effective_horizon`` is ``1 / (1 - discount)``, ``[M]``."""
+    start = initial.mean(-1) / effective_horizon
     if divergence == "chi_square":
         return start + (residual + 1.0).square().mean(-1)
     return start + log_mean_exp(residual)

@@ -41,9 +41,9 @@ class GoFARExpectile(Method):
 
     expectile: float = knob("expectile of V", default=0.8, above=0.0, high=0.999, stackable=True)
     temperature: float = knob("inverse temperature of the policy weights", default=3.0, low=0.0, stackable=True)
-    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, critic, value and policy", default=3e-4, above=0.0)
-    discriminator_learning_rate: float = knob("Adam, discriminator", default=5e-4, above=0.0)
+    discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999, stackable=True)
+    learning_rate: float = knob("Adam, critic, value and policy", default=3e-4, above=0.0, stackable=True)
+    discriminator_learning_rate: float = knob("Adam, discriminator", default=5e-4, above=0.0, stackable=True)
     gradient_penalty: float = knob("weight of the discriminator's gradient penalty", default=0.01, low=0.0)
     target_rate: float = knob("step of Q's target towards Q, each update", default=0.005, above=0.0, high=1.0)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
@@ -81,7 +81,7 @@ class GoFARExpectile(Method):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         states, goals, actions = batch.observations, batch.goals, batch.actions
         discriminator_loss, rewards = discriminate(nets["c"], batch, penalty=self.gradient_penalty)
-        targets = rewards + self.discount * nets["V"].frozen(batch.next_observations, goals)[..., 0]
+        targets = rewards + knobs["discount"] * nets["V"].frozen(batch.next_observations, goals)[..., 0]
         residual = targets - nets["Q"](states, goals, actions)[..., 0]
         excess = nets["Q"].target(states, goals, actions)[..., 0].amin(0) - nets["V"](states, goals)[..., 0]
         weights = exponential_weights(excess.detach(), knobs["temperature"])

@@ -61,9 +61,13 @@ class SMOReActionFree(SMOReVariant):
         half = rows // 2
         states = torch.cat([batch.observations, batch.next_observations], 1)
         scores = nets["S"](states, torch.cat([batch.goals, batch.goals], 1))[..., 0]
-        bellman = self.discount * scores[:, rows:] - scores[:, :rows]
+        bellman = knobs["discount"] * scores[:, rows:] - scores[:, :rows]
         score_loss = action_free_loss(
-            scores[:, :half], bellman[:, :half], bellman[:, half:], beta=knobs["beta"][:, 0], discount=self.discount
+            scores[:, :half],
+            bellman[:, :half],
+            bellman[:, half:],
+            beta=knobs["beta"][:, 0],
+            effective_horizon=knobs["effective_horizon"][:, 0],
         )
         weights = ratio(bellman[:, :half].detach()).clamp(max=MAX_WEIGHT)
         means = torch.tanh(nets["pi"](batch.observations[:, :half], batch.goals[:, :half]))
@@ -79,7 +83,12 @@ def ratio(y: torch.Tensor) -> torch.Tensor:
 
 
 def action_free_loss(
-    initial: torch.Tensor, bellman_rho: torch.Tensor, bellman_q: torch.Tensor, *, beta: torch.Tensor, discount: float
+    initial: torch.Tensor,
+    bellman_rho: torch.Tensor,
+    bellman_q: torch.Tensor,
+    *,
+    beta: torch.Tensor,
+    effective_horizon: torch.Tensor,
 ) -> torch.Tensor:
     """Return Eq. 63 for Pearson's chi-square, ``[M]``.
 
@@ -88,10 +97,10 @@ def action_free_loss(
         bellman_rho: ``y = discount S(s', g) - S(s, g)`` on rho, ``[M, B]``.
         bellman_q: ``y`` on q, ``[M, B]``.
         beta: mixture ratio of q and rho, ``[M]``.
-        discount: discount of the score.
+        effective_horizon: ``1 / (1 - discount)``, ``[M]``.
     """
     # y + y^2/4 = w^2 - 1 with w = 1 + y/2, so the truncated conjugate is max(0, w)^2 - 1.
     on_goal = ratio(bellman_q).square() - 1.0
     on_data = ratio(bellman_rho).square() - 1.0
     mixed = beta * on_goal.mean(-1) + (1.0 - beta) * (on_data - bellman_rho).mean(-1)
-    return beta * (1.0 - discount) * initial.mean(-1) + mixed
+    return beta * initial.mean(-1) / effective_horizon + mixed

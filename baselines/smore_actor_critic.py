@@ -67,7 +67,7 @@ class SMOReActorCritic(SMOReVariant):
             torch.cat([batch.actions, next_actions[:, half:], means.detach()], 1),
         )[..., 0]
         on_data, on_goal, after_goal, initial = torch.split(scores, half, -1)
-        bootstrap = self.discount * nets["S"].target(next_state, goals, next_actions)[..., 0].amin(0)
+        bootstrap = knobs["discount"] * nets["S"].target(next_state, goals, next_actions)[..., 0].amin(0)
         score_loss = actor_critic_loss(
             initial,
             after_goal,
@@ -75,7 +75,8 @@ class SMOReActorCritic(SMOReVariant):
             bootstrap[:, :half] - on_data,
             bootstrap[:, half:] - on_goal,
             beta=knobs["beta"][:, 0],
-            discount=self.discount,
+            discount=knobs["discount"][:, 0],
+            effective_horizon=knobs["effective_horizon"][:, 0],
         )
         climbed = nets["S"].through(state[:, :half], goals[:, :half], means)[..., 0].amin(0)
         losses = {"score": score_loss.sum(0), "policy": -climbed.mean(-1)}
@@ -90,7 +91,8 @@ def actor_critic_loss(
     bellman_q: torch.Tensor,
     *,
     beta: torch.Tensor,
-    discount: float,
+    discount: torch.Tensor,
+    effective_horizon: torch.Tensor,
 ) -> torch.Tensor:
     """Return Eq. 8, ``[..., M]``.
 
@@ -101,8 +103,9 @@ def actor_critic_loss(
         bellman_rho: ``discount S_target(s', mu) - S(s, a)`` on rho, ``[..., M, B]``.
         bellman_q: the same on q.
         beta: mixture ratio of q and rho, ``[M]``.
-        discount: discount of the score.
+        discount: discount of the score, ``[M]``.
+        effective_horizon: ``1 / (1 - discount)``, ``[M]``.
     """
-    linear = (1.0 - discount) * initial.mean(-1) + discount * after_goal.mean(-1) - on_goal.mean(-1)
+    linear = initial.mean(-1) / effective_horizon + discount * after_goal.mean(-1) - on_goal.mean(-1)
     squared = beta * bellman_q.square().mean(-1) + (1.0 - beta) * bellman_rho.square().mean(-1)
     return beta * linear + 0.25 * squared

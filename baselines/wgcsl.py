@@ -86,8 +86,10 @@ class WGCSL(Method):
         default=0.15, low=0.0, stackable=True,
     )  # fmt: skip
     discount_weight: bool = knob("weigh by discount^k", default=True)
-    discount: float = knob("discount of the critic and of the weights", default=0.98, above=0.0, high=0.9999)
-    learning_rate: float = knob("Adam, both networks", default=5e-4, above=0.0)
+    discount: float = knob(
+        "discount of the critic and of the weights", default=0.98, above=0.0, high=0.9999, stackable=True
+    )
+    learning_rate: float = knob("Adam, both networks", default=5e-4, above=0.0, stackable=True)
     target_rate: float = knob("step of the targets (release: 0.1)", default=0.05, above=0.0, high=1.0)
     target_period: int = knob("updates between two steps of the targets", default=20, low=1)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
@@ -136,27 +138,27 @@ class WGCSL(Method):
         rows = batch.actions.shape[1] // (2 if release else 1)
         imitated, judged = slice(0, rows), slice(-rows, None)  # in GoFAR's code, both are the whole batch
         states, next_states, goals = batch.observations, batch.next_observations, batch.goals
-        bound = 1.0 / (1.0 - self.discount)
+        bound = knobs["effective_horizon"]
 
         scores = nets["Q"](states[:, judged], goals[:, judged], batch.actions[:, judged])[..., 0]
         targets = td_targets(
             batch.rewards[:, judged] + (1.0 if release else 0.0),
             bootstrap(nets, next_states[:, judged], goals[:, judged]),
-            discount=self.discount,
+            knobs,
             highest=bound if release else 0.0,
         )
         policy_actions = torch.tanh(nets["pi"](states[:, imitated], goals[:, imitated]))
         if release:
             assert batch.step is not None
             values, next_values = self._main_values(nets, batch, policy_actions.detach())
-            advantages = batch.rewards[:, imitated] + 1.0 + self.discount * next_values - values
+            advantages = batch.rewards[:, imitated] + 1.0 + knobs["discount"] * next_values - values
             percentile = (knobs["baw_delta"] * batch.step).clamp(max=MAX_PERCENTILE)
             weights = advantage_weights(advantages) * best_advantage_weights(advantages, percentile)
         else:
             values = nets["Q"].frozen(states, goals, policy_actions.detach())[..., 0]
-            weights = advantage_weights(targets - values.clamp(-bound, 0.0))
+            weights = advantage_weights(targets - values.clamp(min=-bound).clamp(max=0.0))
         if batch.offsets is not None:
-            weights = weights * discount_weights(batch.offsets[:, imitated], discount=self.discount)
+            weights = weights * discount_weights(batch.offsets[:, imitated], knobs["log_discount"])
         error = (policy_actions - batch.actions[:, imitated]).square().mean(-1)
         losses = {"critic": (targets - scores).square().mean(-1), "policy": (weights * error).mean(-1)}
         return losses, {"score_mean": scores.detach().mean(-1), "weight_mean": weights.mean(-1)}
@@ -191,6 +193,6 @@ def best_advantage_weights(advantages: torch.Tensor, percentile: torch.Tensor) -
     return torch.where(advantages >= threshold, 1.0, WORSE_WEIGHT)
 
 
-def discount_weights(offsets: torch.Tensor, *, discount: float) -> torch.Tensor:
+def discount_weights(offsets: torch.Tensor, log_discount: torch.Tensor) -> torch.Tensor:
     """Return ``discount^k``, element by element; 1 for commanded goals, whose offset is 0."""
-    return torch.exp(math.log(discount) * offsets)  # a power would round differently at the end of a row
+    return torch.exp(log_discount * offsets)  # a power would round differently at the end of a row

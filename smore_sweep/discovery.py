@@ -168,9 +168,9 @@ def check_methods(sweep: Sweep) -> None:
     own = {kind: name for kind, name in used.items() if kind.__module__.partition(".")[0] not in user_code.OWN}
     if not own:
         return
-    known: dict[str, type[Method]] = {kind.name: kind for kind in [*methods().values(), *used]}
+    known = {*methods().values(), *used}
     for kind, name in own.items():
-        if known[name] is not kind or list(used.values()).count(name) > 1:
+        if any(other.name == name and other is not kind for other in known):
             raise DeclarationError(f"method {kind.__name__} has the name {name!r} of another method; give it its own")
 
 

@@ -105,7 +105,7 @@ class Method:
 
     name: ClassVar[str]
     """Name in tables, as the paper writes it."""
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     """The method's source, in one line."""
 
     # Knobs that most methods declare.
@@ -192,7 +192,15 @@ M = TypeVar("M", bound=type[Method])
 def method(cls: M) -> M:
     """Make ``cls`` a frozen dataclass that refuses unknown fields and invalid values with a
     :class:`DeclarationError`."""
+    if not issubclass(cls, Method):
+        raise DeclarationError(f"the class {cls.__name__} is decorated with @method and must derive from Method")
     configuration = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    for field in dataclasses.fields(configuration):  # type: ignore[arg-type]
+        if "knob" not in field.metadata:
+            raise DeclarationError(
+                f"the method {cls.__name__} declares {field.name} without knob(); write it as "
+                f'{field.name}: {getattr(field.type, "__name__", field.type)} = knob("its meaning", default=...)'
+            )
     initialise: Callable[..., None] = configuration.__init__
 
     def checked(self: Method, **fields: Any) -> None:
@@ -211,6 +219,18 @@ def method(cls: M) -> M:
 
     configuration.__init__ = checked  # type: ignore[method-assign]
     return configuration  # type: ignore[return-value]
+
+
+def check_complete(configuration: Method) -> None:
+    """Raise :class:`DeclarationError` unless the configuration's class is decorated and has every part of a method."""
+    kind = type(configuration)
+    if "__dataclass_fields__" not in vars(kind):
+        raise DeclarationError(f"the class {kind.__name__} is not a method yet; put @method above it")
+    if not isinstance(getattr(kind, "name", None), str):
+        raise DeclarationError(f'the method {kind.__name__} has no name; give it one for tables: name = "..."')
+    lacking = [part for part in ("networks", "sample", "losses") if getattr(kind, part) is getattr(Method, part)]
+    if lacking:
+        raise DeclarationError(f"the method {kind.__name__} lacks {' and '.join(f'{part}()' for part in lacking)}")
 
 
 def knobs(cls: type[Method]) -> dict[str, dataclasses.Field[Any]]:

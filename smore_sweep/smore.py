@@ -121,9 +121,9 @@ class SMORe(Method):
         "how the policy is extracted from the score", default="awr", choices=EXTRACTIONS, before="awr"
     )
     bc_weight: float = knob("weight of cloning in 'gradient_bc'", default=0.4, low=0.0, stackable=True, before=0.4)
-    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999)
+    discount: float = knob("discount of the score", default=0.99, low=0.0, high=0.9999, stackable=True)
     target_rate: float = knob("step of S's target towards S, each update", default=0.005, above=0.0, high=1.0)
-    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0)
+    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=256, low=1)
     hidden_layers: int = knob("hidden layers (release: 3)", default=2, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics (release: false)", default=True)
@@ -203,7 +203,7 @@ class SMORe(Method):
         scores = nets["S"](state, goals, batch.actions)[..., 0]
         bootstrapped = slice(None) if self._bootstraps_on_goals else slice(half)  # rho and q, or rho alone
         next_values = nets["M"].frozen(batch.next_observations[:, bootstrapped], goals[:, bootstrapped])[..., 0]
-        bellman = self.discount * next_values - scores[..., bootstrapped]
+        bellman = knobs["discount"] * next_values - scores[..., bootstrapped]
         means = torch.tanh(nets["pi"](rho_state, rho_goals))
         if self._bootstraps_on_goals:
             initial = scores[..., :half]
@@ -217,13 +217,15 @@ class SMORe(Method):
                 bellman[..., :half],
                 bellman[..., half:],
                 beta=knobs["beta"][:, 0],
-                discount=self.discount,
+                effective_horizon=knobs["effective_horizon"][:, 0],
                 divergence="printed" if self.variant == "printed" else self.divergence,
             )
         elif self.variant == "release":
             score_loss = release_loss(scores[..., :half], scores[..., half:], bellman)
         else:
-            score_loss = release_stable_loss(scores[..., :half], scores[..., half:], bellman, discount=self.discount)
+            score_loss = release_stable_loss(
+                scores[..., :half], scores[..., half:], bellman, knobs["effective_horizon"][:, 0]
+            )
 
         target = nets["S"].target(rho_state, rho_goals, rho_actions)[..., 0].amin(0)
         values = nets["M"](rho_state, rho_goals)[..., 0]
@@ -301,7 +303,7 @@ def paper_loss(
     bellman_q: torch.Tensor,
     *,
     beta: torch.Tensor,
-    discount: float,
+    effective_horizon: torch.Tensor,
     divergence: str,
 ) -> torch.Tensor:
     """Return Eq. 10 for any f.
@@ -311,13 +313,13 @@ def paper_loss(
         bellman_rho: ``y = discount M(s') - S(s, a)`` on rho, ``[..., M, B]``.
         bellman_q: ``y`` on q, ``[..., M, B]``.
         beta: mixture ratio of q and rho, ``[M]``.
-        discount: discount of the score.
+        effective_horizon: ``1 / (1 - discount)``, ``[M]``.
         divergence: see :func:`conjugate`.
 
     Returns:
         ``[..., M]``.
     """
-    start = beta * (1.0 - discount) * initial.mean(-1)
+    start = beta * initial.mean(-1) / effective_horizon
     on_goal = beta * conjugate(divergence, bellman_q).mean(-1)
     on_data = (1.0 - beta) * (conjugate(divergence, bellman_rho) - bellman_rho).mean(-1)
     return start + on_goal + on_data
@@ -329,12 +331,12 @@ def release_loss(score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: to
 
 
 def release_stable_loss(
-    score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor, *, discount: float
+    score_rho: torch.Tensor, score_q: torch.Tensor, bellman_rho: torch.Tensor, effective_horizon: torch.Tensor
 ) -> torch.Tensor:
     """Return the released code's ``smore_stable`` loss, its default: ``[...]`` for inputs ``[..., B]``."""
-    best = -STABLE_REWARD / (1.0 - discount)
+    best = -STABLE_REWARD * effective_horizon[..., None]
     return (
         (score_q - best).square().mean(-1)
-        + RELEASE_QUADRATIC * (1.0 - discount) * score_rho.square().mean(-1)
+        + RELEASE_QUADRATIC * score_rho.square().mean(-1) / effective_horizon
         + 0.5 * (bellman_rho + STABLE_REWARD).square().mean(-1)
     )

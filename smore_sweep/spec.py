@@ -15,7 +15,7 @@ from typing import Any
 
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
-from smore_sweep.method import Method, knobs, stackable_knobs
+from smore_sweep.method import Method, check_complete, knobs, stackable_knobs
 from smore_sweep.tasks import Task, declare, declared_content
 
 PROTOCOL = 1
@@ -26,6 +26,8 @@ GENERATED = "generated"
 
 
 DEFAULT_SCALE = "laptop"
+LONGEST = 80
+"""Most characters of a value in a message."""
 
 
 def check_source(source: str) -> None:
@@ -162,8 +164,8 @@ class Grid:
     expert_share: Sequence[float] = (1.0,)
 
     def __post_init__(self) -> None:
-        _check_list("a grid's methods", self.methods, Method, "SMORe() or grid(SMORe, beta=[0.5, 0.7])")
-        _check_list("a grid's tasks", self.tasks, (str, Task), '"FetchReach" or a Task')
+        _check_list("a grid's methods", self.methods, Method, "SMORe()")
+        _check_list("a grid's tasks", self.tasks, (str, Task), '"FetchReach"')
         _check_list("a grid's expert_share", self.expert_share, (int, float), "0.1")
         declare(task for task in self.tasks if isinstance(task, Task))
 
@@ -197,14 +199,14 @@ class Scale:
     tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_list("a scale's tasks", self.tasks, (str, Task), '"FetchReach" or a Task')
+        _check_list("a scale's tasks", self.tasks, (str, Task), '"FetchReach"')
         if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
-            raise DeclarationError(f"a scale's seeds = {self.seeds!r} is not valid; it must be a number, such as 5")
-        _check_kind("a scale's budget", self.budget, Budget)
+            raise DeclarationError(f"a scale's seeds = {self.seeds!r} is not valid; it must be their number, such as 5")
+        _check_kind("a scale's budget", self.budget, Budget, "a Budget(...)")
         for name in ("per_task", "knobs", "tuned"):
             if not isinstance(getattr(self, name), Mapping):
                 raise DeclarationError(
-                    f"a scale's {name} = {getattr(self, name)!r} is not valid; it must be a dictionary"
+                    f"a scale's {name} = {_shown(getattr(self, name))} is not valid; it must be a dictionary"
                 )
 
     @property
@@ -250,12 +252,11 @@ class Sweep:
 
     def __post_init__(self) -> None:
         _check_list("a sweep's grids", self.grids, Grid, "Grid(methods=[SMORe()], tasks=[...])")
-        if not isinstance(self.scales, Mapping):
-            raise DeclarationError(
-                f'a sweep\'s scales = {self.scales!r} is not valid; give them by name: {{"laptop": Scale(...)}}'
-            )
+        _check_kind("a sweep's name", self.name, str, 'a text, such as "mine"')
+        _check_kind("a sweep's description", self.description, str, "a text")
+        _check_kind("a sweep's scales", self.scales, Mapping, 'a dictionary, such as {"laptop": Scale(...)}')
         for name, scale in self.scales.items():
-            _check_kind(f"a sweep's scale {name}", scale, Scale)
+            _check_kind(f"a sweep's scale {name}", scale, Scale, "a Scale(...)")
 
     @property
     def tasks(self) -> list[str]:
@@ -268,6 +269,8 @@ class Sweep:
         Raises:
             DeclarationError: For an unknown scale; the message lists the valid ones.
         """
+        if not self.scales:
+            raise DeclarationError(f'sweep {self.name} has no scale; give it one, such as {{"laptop": Scale(...)}}')
         usual = next(iter(self.scales)) if len(self.scales) == 1 else self.default_scale
         scale = name or usual
         if scale not in self.scales:
@@ -301,6 +304,10 @@ class Sweep:
                 f"sweep name {self.name!r} is not valid; use lower-case letters, digits and underscores"
             )
         chosen = self.scale(scale)
+        if not self.grids:
+            raise DeclarationError(
+                f"sweep {self.name} has no grid; give it one, such as Grid(methods=[...], tasks=[...])"
+            )
         size = self.scales[chosen]
         for task in tasks or ():
             if task not in self.tasks:
@@ -371,19 +378,27 @@ def task_name(task: str | Task) -> str:
 def _check_list(name: str, values: object, kind: type | tuple[type, ...], example: str) -> None:
     """Raise :class:`DeclarationError` unless a field is a list of such values."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
-        raise DeclarationError(f"{name} = {values!r} is not valid; it must be a list, such as [{example}]")
+        raise DeclarationError(f"{name} = {_shown(values)} is not valid; it must be a list, such as [{example}]")
     for value in values:
         if isinstance(value, type):
             raise DeclarationError(
-                f"{name} hold the class {value.__name__}; give an instance of it: {value.__name__}(...)"
+                f"{name} hold the class {value.__name__}; give an instance of it, such as {value.__name__}()"
             )
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise DeclarationError(f"{name} hold {value!r}, which is not valid; give {example}")
+            raise DeclarationError(f"{name} hold {_shown(value)}, which is not valid; give values such as {example}")
+        if isinstance(value, Method):
+            check_complete(value)
 
 
-def _check_kind(name: str, value: object, kind: type) -> None:
+def _check_kind(name: str, value: object, kind: type, example: str) -> None:
     if not isinstance(value, kind):
-        raise DeclarationError(f"{name} = {value!r} is not valid; it must be a {kind.__name__}(...)")
+        raise DeclarationError(f"{name} = {_shown(value)} is not valid; it must be {example}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, shortened."""
+    text = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def percent(share: float) -> str:
@@ -396,6 +411,10 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
 
     A list or tuple is a choice; anything else is one value.
     """
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise DeclarationError(
+            f"grid({_shown(method)}, ...) is not valid; give the class, as in grid(SMORe, beta=[0.5, 0.7])"
+        )
     declared = knobs(method)
     for name in choices:
         if name not in declared:

@@ -351,6 +351,9 @@ _declared: dict[str, Task] = {}
 """The tasks that this process's sweep files declare, by name."""
 
 
+OWN = ", or one of your own, with --file FILE.py"
+
+
 def declare(tasks: Iterable[Task]) -> None:
     """Let :func:`task` find tasks by name.
 
@@ -385,6 +388,6 @@ def task(name: str) -> Task:
     if name not in _declared:
         offers = installed("tasks")
         if name not in offers:
-            raise DeclarationError(unknown("task", name, {**TASKS, **_declared, **offers}))
+            raise DeclarationError(unknown("task", name, {**TASKS, **_declared, **offers}, OWN))
         _declared[name] = offers[name].load(Task)
     return _declared[name]

@@ -92,9 +92,10 @@ def _check_names(path: Path) -> None:
                 f"{neighbour.name} beside the sweep file hides Python's module {neighbour.stem}; give it another name"
             )
     try:
-        taken = path.stem in sys.modules or importlib.util.find_spec(path.stem) is not None
+        spec = importlib.util.find_spec(path.stem)  # the file itself, if its folder is on the path
+        taken = spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path)
     except (ImportError, ValueError):
-        taken = False
+        taken = path.stem in sys.modules
     if taken:
         raise DeclarationError(f"sweep file {path.name} has the name of the module {path.stem}; give it another name")
 

@@ -54,8 +54,7 @@ class TD3BC(Method):
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         batch = replay.batch(replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"]))
-        uniform = streams.uniform("smoothing", batch.actions.shape[-1], batch_size)  # [a, M, B], each in [0, 1)
-        return batch.with_noise(torch.erfinv(1.998 * uniform.movedim(0, -1) - 0.999) * 2.0**0.5)
+        return batch.with_noise(streams.normal("smoothing", batch_size, batch.actions.shape[-1]))  # [M, B, a]
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]

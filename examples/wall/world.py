@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 STEP, WALL, GAP = 0.1, 0.0, 0.5
 
 
-class Wall(gymnasium.Env[dict[str, Array], Array]):
+class Wall(gymnasium.Env[Any, Any]):
     """The square [-1, 1]^2, with a wall at x = 0 that is open beyond |y| = 0.5. Starts lie left of it."""
 
     def __init__(self, render_mode: str | None = None) -> None:

@@ -94,17 +94,16 @@ def measure_speed(
 
 
 def counted_flops(method: Method, store: EpisodeStore, batch_size: int) -> int:
-    """Count the floating-point operations in matrix products of one member's update, with PyTorch's counter.
+    """Count the floating-point operations in matrix products of one member's update.
 
     :meth:`Method.flops` gives the number that the equations need.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+
+    from smore_sweep.bench.flops import count_flops
 
     learner = loop.build_learner(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
-    with FlopCounterMode(display=False) as counter:
-        learner.update()
-    return int(counter.get_total_flops())
+    return count_flops(learner.update)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def doctor(
     output: Annotated[Path, typer.Option(metavar="DIR", help="folder for the report")] = Path("output"),
     results: Results = DEFAULT_RESULTS,
 ) -> int:
-    """Examine this machine for two minutes, and write a report to send to us."""
+    """Examine this machine for two minutes."""
     import os
     import subprocess
     import sys

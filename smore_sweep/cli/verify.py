@@ -115,13 +115,16 @@ def _numbers(first: Record, second: Record) -> str:
 
 
 def _circumstances(first: Record, second: Record) -> list[str]:
-    """Name what may explain a difference: another processor, other episodes."""
+    """Name what may explain a difference: another processor, other kernels, other episodes."""
     reasons = []
     before, now = (record.facts.get("cpu", "") for record in (first, second))
     if not before:
         reasons.append(f"its processor is not recorded, this one is {now}")
     elif before != now:
         reasons.append(f"its processor was {before}, this one is {now}")
+    kernels, present = (record.facts.get("kernels", "torch") for record in (first, second))  # once there were no others
+    if kernels != present:
+        reasons.append(f"its kernels were {kernels}, these are {present}")
     if first.facts.get("dataset") != second.facts["dataset"]:
         reasons.append("its episodes were others")
     return reasons

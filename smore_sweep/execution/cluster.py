@@ -20,7 +20,7 @@ from smore_sweep.execution import shipping
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.storage.scratch import scratch_folder
-from smore_sweep.training.device import ENVIRONMENT
+from smore_sweep.training.device import ENVIRONMENT, worker_environment
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own report: two pages per sweep, even with verbose=0
@@ -42,6 +42,8 @@ LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_
 """The longest path of a socket below a scratch folder."""
 SOCKET_BYTES = 107
 """Longest path of a Unix socket, in bytes."""
+MOST_EVALUATORS = 8
+"""Most CPU cores that evaluate beside one stack on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class Cluster:
     def slots(self) -> int:
         """Stacks that train at the same time."""
         return int(self.gpus / self.gpus_per_stack + 1e-9) if self.gpus_per_stack else self.cpus
+
+    @property
+    def evaluators(self) -> int:
+        """CPU cores beside each GPU stack that evaluate its policies. Without a GPU all cores train."""
+        spare = self.cpus // self.slots - 1 if self.gpus_per_stack else 0
+        return min(max(spare, 0), MOST_EVALUATORS)
 
     @property
     def largest_stack(self) -> int:
@@ -83,7 +91,7 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
     on_sigterm = signal.getsignal(signal.SIGTERM)
     with contextlib.ExitStack() as session:
         if address:
-            environment: dict[str, Any] = {"env_vars": ENVIRONMENT}
+            environment: dict[str, Any] = {"env_vars": worker_environment()}
             code = session.enter_context(scratch_folder()) / "code"
             code.mkdir()
             if IN_A_JOB not in os.environ and shipping.stage(code):  # a job's workers have its folder already

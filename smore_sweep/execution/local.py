@@ -14,7 +14,7 @@ from smore_sweep.console import format_duration, make_console, progress_bar
 from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.own_methods import check_own_methods
-from smore_sweep.execution.processor import processor_name
+from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan
@@ -22,6 +22,7 @@ from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
 from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.training import capture
@@ -42,6 +43,7 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     """
     out = make_console()
     capture.chosen()  # refuse a bad value before anything starts
+    fused.chosen()
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
@@ -81,8 +83,8 @@ def prepare_run(out: Console, plan: Plan, git: str) -> tuple[EpisodeStore, torch
     store, fingerprints = build_stores(plan, episodes)[run.task]
     device = choose_device(torch.cuda.is_available())
     prepare(device)
-    facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git, "cpu": processor_name()}
-    facts |= code_facts(run)
+    facts = {"dataset": fingerprints[run.expert_share], "stack": "single", "git": git}
+    facts |= machine_facts(device.type == "cuda") | code_facts(run)
     return store, device, Record(run.content(), facts=facts)
 
 
@@ -91,6 +93,8 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
 
     (run,) = plan.runs
     store, device, fresh = prepare_run(out, plan, git)
+    if device.type == "cpu" and (warning := fused.why_not()):
+        out.print(warning, markup=False)
     where = f"process {os.getpid()} on {socket.gethostname()}"
     assignment = recorder.begin([Candidate(run.run_id, run.title, fresh)], where)
     ((_, current),) = assignment.members

@@ -27,6 +27,7 @@ from smore_sweep.results import record
 from smore_sweep.results.recorder import RecordingError, recording
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.spec import GENERATED
+from smore_sweep.stacked import fused
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
@@ -155,6 +156,7 @@ def _train(
     """Train the pending runs; return one sentence per error for which runs were given up."""
     updates = capture.chosen()
     if address is None:
+        fused.chosen()
         require_private_token()
     from smore_sweep.execution.cluster import connected
     from smore_sweep.execution.recorder_actor import recorder_actor
@@ -175,6 +177,8 @@ def _train(
         largest = stack_size or cluster.largest_stack
         stacks = group_into_stacks(plan.pending, slots=cluster.slots, largest=largest)
         padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
+        if address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
+            out.print(warning, markup=False)
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         filled = f", each filled up to {padded}" if padded else ""
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {where}")

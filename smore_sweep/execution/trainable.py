@@ -18,7 +18,8 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 
 from smore_sweep.execution.cluster import Cluster
-from smore_sweep.execution.processor import processor_name
+from smore_sweep.execution.evaluators import Evaluators
+from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
@@ -65,7 +66,8 @@ def train_stacks(
     """
     shared = {name: (ray.put(store), fingerprints) for name, (store, fingerprints) in stores.items()}
 
-    resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
+    trainer = {"CPU": 1.0, "GPU": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"CPU": 1.0}
+    resources = tune.PlacementGroupFactory([trainer, *[{"CPU": 1.0}] * cluster.evaluators])
     trainable = tune.with_resources(
         tune.with_parameters(
             _train_stack,
@@ -78,6 +80,7 @@ def train_stacks(
             gpu=cluster.gpus_per_stack > 0,
             padded=padded,
             updates=updates,
+            evaluators=cluster.evaluators,
         ),
         resources,
     )
@@ -155,6 +158,7 @@ def _train_stack(
     gpu: bool,
     padded: int | None,
     updates: str,
+    evaluators: int,
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
 
@@ -165,7 +169,7 @@ def _train_stack(
     index = config["stack"]
     stack = stacks[index]
     store_ref, fingerprints = shared[stack.runs[0].task]
-    facts = {"stack": stack.name, "git": git, "cpu": processor_name()}
+    facts = {"stack": stack.name, "git": git, **machine_facts(gpu)}
     candidates = [
         Candidate(
             run.run_id,
@@ -183,7 +187,7 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, padded, updates)
+                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators)
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -203,8 +207,10 @@ def _train_assignment(
     gpu: bool,
     padded: int | None,
     updates: str,
+    evaluators: int,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
+    from smore_sweep.training.assessment import assess_here
     from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
@@ -234,9 +240,10 @@ def _train_assignment(
         )  # fmt: skip
         tune.report({"progress": progress})
 
+    assess = Evaluators(evaluators) if evaluators else assess_here
     learner = build_learner(runs, ray.get(store_ref), device, padded)
     load_records(learner, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick, updates=updates)
+        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess)
     finally:
         ray.get(writes)

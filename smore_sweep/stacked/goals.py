@@ -6,7 +6,6 @@ members with different expert shares read the same memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,18 +101,18 @@ class GoalSampler:
         return Transitions(episode, time, self.first_commanded + episode)
 
     def future_goals(
-        self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, discount: float | None = None
+        self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, log_discount: torch.Tensor | None = None
     ) -> Transitions:
         """Sample ``(n, t)`` uniformly; the hindsight goal is achieved later in the same episode.
 
-        Its time is uniform over ``t+1 .. T`` inclusive or, with a ``discount``, geometric:
+        Its time is uniform over ``t+1 .. T`` inclusive or, with a ``log_discount`` ``[M, 1]``, geometric:
         ``P(t + k) ~ discount^k``, cut off at ``T``. Without hindsight the goal is the commanded one. Takes ``k = 4``.
         """
         episode, time = self._uniform_transition(uniform[0], uniform[1])
-        if discount is None:
+        if log_discount is None:
             future = self._future_time(uniform[2], time)
         else:
-            future = time + self._geometric_offset(uniform[2], self._horizon - time, discount)
+            future = time + self._geometric_offset(uniform[2], self._horizon - time, log_discount)
         return self._relabelled(uniform[3], her_ratio, episode, time, self._row(episode, future))
 
     def next_goals(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
@@ -188,10 +187,10 @@ class GoalSampler:
         return Transitions(episode, time, torch.where(uniform < her_ratio, achieved, self.first_commanded + episode))
 
     @staticmethod
-    def _geometric_offset(uniform: torch.Tensor, largest: torch.Tensor, discount: float) -> torch.Tensor:
+    def _geometric_offset(uniform: torch.Tensor, largest: torch.Tensor, log_discount: torch.Tensor) -> torch.Tensor:
         """``k`` in ``1 .. largest`` with ``P(k) ~ discount^k``, by inversion."""
-        tail = 1.0 - discount**largest
-        offset = 1 + torch.floor(torch.log1p(-uniform * tail) / math.log(discount)).long()
+        tail = 1.0 - torch.exp(log_discount * largest)  # a power would round differently at the end of a row
+        offset = 1 + torch.floor(torch.log1p(-uniform * tail) / log_discount).long()
         return torch.minimum(offset, largest)
 
 

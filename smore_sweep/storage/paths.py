@@ -11,6 +11,7 @@ that cannot be used (no such bucket, no permission, no network) raises a :class:
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,8 @@ def storage_path(text: str) -> StoragePath:
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
+        if re.match(r"[a-z][a-z0-9+]+:/?[^/\\]", text):
+            raise StorageError(f"results = {text} is not valid; give a folder, or a store such as s3://bucket/prefix")
         return Path(text)
     if scheme == "file":
         return Path(rest)

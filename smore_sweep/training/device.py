@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from smore_sweep.stacked import fused
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +24,11 @@ ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """Environment variables for worker processes; they act only if set before the process starts."""
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment of workers on other machines: :data:`ENVIRONMENT`, and this process's kernels."""
+    return ENVIRONMENT | {name: value for name, value in os.environ.items() if name == fused.SETTING}
 
 
 def choose_device(gpu: bool) -> torch.device:

@@ -7,7 +7,7 @@ Adam and the target updates are element-wise; every member draws from its own ra
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from smore_sweep.training.policy import Policy
 Arrays = dict[str, NDArray[np.float32]]
 
 ADAM_BETAS = (0.9, 0.999)
+ADAM_EPSILON = 1e-8
 
 
 class Learner:
@@ -58,32 +59,11 @@ class Learner:
         self._batch_size = batch_size
         self._updates = updates
         self._streams = Streams(seeds, self.step)
-        self.knobs = {
-            name: torch.tensor([[float(getattr(method, name))] for method in methods], device=device)
-            for name in stackable_knobs(type(self.method))
-        }
+        self.knobs = knob_tensors(methods, device)
         self.nets = {name: Network(spec, name, seeds, device) for name, spec in self.method.networks(sizes).items()}
         self.policy = Policy(self.method, self.nets, replay.statistics)
-        self._optimizer = torch.optim.Adam(
-            [
-                {
-                    "params": [net.flat],
-                    "lr": torch.tensor(net.spec.learning_rate, device=device),
-                    "net": net,
-                }
-                for net in self.nets.values()
-            ],
-            betas=ADAM_BETAS,
-            fused=True,
-            capturable=device.type == "cuda",
-        )
-        self._optimizer._warned_capturable_if_run_uncaptured = True  # eager updates are as good
-        for net in self.nets.values():
-            self._optimizer.state[net.flat] = {
-                "step": torch.zeros((), device=device),
-                "exp_avg": torch.zeros_like(net.flat),
-                "exp_avg_sq": torch.zeros_like(net.flat),
-            }
+        rates = [{name: spec.learning_rate for name, spec in method.networks(sizes).items()} for method in methods]
+        self._moments = {name: _Moments(net, [each[name] for each in rates]) for name, net in self.nets.items()}
         self._metrics: dict[str, torch.Tensor] = {}
 
     def sample(self) -> Batch:
@@ -96,11 +76,10 @@ class Learner:
         self.step += 1
         batch = self.sample()
         losses, info = self.method.losses(self.nets, batch, self.knobs)
-        self._optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        self._decay_learning_rates()
-        self._optimizer.step()
-        for net in self.nets.values():
+        decay = 0.5 * (1.0 + torch.cos(math.pi * ((self.step - 1) / self._updates)))
+        for name, net in self.nets.items():
+            self._moments[name].step(decay if net.spec.cosine_decay else None)
             net.move_target(self.step)
         self._metrics = {name: value.detach() for name, value in {**losses, **info}.items()}
 
@@ -129,8 +108,8 @@ class Learner:
         """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on
         with the same tensors."""
         self.step.fill_(step)
-        for net in self.nets.values():
-            self._optimizer.state[net.flat]["step"].fill_(step)
+        for moments in self._moments.values():
+            moments.reset(step)
         for name, tensor, net in self._tensors():
             saved = torch.from_numpy(np.stack([member[name] for member in members]))
             net.by_member(tensor).copy_(saved)
@@ -139,8 +118,8 @@ class Learner:
         """List all trained tensors: name, tensor shaped as its leaf, and its network."""
         tensors = []
         for net_name, net in self.nets.items():
-            moments = self._optimizer.state[net.flat]
-            buffers = {"": net.flat.detach(), "/mean": moments["exp_avg"], "/square": moments["exp_avg_sq"]}
+            moments = self._moments[net_name]
+            buffers = {"": net.flat.detach(), "/mean": moments.mean, "/square": moments.square}
             if net.target_flat is not None:
                 buffers["/target"] = net.target_flat
             for suffix, buffer in buffers.items():
@@ -148,10 +127,70 @@ class Learner:
                     tensors.append((f"{net_name}/{leaf_name}{suffix}", leaf, net))
         return tensors
 
-    def _decay_learning_rates(self) -> None:
-        """Apply the cosine decay to 0 over the run to the networks that declare it."""
-        for group in self._optimizer.param_groups:
-            spec = group["net"].spec
-            if spec.cosine_decay:
-                share = (self.step - 1) / self._updates
-                group["lr"].copy_(0.5 * spec.learning_rate * (1.0 + torch.cos(math.pi * share)))
+
+def knob_tensors(methods: Sequence[Method], device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the members' stackable knobs, ``[M, 1]`` each, for the methods' ``sample`` and ``losses``.
+
+    A discount comes with two numbers that float32 could not compute from it, or not alike in all stacks:
+    ``effective_horizon``, ``1 / (1 - discount)``, and ``log_discount``.
+    """
+    columns: dict[str, list[float]] = {
+        name: [float(getattr(method, name)) for method in methods] for name in stackable_knobs(type(methods[0]))
+    }
+    if "discount" in columns:
+        columns["effective_horizon"] = [1.0 / (1.0 - discount) for discount in columns["discount"]]
+        columns["log_discount"] = [math.log(discount) if discount else -math.inf for discount in columns["discount"]]
+    return {name: torch.tensor(column, device=device)[:, None] for name, column in columns.items()}
+
+
+class _Moments:
+    """Adam's moments of one network, and its steps. Members may differ in their learning rate."""
+
+    def __init__(self, net: Network, rates: Sequence[float]) -> None:
+        self.mean, self.square = torch.zeros_like(net.flat), torch.zeros_like(net.flat)
+        self._net = net
+        self._count = torch.tensor(0.0, device=net.flat.device)
+        self._rates = {rate: torch.tensor(rate, device=net.flat.device) for rate in rates}
+        self._members = {rate: [m for m, each in enumerate(rates) if each == rate] for rate in self._rates}
+
+    def reset(self, step: int) -> None:
+        """Set the moments to zero, after ``step`` updates."""
+        self.mean.zero_()
+        self.square.zero_()
+        self._count.fill_(step)
+
+    @torch.no_grad()
+    def step(self, decay: torch.Tensor | None) -> None:
+        """Take a step at the members' learning rates, times ``decay``, and forget the gradient."""
+        net = self._net
+        assert net.flat.grad is not None
+        buffers = [net.flat.detach(), net.flat.grad, self.mean, self.square]
+        self._count += 1
+        for rate, members in self._members.items():
+            parts = [list(self._of(buffer, members)) for buffer in buffers]
+            parameters, gradients, means, squares = parts
+            torch._fused_adam_(
+                parameters,
+                gradients,
+                means,
+                squares,
+                [],
+                [self._count] * len(parameters),
+                lr=self._rates[rate] if decay is None else self._rates[rate] * decay,
+                beta1=ADAM_BETAS[0],
+                beta2=ADAM_BETAS[1],
+                weight_decay=0.0,
+                eps=ADAM_EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
+        net.flat.grad = None
+
+    def _of(self, buffer: torch.Tensor, members: Sequence[int]) -> Iterator[torch.Tensor]:
+        """The parts of a flat buffer that belong to these members, whole if these are all."""
+        if len(members) == self._net.members:
+            yield buffer
+            return
+        rows = buffer.view(self._net.stack, -1)
+        for copy in range(self._net.spec.copies):
+            yield from (rows[copy * self._net.members + member] for member in members)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,14 @@ from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.spec import RunSpec
 from smore_sweep.tasks import task
+from smore_sweep.training.assessment import Assess, Pending, assess_here
 from smore_sweep.training.capture import AUTO, Updates
 from smore_sweep.training.device import wait
-from smore_sweep.training.evaluation import evaluate
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from smore_sweep.results.outcomes import Outcomes
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -84,6 +86,7 @@ def train(
     keep: Callable[[Sequence[tuple[str, Record]]], None],
     tick: Callable[[TrainingProgress], None],
     updates: str = AUTO,
+    assess: Assess = assess_here,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
 
@@ -94,6 +97,8 @@ def train(
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
         updates: how a GPU runs updates (:mod:`smore_sweep.training.capture`).
+        assess: starts an evaluation. Training goes on until its result is there; at most one is under way, and records
+            are kept in the order of updates.
     """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
@@ -101,43 +106,92 @@ def train(
     do_update = Updates(learner, updates)
     training = evaluating = 0.0
     alive = list(range(len(runs)))
+    stretch: _Stretch | None = None
+
+    def settle(behind: _Stretch) -> None:
+        """Wait for a stretch's evaluation, and keep its records."""
+        nonlocal evaluating
+        waited = time.perf_counter()
+        outcomes = behind.pending.result()
+        waited = time.perf_counter() - waited
+        evaluating += waited
+        behind.note(records, outcomes, waited)
+        keep([(runs[member].run_id, records[member]) for member in behind.alive])
+        tick(TrainingProgress(update, training, evaluating))
+
     while update < budget.updates and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
         started = reported = time.perf_counter()
+        elsewhere = evaluating
         while update < goal:
             do_update()
             update += 1
             now = time.perf_counter()
             if now - reported >= REPORT_SECONDS or update == first + 1:
                 wait(learner.device)
+                if stretch and stretch.pending.ready():
+                    settle(stretch)
+                    stretch = None
                 reported = time.perf_counter()
-                tick(TrainingProgress(update, training + reported - started, evaluating))
-        metrics = learner.metrics()
-        diverged = learner.diverged()
-        trained = time.perf_counter()
-        training += trained - started
+                tick(TrainingProgress(update, training + reported - started - (evaluating - elsewhere), evaluating))
+        metrics, diverged = learner.metrics(), learner.diverged()
+        seconds = time.perf_counter() - started - (evaluating - elsewhere)
+        training += seconds
+        if stretch:
+            settle(stretch)
 
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
-        episodes = budget.final_episodes if ended else budget.evaluation_episodes
-        outcomes = evaluate(learner.policy, row, members=learner.members, alive=healthy, episodes=episodes)
-        evaluating += time.perf_counter() - trained
-        states = learner.policy.arrays() if ended else learner.state()
-        seconds = (time.perf_counter() - started) / len(alive)
-        problem, do_update.problem = do_update.problem, ""
-        for member in alive:
-            numbers = {name: float(values[member]) for name, values in metrics.items()}
-            _note_updates(records[member], update, seconds, numbers)
-            records[member].facts |= do_update.facts()
-            if problem:
-                records[member].note(problem)
-            if diverged[member]:
-                _note_divergence(records[member])
-            else:
-                _note_evaluation(records[member], outcomes[member], states[member], ended=ended)
-        keep([(runs[member].run_id, records[member]) for member in alive])
-        tick(TrainingProgress(update, training, evaluating))
+        policies = learner.policy.arrays()
+        asked = time.perf_counter()
+        pending = assess(
+            {member: (runs[member].method, policies[member]) for member in healthy},
+            row,
+            budget.final_episodes if ended else budget.evaluation_episodes,
+        )
+        asked = time.perf_counter() - asked
+        evaluating += asked
+        facts, problem = do_update.facts(), do_update.problem
+        do_update.problem = ""
+        stretch = _Stretch(
+            update, ended, seconds + asked, alive, metrics, policies if ended else learner.state(), pending, facts,
+            problem,
+        )  # fmt: skip
+        if ended or not healthy or pending.ready():
+            settle(stretch)
+            stretch = None
         alive = healthy
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Updates up to an evaluation, for the ``alive`` runs: the seconds they took, the last one's metrics, the members'
+    states after it, the evaluation under way, and what is to be noted of the updates."""
+
+    update: int
+    ended: bool
+    seconds: float
+    alive: list[int]
+    metrics: Mapping[str, NDArray[np.float32]]
+    states: Sequence[Arrays]
+    pending: Pending
+    facts: Mapping[str, str]
+    problem: str
+
+    def note(self, records: Sequence[Record], outcomes: Mapping[int, Outcomes], waited: float) -> None:
+        """Add the stretch and its outcomes, for which the loop ``waited`` so many seconds, to the runs' records. A run
+        without outcomes has diverged."""
+        for member in self.alive:
+            record = records[member]
+            numbers = {name: float(values[member]) for name, values in self.metrics.items()}
+            _note_updates(record, self.update, (self.seconds + waited) / len(self.alive), numbers)
+            record.facts |= self.facts
+            if self.problem:
+                record.note(self.problem)
+            if member in outcomes:
+                _note_evaluation(record, outcomes[member], self.states[member], ended=self.ended)
+            else:
+                _note_divergence(record)
 
 
 def _note_updates(record: Record, update: int, seconds: float, metrics: dict[str, float]) -> None:

@@ -59,7 +59,7 @@ def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float3
     Raises:
         StorageError: the arrays do not fit the method as it is now.
     """
-    net = Network(method.networks(sizes)[POLICY], POLICY, [0], torch.device("cpu"))
+    net = Network(method.networks(sizes)[POLICY], POLICY, [0], torch.device("cpu"), blank=True)
     tensors = {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
     try:
         for name, leaf in net.leaves(net.flat.detach()).items():

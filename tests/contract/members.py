@@ -73,12 +73,12 @@ SHIPPED: list[Method] = [
     DDPG(hidden=16),
     GCIQL(hidden=16),
     *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
-    GCSQL(hidden=16, learning_rate=0.01),  # its policy stands still until V has come down to the best Q
+    GCSQL(hidden=16, learning_rate=0.02),  # its policy stands still until V has come down to the best Q
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
 ]
-METHODS: list[Method] = [own_method()] if own_method() else SHIPPED
+METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
 CPU = torch.device("cpu")

@@ -133,7 +133,8 @@ def _step_on_the_cpu(learner: Learner) -> None:
 
 
 def _rate_on_the_cpu(learner: Learner) -> None:
-    learner._optimizer.param_groups[0]["lr"] = torch.tensor(1e-3)
+    for moments in learner._moments.values():
+        moments._rates = {rate: tensor.cpu() for rate, tensor in moments._rates.items()}
 
 
 def _offsets_on_the_cpu(learner: Learner) -> None:

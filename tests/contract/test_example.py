@@ -14,12 +14,24 @@ from smore_sweep.errors import UserError
 from smore_sweep.method import Method
 from tests.contract.members import stack
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding_a_method.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "adding_a_method.md"
+
+
+def _blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "file"), [("adding_a_method.md", 1, "td3bc.py"), ("adding_a_task.md", 0, "wall.py")]
+)
+def test_the_pages_show_the_example_that_is_run(page: str, number: int, file: str) -> None:
+    assert _blocks(ROOT / "docs" / page)[number] == (ROOT / "examples" / "wall" / file).read_text()
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Method]]:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code, _ = _blocks(PAGE)
     (tmp_path / "hindsight_bc.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     module = __import__("hindsight_bc")

@@ -10,7 +10,7 @@ import torch
 
 from baselines.am import AM, PROPOSALS, softmax_draw
 from smore_sweep.stacked.rng import Streams
-from tests.reference.wiring import MEMBERS, Reference, batch, networks
+from tests.reference.wiring import MEMBERS, Reference, batch, discounted, networks
 from tests.unit.stacked.world import MEMBERS as EXPERTS
 from tests.unit.stacked.world import T, replay
 
@@ -55,7 +55,7 @@ def test_the_networks_minimise_the_equations(variant: str) -> None:
     own_goals = torch.randn(data.goals.shape, generator=random) if variant == "release" else data.goals
     if variant == "release":
         data = dataclasses.replace(data, bootstrap_goals=own_goals)
-    got, _ = method.losses(nets, data, {})
+    got, _ = method.losses(nets, data, discounted(discount))
 
     net = Reference(nets)
     s, s2, g, a = data.observations, data.next_observations, data.goals, data.actions

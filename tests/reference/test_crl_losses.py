@@ -14,7 +14,7 @@ from baselines.crl import CRL, MIN_SCALE, log_normal_cdf, nce_loss, squashed_log
 from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
-from tests.reference.wiring import MEMBERS, SIZES, Reference, batch, networks
+from tests.reference.wiring import MEMBERS, SIZES, Reference, batch, discounted, networks
 from tests.unit.stacked.world import EXPERT, T, observed, replay
 
 
@@ -185,12 +185,12 @@ def test_the_best_critic_is_the_density_ratio() -> None:
 
 def test_goals_are_geometric_futures_of_the_same_episode() -> None:
     world, method = replay((EXPERT,)), CRL(discount=0.5)
-    knobs = {"bc_coefficient": torch.full((1, 1), 0.05)}
+    knobs = {"bc_coefficient": torch.full((1, 1), 0.05), **discounted(0.5, 1)}
     drawn = method.sample(world, Streams([0], torch.tensor(1)), knobs, 600)
     assert drawn.noise is not None
     assert drawn.noise.shape == drawn.actions.shape
     uniform = Streams([0], torch.tensor(1)).uniform("rho", 4, 600)
-    futures = world.goals.future_goals(uniform, torch.ones(1, 1), discount=0.5)
+    futures = world.goals.future_goals(uniform, torch.ones(1, 1), log_discount=knobs["log_discount"])
     assert torch.equal(world.batch(futures).goals, drawn.goals)
     steps = []
     for episode, time, goal in observed(world, futures, 0):

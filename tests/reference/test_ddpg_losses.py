@@ -9,23 +9,23 @@ import torch
 from baselines.ddpg import DDPG, td_targets
 from baselines.gcsl import GCSL
 from smore_sweep.stacked.rng import Streams
-from tests.reference.wiring import Reference, batch, commanded, networks
+from tests.reference.wiring import Reference, batch, commanded, discounted, networks
 from tests.unit.stacked.world import EXPERT, replay
 
 
 def test_td_targets() -> None:
     random = np.random.default_rng(0)
     rewards, values = random.integers(-1, 1, (2, 60)), random.normal(-5.0, 10.0, (2, 60))
-    got = td_targets(torch.tensor(rewards), torch.tensor(values), discount=0.9).numpy()
+    got = td_targets(torch.tensor(rewards), torch.tensor(values), discounted(0.9, 1)).numpy()
     expected = np.clip(rewards + 0.9 * values, -10.0, 0.0)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     assert {-10.0, 0.0} < set(expected.flatten())
 
 
 def test_td_targets_by_hand() -> None:
-    rewards, values = torch.tensor([-1.0, 0.0, 0.0, -1.0, 0.0]), torch.tensor([-2.0, -2.0, 3.0, -11.0, 1e30])
-    assert td_targets(rewards, values, discount=0.5).tolist() == [-2.0, -1.0, 0.0, -2.0, 0.0]
-    assert td_targets(rewards, values, discount=0.5, highest=2.0).tolist() == [-2.0, -1.0, 1.5, -2.0, 2.0]
+    rewards, values = torch.tensor([[-1.0, 0.0, 0.0, -1.0, 0.0]]), torch.tensor([[-2.0, -2.0, 3.0, -11.0, 1e30]])
+    assert td_targets(rewards, values, discounted(0.5, 1)).tolist() == [[-2.0, -1.0, 0.0, -2.0, 0.0]]
+    assert td_targets(rewards, values, discounted(0.5, 1), highest=2.0).tolist() == [[-2.0, -1.0, 1.5, -2.0, 2.0]]
 
 
 @pytest.mark.usefixtures("double")
@@ -33,7 +33,7 @@ def test_ddpgs_networks_minimise_the_equations() -> None:
     method = DDPG(hidden=12, discount=0.9)
     nets, data = networks(method), batch(8)
     action_l2 = torch.tensor([1.0, 0.3])
-    got, _ = method.losses(nets, data, {"action_l2": action_l2[:, None]})
+    got, _ = method.losses(nets, data, {"action_l2": action_l2[:, None], **discounted(0.9)})
 
     net = Reference(nets)
     states, goals = data.observations, data.goals

@@ -10,7 +10,7 @@ import torch
 
 from baselines.gofar_expectile import GoFARExpectile
 from smore_sweep.stacked.rng import Streams
-from tests.reference.wiring import MEMBERS, Reference, batch, commanded, networks
+from tests.reference.wiring import MEMBERS, Reference, batch, commanded, discounted, networks
 from tests.unit.stacked.world import EXPERT, replay
 
 ROWS = 8
@@ -23,7 +23,7 @@ def test_the_networks_minimise_the_equations() -> None:
     share = torch.rand(MEMBERS, ROWS, generator=torch.Generator().manual_seed(2))
     data = batch(ROWS).with_noise(share)
     expectile, temperature = torch.tensor([[0.8], [0.6]]), torch.tensor([[3.0], [40.0]])
-    got, _ = method.losses(nets, data, {"expectile": expectile, "temperature": temperature})
+    got, _ = method.losses(nets, data, {"expectile": expectile, "temperature": temperature, **discounted(0.9)})
 
     net = Reference(nets)
     s, s2, g, ag, a = data.observations, data.next_observations, data.goals, data.achieved_goals, data.actions
@@ -56,6 +56,7 @@ def test_extreme_advantages_and_rewards_do_not_overflow() -> None:
         nets["V"].flat *= 1e3
         nets["c"].flat *= 1e3
     knobs = {"expectile": torch.full((MEMBERS, 1), 0.8), "temperature": torch.full((MEMBERS, 1), 3.0)}
+    knobs |= discounted(method.discount)
     losses, info = method.losses(nets, batch(ROWS).with_noise(torch.full((MEMBERS, ROWS), 0.5)), knobs)
     assert float(losses["value"].detach().max()) > 1e6
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
+from tests.reference.wiring import discounted
 from tests.unit.stacked.test_networks import plain
 
 CPU = torch.device("cpu")
@@ -80,8 +81,8 @@ def test_discriminator_loss_of_extreme_logits_and_a_zero_slope() -> None:
 def test_value_loss_and_its_gradients(divergence: str) -> None:
     random = np.random.default_rng(1)
     arrays = [random.normal(0, 2, (3, 10)), random.normal(0, 2, (3, 10))]
-    leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
-    values = value_loss(divergence, *leaves, discount=0.98)
+    residual, initial = leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
+    values = value_loss(divergence, residual, initial, torch.full((3,), 50.0))
     expected = [l_value(divergence, *(array[member] for array in arrays), discount=0.98) for member in range(3)]
     np.testing.assert_allclose(values.detach().numpy(), expected, rtol=CLOSE)
     for place, gradient in enumerate(torch.autograd.grad(values.sum(), leaves)):
@@ -98,16 +99,16 @@ def test_value_loss_and_its_gradients(divergence: str) -> None:
 def test_value_loss_by_hand() -> None:
     residual, initial = torch.tensor([1.0, -1.0]), torch.tensor([10.0, 30.0])
     # 0.1 * 20 + (2^2 + 0^2)/2
-    assert float(value_loss("chi_square", residual, initial, discount=0.9)) == pytest.approx(4.0, rel=1e-6)
+    assert float(value_loss("chi_square", residual, initial, torch.tensor(10.0))) == pytest.approx(4.0, rel=1e-6)
     # 0.1 * 20 + log((e + 1/e)/2)
     expected = 2 + math.log(math.cosh(1.0))
-    assert float(value_loss("kl", residual, initial, discount=0.9)) == pytest.approx(expected, rel=1e-6)
+    assert float(value_loss("kl", residual, initial, torch.tensor(10.0))) == pytest.approx(expected, rel=1e-6)
 
 
 def test_value_loss_of_large_residuals_is_finite() -> None:
     # exp(e) overflows float32 beyond 88: log mean exp (1000, -1000) = 1000 - log 2.
     residual = torch.tensor([1000.0, -1000.0], requires_grad=True)
-    value = value_loss("kl", residual, torch.zeros(2), discount=0.98)
+    value = value_loss("kl", residual, torch.zeros(2), torch.tensor(50.0))
     value.backward()  # type: ignore[no-untyped-call]
     assert float(value.detach()) == pytest.approx(1000 - math.log(2), rel=1e-6)
     assert residual.grad is not None
@@ -175,7 +176,7 @@ def test_the_networks_minimise_the_equations(method: GoFAR) -> None:
     actions, rewards = torch.tanh(normal(members, rows, 3)), -(normal(members, rows) > 0).to(torch.float64)
     share = torch.rand(members, rows, generator=torch.Generator().manual_seed(1))
     batch = Batch(states, actions, next_states, goals, achieved, rewards, initial_observations=initial, noise=share)
-    got, _ = method.losses(nets, batch, {})
+    got, _ = method.losses(nets, batch, discounted(method.discount, members))
 
     flat = {name: net.flat.detach().clone().requires_grad_() for name, net in nets.items()}
 

@@ -19,7 +19,7 @@ from baselines.xql import GCXQL
 from smore_sweep.stacked.rng import Streams
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
-from tests.reference.wiring import MEMBERS, Reference, batch, networks
+from tests.reference.wiring import MEMBERS, Reference, batch, discounted, networks
 from tests.unit.stacked.world import EXPERT, THRESHOLD, T, commanded, observed, replay
 
 Knobs = dict[str, float]
@@ -223,7 +223,7 @@ def test_the_networks_minimise_the_equations(kind: type[InSampleMethod]) -> None
     """``losses`` on real networks: which network, which inputs, and where no gradient may flow."""
     method = kind(hidden=12, discount=0.9)
     nets, data = networks(method), batch(20)
-    got, _ = method.losses(nets, data, stacked(KNOBS[kind]))
+    got, _ = method.losses(nets, data, {**stacked(KNOBS[kind]), **discounted(0.9)})
 
     net = Reference(nets)
     s, s2, g, a, r = data.observations, data.next_observations, data.goals, data.actions, data.rewards
@@ -255,10 +255,10 @@ def goals_of(relabelling: str, her_ratio: float, discount: float = 0.99) -> list
     """(episode, time, goal) of many draws; checks that each reward is that of the goal in the batch."""
     world = replay((EXPERT,))
     method = GCIQL(relabelling=relabelling, discount=discount)
-    knobs = {"her_ratio": torch.tensor([[her_ratio]])}
+    knobs = {"her_ratio": torch.tensor([[her_ratio]]), **discounted(discount, 1)}
     streams = Streams([0], torch.tensor(1))
     drawn = method.sample(world, streams, knobs, 600)
-    again = method._draw(world, streams, knobs["her_ratio"], 600)
+    again = method._draw(world, streams, knobs, 600)
     assert torch.equal(world.batch(again).goals, drawn.goals)
     return observed(world, again, 0)
 

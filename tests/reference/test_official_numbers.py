@@ -22,6 +22,8 @@ from smore_sweep.stacked import networks
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import Sizes
+from smore_sweep.training.learner import knob_tensors
+from tests.reference.wiring import discounted
 
 Fixture = Mapping[str, NDArray[Any]]
 SIZES = Sizes(observation=10, goal=3, action=4)
@@ -144,6 +146,7 @@ def test_smore_release(name: str, variant: str, discount: float, monkeypatch: py
     nets = build(method, {"S": "critic", "pi": "actor"}, data, stage="before", jax=True)
     fill(nets["M"], nets["M"].flat, jax_leaves(data, "before/value"))
     knobs = {name: torch.tensor([[getattr(method, name)]]) for name in ("beta", "expectile", "temperature")}
+    knobs |= discounted(discount, 1)
 
     old, _ = method.losses(nets, smore_batch(data), knobs)
     np.testing.assert_allclose(old["value"].item(), data["info1/value_loss"], rtol=RTOL)
@@ -190,11 +193,11 @@ def gofar_batch(data: Fixture) -> Batch:
 
 
 def assert_official(
-    method: Method, names: Mapping[str, str], data: Fixture, losses: Mapping[str, str], batch: Batch, knobs: Any
+    method: Method, names: Mapping[str, str], data: Fixture, losses: Mapping[str, str], batch: Batch
 ) -> dict[str, torch.Tensor]:
     """Losses, gradients, one Adam step and one soft step of the targets. ``losses`` maps our names to theirs."""
     nets = build(method, names, data, stage="before", jax=False)
-    ours, info = method.losses(nets, batch, knobs)
+    ours, info = method.losses(nets, batch, knob_tensors([method], CPU))
     for name, theirs in losses.items():
         np.testing.assert_allclose(ours[name].item(), data[theirs], rtol=RTOL)
     gradients = torch.autograd.grad(torch.stack([ours[name] for name in losses]).sum(), [nets[n].flat for n in names])
@@ -225,7 +228,6 @@ def test_gofar(name: str, divergence: str) -> None:
         data,
         {"value": "out/value_loss", "policy": "out/actor_loss"},
         batch,
-        {},
     )
 
 
@@ -245,7 +247,7 @@ def test_gofar_discriminator() -> None:
     )
     nets = build(method, {}, data, stage="before", jax=False)
     fill(nets["c"], nets["c"].flat, torch_leaves(data, "before/discriminator"))
-    losses, _ = method.losses(nets, batch, {})
+    losses, _ = method.losses(nets, batch, knob_tensors([method], CPU))
     np.testing.assert_allclose(losses["discriminator"].item(), data["out/gail_loss"] + data["out/grad_pen"], rtol=RTOL)
     (gradient,) = torch.autograd.grad(losses["discriminator"].sum(), nets["c"].flat)
     assert_gradient(nets["c"], gradient, torch_leaves(data, "grad/discriminator"))
@@ -261,7 +263,6 @@ def test_gcsl() -> None:
         data,
         {"policy": "out/actor_loss"},
         gofar_batch(data),
-        {},
     )
 
 
@@ -275,7 +276,6 @@ def test_wgcsl_of_gofars_code() -> None:
         data,
         {"critic": "out/critic_loss", "policy": "out/actor_loss"},
         batch,
-        {},
     )
 
 
@@ -288,7 +288,6 @@ def test_ddpg() -> None:
         data,
         {"critic": "out/critic_loss", "policy": "out/actor_loss"},
         gofar_batch(data),
-        {"action_l2": torch.tensor([[1.0]])},
     )
 
 
@@ -306,5 +305,4 @@ def test_actionable_models_of_gofars_code() -> None:
         data,
         {"critic": "out/critic_loss", "policy": "out/actor_loss"},
         batch,
-        {},
     )

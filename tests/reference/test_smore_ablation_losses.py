@@ -17,9 +17,11 @@ from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
+from tests.reference.wiring import discounted
 from tests.unit.stacked.test_networks import plain
 
 BETA = np.array([0.5, 0.2])
+DISCOUNT, HORIZON = torch.tensor(0.9, dtype=torch.float64), torch.tensor(10.0, dtype=torch.float64)
 
 
 def l_actor_critic(
@@ -50,7 +52,7 @@ def l_action_free(initial: Array, y_rho: Array, y_q: Array, *, beta: float, disc
 def test_actor_critic_loss_and_its_gradients() -> None:
     arrays = list(np.random.default_rng(0).normal(0, 3, (5, 2, 7)))
     leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
-    values = actor_critic_loss(*leaves, beta=torch.tensor(BETA), discount=0.9)
+    values = actor_critic_loss(*leaves, beta=torch.tensor(BETA), discount=DISCOUNT, effective_horizon=HORIZON)
     expected = [l_actor_critic(*(a[m] for a in arrays), beta=BETA[m], discount=0.9) for m in range(2)]
     np.testing.assert_allclose(values.detach().numpy(), expected, rtol=CLOSE)
     for place, gradient in enumerate(torch.autograd.grad(values.sum(), leaves)):
@@ -67,7 +69,16 @@ def test_actor_critic_loss_and_its_gradients() -> None:
 def test_actor_critic_loss_by_hand() -> None:
     one = torch.ones(1, 2)
     # beta .5, discount .9: .5 * (.1 * 10 + .9 * 20 - 30) + .25 * (.5 * 4 + .5 * 16) = -5.5 + 2.5
-    got = actor_critic_loss(10 * one, 20 * one, 30 * one, 4 * one, 2 * one, beta=torch.tensor([0.5]), discount=0.9)
+    got = actor_critic_loss(
+        10 * one,
+        20 * one,
+        30 * one,
+        4 * one,
+        2 * one,
+        beta=torch.tensor([0.5]),
+        discount=DISCOUNT,
+        effective_horizon=HORIZON,
+    )
     assert got.tolist() == pytest.approx([-3.0])
 
 
@@ -76,7 +87,7 @@ def test_action_free_loss_and_its_gradients() -> None:
     assert (arrays[1] < -2).any()
     assert (arrays[1] > 2).any()
     leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
-    values = action_free_loss(*leaves, beta=torch.tensor(BETA), discount=0.9)
+    values = action_free_loss(*leaves, beta=torch.tensor(BETA), effective_horizon=HORIZON)
     expected = [l_action_free(*(a[m] for a in arrays), beta=BETA[m], discount=0.9) for m in range(2)]
     np.testing.assert_allclose(values.detach().numpy(), expected, rtol=CLOSE)
     for place, gradient in enumerate(torch.autograd.grad(values.sum(), leaves)):
@@ -99,7 +110,7 @@ def test_the_truncated_conjugate_is_the_supremum_over_non_negative_ratios() -> N
         at = torch.tensor([[y]], dtype=torch.float64)
         nothing = torch.zeros_like(at)
         # beta = 1 leaves (1 - discount) E[S] + f*_+ on q, and the first is 0 here.
-        loss = action_free_loss(nothing, nothing, at, beta=torch.ones(1), discount=0.9)
+        loss = action_free_loss(nothing, nothing, at, beta=torch.ones(1), effective_horizon=HORIZON)
         assert float(loss) == pytest.approx(objective.max(), abs=1e-8)
         assert float(ratio(at)) == pytest.approx(x[objective.argmax()], abs=1e-4)
 
@@ -137,7 +148,7 @@ def test_the_actor_critic_minimises_the_equations() -> None:
     method = SMOReActorCritic(hidden=12, discount=0.9)
     nets, flat, batch = world(method)
     beta = torch.tensor(BETA)
-    got, _ = method.losses(nets, batch, {"beta": beta[:, None], "her_ratio": beta[:, None]})
+    got, _ = method.losses(nets, batch, {"beta": beta[:, None], **discounted(0.9)})
 
     rho, q = slice(0, 6), slice(6, None)
     s, a, s2, g = batch.observations, batch.actions, batch.next_observations, batch.goals
@@ -169,7 +180,7 @@ def test_the_action_free_score_minimises_the_equations() -> None:
     method = SMOReActionFree(hidden=12, discount=0.9)
     nets, flat, batch = world(method)
     beta = torch.tensor(BETA)
-    got, _ = method.losses(nets, batch, {"beta": beta[:, None], "her_ratio": beta[:, None]})
+    got, _ = method.losses(nets, batch, {"beta": beta[:, None], **discounted(0.9)})
 
     rho, q = slice(0, 6), slice(6, None)
     here = plain(nets["S"], flat["S"], batch.observations, batch.goals)[..., 0]

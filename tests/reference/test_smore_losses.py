@@ -17,6 +17,7 @@ from smore_sweep.tasks import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.f_divergences import ALL, f_star
 from tests.reference.gradients import CLOSE
+from tests.reference.wiring import discounted
 from tests.unit.stacked.test_networks import plain
 
 
@@ -43,7 +44,7 @@ def test_paper_loss_and_its_gradients(divergence: str) -> None:
     beta = torch.tensor(BETA, dtype=torch.float64)
 
     def loss(*inputs: torch.Tensor) -> torch.Tensor:
-        return paper_loss(*inputs, beta=beta, discount=0.97, divergence=divergence)
+        return paper_loss(*inputs, beta=beta, effective_horizon=torch.tensor(1 / 0.03), divergence=divergence)
 
     got = loss(*map(torch.tensor, arrays))
     assert got.shape == (2, 3)
@@ -75,14 +76,20 @@ def test_pearson_loss_is_equation_8() -> None:
     rows = [torch.tensor(array)[None] for array in (s_initial, gamma * m_rho - s_rho, gamma * m_q - s_q)]
     beta_tensor = torch.tensor([beta], dtype=torch.float64)
     for divergence, coefficient in (("pearson", 0.25), ("printed", 1.0)):
-        got = float(paper_loss(*rows, beta=beta_tensor, discount=gamma, divergence=divergence))
+        got = float(
+            paper_loss(
+                *rows, beta=beta_tensor, effective_horizon=torch.tensor([1 / (1 - gamma)]), divergence=divergence
+            )
+        )
         assert got == pytest.approx(equation_8 + coefficient * mix, rel=1e-9)
 
 
 def test_paper_loss_by_hand() -> None:
     # beta 0.5, discount 0.9: 0.5 * 0.1 * (1 + 3)/2 = 0.1; on q: 0.5 * (2 + 1) = 1.5; on rho: 0.5 * (4^2 / 4) = 2.
     initial, rho, q = torch.tensor([[1.0, 3.0]]), torch.tensor([[4.0]]), torch.tensor([[2.0]])
-    got = paper_loss(initial, rho, q, beta=torch.tensor([0.5]), discount=0.9, divergence="pearson")
+    got = paper_loss(
+        initial, rho, q, beta=torch.tensor([0.5]), effective_horizon=torch.tensor([10.0]), divergence="pearson"
+    )
     assert float(got) == pytest.approx(0.1 + 1.5 + 2.0, rel=1e-6)
 
 
@@ -104,7 +111,9 @@ def test_released_losses_and_their_gradients(stable: bool) -> None:
     gamma = 0.99
 
     def loss(*inputs: torch.Tensor) -> torch.Tensor:
-        return release_stable_loss(*inputs, discount=gamma) if stable else release_loss(*inputs)
+        s_rho, s_q, y_rho = inputs
+        horizon = torch.tensor(1 / (1 - gamma))
+        return release_stable_loss(s_rho, s_q, y_rho, horizon) if stable else release_loss(s_rho, s_q, y_rho)
 
     def expected(*inputs: Array) -> float:
         return release_stable(*inputs, gamma=gamma) if stable else release(*inputs)
@@ -128,7 +137,7 @@ def test_released_losses_by_hand() -> None:
     # -(5+7)/2 + 1e-4 * 15 + 0.5 * (1+9)/2 = -6 + 0.0015 + 2.5
     assert float(release_loss(s_rho, s_q, y_rho)) == pytest.approx(-3.4985, rel=1e-6)
     # 2 / (1-0.99) = 200: (195^2 + 193^2)/2 = 37637; 1e-6 * (100+400)/2 = 2.5e-4; 0.5 * (1 + 25)/2 = 6.5
-    assert float(release_stable_loss(s_rho, s_q, y_rho, discount=0.99)) == pytest.approx(37643.50025, rel=1e-5)
+    assert float(release_stable_loss(s_rho, s_q, y_rho, torch.tensor(100.0))) == pytest.approx(37643.50025, rel=1e-5)
 
 
 WIRED = [
@@ -162,6 +171,7 @@ def test_the_networks_minimise_the_equations(method: SMORe) -> None:
     expectile, temperature, beta = torch.tensor([[0.8], [0.6]]), torch.tensor([[3.0], [0.5]]), torch.tensor([0.5, 0.2])
     bc_weight = torch.tensor([0.4, 1.5])
     knobs = {"beta": beta[:, None], "expectile": expectile, "temperature": temperature, "bc_weight": bc_weight[:, None]}
+    knobs |= discounted(method.discount)
     got, info = method.losses(nets, batch, knobs)
 
     def forward(name: str, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:

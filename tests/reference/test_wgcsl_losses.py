@@ -11,7 +11,7 @@ import torch
 
 from baselines.wgcsl import BAW_DELTA, WGCSL, advantage_weights, best_advantage_weights, discount_weights
 from smore_sweep.stacked.rng import Streams
-from tests.reference.wiring import MEMBERS, Reference, batch, commanded, networks
+from tests.reference.wiring import MEMBERS, Reference, batch, commanded, discounted, networks
 from tests.unit.stacked.world import EXPERT, T, replay
 
 
@@ -44,7 +44,7 @@ def test_best_advantage_weights_by_hand() -> None:
 
 def test_discount_weights() -> None:
     offsets = torch.tensor([[0, 1, 2, 49], [3, 0, 0, 10]])
-    got = discount_weights(offsets, discount=0.98).numpy()
+    got = discount_weights(offsets, torch.tensor(math.log(0.98))).numpy()
     np.testing.assert_allclose(got, 0.98 ** offsets.numpy(), rtol=1e-5)
     assert got[0, 0] == 1.0
 
@@ -68,7 +68,7 @@ def test_the_releases_networks_minimise_its_equations(step: int, weighted: bool)
     k = torch.arange(MEMBERS * 2 * ROWS).view(MEMBERS, 2 * ROWS) % 7
     data = dataclasses.replace(data, step=torch.tensor(step), offsets=k if weighted else None)
     baw_delta = torch.tensor([[0.15], [11.0]])
-    got, _ = method.losses(nets, data, {"baw_delta": baw_delta})
+    got, _ = method.losses(nets, data, {"baw_delta": baw_delta, **discounted(0.9)})
 
     net = Reference(nets)
     # The first half is the policy's ...
@@ -105,7 +105,7 @@ def test_gofars_networks_minimise_its_equations(weighted: bool) -> None:
     nets, data = networks(method), batch(ROWS)
     k = torch.arange(MEMBERS * ROWS).view(MEMBERS, ROWS) % 7
     data = dataclasses.replace(data, step=torch.tensor(5), offsets=k if weighted else None)
-    got, _ = method.losses(nets, data, {})
+    got, _ = method.losses(nets, data, discounted(0.9))
 
     net = Reference(nets)
     s, s2, g = data.observations, data.next_observations, data.goals

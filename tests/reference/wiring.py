@@ -6,10 +6,12 @@ from functools import partial
 
 import torch
 
+from baselines.ddpg import DDPG
 from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import Sizes
+from smore_sweep.training.learner import knob_tensors
 from tests.unit.stacked.test_networks import plain
 
 SIZES = Sizes(observation=4, goal=2, action=3)
@@ -25,6 +27,12 @@ def networks(method: Method) -> Networks:
         for net in nets.values():
             net.flat += 0.3 * normal(net.flat.shape)
     return nets
+
+
+def discounted(discount: float, members: int = MEMBERS) -> dict[str, torch.Tensor]:
+    """The knobs of a discount."""
+    knobs = knob_tensors([DDPG(discount=discount)] * members, CPU)
+    return {name: knobs[name] for name in ("discount", "effective_horizon", "log_discount")}
 
 
 def batch(rows: int) -> Batch:

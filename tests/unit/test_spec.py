@@ -144,14 +144,16 @@ def test_a_revised_configuration_is_another_run_in_the_same_stack() -> None:
 
 def test_the_stack_key_ignores_seed_expert_share_and_stackable_knobs_only() -> None:
     stackable = stackable_knobs(SMORe)
-    assert set(stackable) == {"beta", "expectile", "temperature", "her_ratio", "bc_weight"}
+    assert set(stackable) == {
+        "beta", "expectile", "temperature", "her_ratio", "bc_weight", "discount", "learning_rate",
+    }  # fmt: skip
     for change in changes():
         configuration = change.get("method")
         ignored = set(change) <= {"seed", "expert_share"} or (
             isinstance(configuration, SMORe) and set(configuration.changed()) <= set(stackable)
         )
         assert (run(**change).stack_key == run().stack_key) is ignored, change
-    assert stackable_knobs(GoFAR) == ()
+    assert stackable_knobs(GoFAR) == ("discount", "learning_rate", "discriminator_learning_rate")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_more_seeds_keep_the_earlier_runs() -> None:
         ({}, {"seeds": 0}, "seeds = 0 is not valid; it must be a whole number of at least 1"),
         ({"name": "My sweep"}, {}, "sweep name 'My sweep' is not valid"),
         ({"name": "../up"}, {}, "sweep name '../up' is not valid"),
-        ({"grids": []}, {}, "names the task 'FetchReach', which no grid has"),
+        ({"grids": []}, {}, "sweep example has no grid"),
         ({"grids": [Grid(methods=[], tasks=["FetchReach", "Reacher"], expert_share=[0.1])]}, {}, "any methods"),
         (
             {"grids": [Grid(methods=[SMORe()], tasks=["FetchReach", "Reacher"], expert_share=[])]},

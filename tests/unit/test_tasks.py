@@ -19,13 +19,13 @@ from smore_sweep.tasks import TASKS, declare, task
 
 def test_sizes_and_horizon_are_read_off_the_environment() -> None:
     assert Task("Wall", Wall, threshold=0.1, horizon=40).sizes == Sizes(2, 2, 2)
-    gymnasium.register("tests/Wall-v0", Wall, max_episode_steps=17)
+    gymnasium.register("tests/Wall-v0", lambda **options: Wall(**options), max_episode_steps=17)
     row = Task("Wall", "tests/Wall-v0", threshold=0.1)
     assert (row.sizes, row.horizon) == (Sizes(2, 2, 2), 17)
 
 
 def test_a_registered_environment_is_known_where_it_is_not_registered() -> None:
-    gymnasium.register("tests/Elsewhere-v0", Wall, max_episode_steps=17)
+    gymnasium.register("tests/Elsewhere-v0", lambda **options: Wall(**options), max_episode_steps=17)
     row = pickle.loads(cloudpickle.dumps(Task("Wall", "tests/Elsewhere-v0", threshold=0.1)))
     del gymnasium.registry["tests/Elsewhere-v0"]
     assert isinstance(row.make().unwrapped, Wall)
@@ -55,7 +55,7 @@ GOAL = {"achieved_goal": BOX(-1, 1, (2,)), "desired_goal": BOX(-1, 1, (2,))}
         (_set("action_space", gymnasium.spaces.Discrete(3)), "the action space is Discrete(3); it must be a Box"),
         (_set("observation_space", BOX(-1, 1, (4,))), "it must be a Dict with a Box of one dimension for each of"),
         (
-            _set("observation_space", gymnasium.spaces.Dict(observation=BOX(-1, 1, (8, 8)), **GOAL)),
+            _set("observation_space", gymnasium.spaces.Dict({**GOAL, "observation": BOX(-1, 1, (8, 8))})),
             "it must be a Dict with a Box of one dimension",
         ),
         (

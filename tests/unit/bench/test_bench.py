@@ -29,7 +29,7 @@ from smore_sweep.smore import SMORe
 from smore_sweep.stacked.replay import Batch
 from smore_sweep.tasks import task
 from smore_sweep.training import loop
-from smore_sweep.training.learner import Learner
+from smore_sweep.training.learner import Learner, knob_tensors
 
 CPU = torch.device("cpu")
 SIZES = task(TASK).sizes
@@ -85,7 +85,7 @@ def test_plain_loop_has_the_same_losses_and_gradients(plain: PlainLoop) -> None:
         target = learner.nets["S"].target_flat
         assert target is not None
         _copy(plain.targets, learner.nets["S"].leaves(target))
-    knobs = {name: torch.tensor([[getattr(SMORe(), name)]]) for name in ("beta", "expectile", "temperature")}
+    knobs = knob_tensors([SMORe()], CPU)
     ours, _ = learner.method.losses(learner.nets, batch, knobs)
     theirs = {"value": plain.value_loss(rho), "policy": plain.policy_loss(rho), "score": plain.score_loss(rho, q)}
     for name, loss in theirs.items():

@@ -154,7 +154,7 @@ def test_a_damaged_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         file["episode_7/actions"][3, 1] += 0.001
     assert main(["run", written(tmp_path), "--results", str(tmp_path / "results")]) == 2
     error = capsys.readouterr().err
-    assert "dataset smore/Reacher/random-v1 is damaged: its fingerprint is " in error
+    assert "dataset smore/Reacher/random-v1 is damaged: its actions do not have their digest" in error
     assert "remove " in error
 
     path.write_bytes(path.read_bytes()[:1000])

@@ -20,6 +20,7 @@ from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.stacked import fused
 from tests.finished import finish
 
 BUDGET = Budget(episodes=20, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=2, final_episodes=3)
@@ -125,6 +126,7 @@ def trained(folder: Path, capsys: pytest.CaptureFixture[str]) -> RunSpec:
     record = run_files.load(folder, run_id)
     assert record is not None
     assert record.facts["cpu"] == processor_name()
+    assert record.facts["kernels"] == fused.path()
     return retraining.run_of(record.content, run_id)
 
 
@@ -148,13 +150,14 @@ def test_a_run_trained_again_is_compared(
 
     record = run_files.load(folder, run.run_id)
     assert record is not None
-    record.facts |= {"cpu": "another", "dataset": "other"}
+    record.facts |= {"cpu": "another", "kernels": "some", "dataset": "other"}
     last = record.evaluations[40]
     record.evaluations[40] = Outcomes(last.reached, last.succeeded, np.nextafter(last.distances, np.float32(9)))
     run_files.save(folder, run.run_id, record)
     said = printed(capsys, 0, "--results", str(folder), "--retrain", "1")
     assert ": within tolerance: " in said
-    assert f"; its processor was another, this one is {processor_name()}; its episodes were others\n" in said
+    assert f"; its processor was another, this one is {processor_name()}; " in said
+    assert f"; its kernels were some, these are {fused.path()}; its episodes were others\n" in said
 
     record.evaluations[40] = Outcomes(~last.reached, ~last.succeeded, last.distances)
     run_files.save(folder, run.run_id, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 
 import pytest
@@ -62,8 +63,8 @@ def test_future_goals(her_ratio: float) -> None:
 def test_geometric_future_goals(her_ratio: float) -> None:
     """With a discount of 1/2 the steps ahead have odds 4 : 2 : 1, cut off at the episode's end; 42 cells hit every
     boundary of 1/7 and 1/3."""
-    world = replay()
-    drawn = world.goals.future_goals(grid(3, N, T, 42, 4), torch.full((3, 1), her_ratio), discount=0.5)
+    world, log_discount = replay(), torch.full((3, 1), math.log(0.5))
+    drawn = world.goals.future_goals(grid(3, N, T, 42, 4), torch.full((3, 1), her_ratio), log_discount=log_discount)
     for member, experts in enumerate(MEMBERS):
         geometric = added(
             ((e, t, achieved(*e, t + k)), Fraction(1, N * T) * Fraction(2 ** (T - t - k), 2 ** (T - t) - 1))
@@ -151,7 +152,7 @@ def test_extreme_uniforms_stay_inside() -> None:
     ratio = torch.full((3, 1), 1.0)
     for drawn in (
         world.goals.future_goals(largest, ratio),
-        world.goals.future_goals(largest, ratio, discount=0.99),
+        world.goals.future_goals(largest, ratio, log_discount=torch.full((3, 1), math.log(0.99))),
         world.goals.goal_transitions(largest, ratio),
     ):
         for member, experts in enumerate(MEMBERS):

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from smore_sweep.stacked import networks
+from smore_sweep.stacked import fused, networks
 from smore_sweep.stacked.network_spec import NetworkSpec
-from smore_sweep.stacked.networks import LAYER_NORM_EPS, Network
+from smore_sweep.stacked.networks import Network
+from smore_sweep.stacked.passes import LAYER_NORM_EPS
 
 CPU = torch.device("cpu")
 SEEDS = [4, 0, 9]
@@ -26,14 +27,17 @@ SPECS = {
 }
 
 
-@pytest.fixture(params=["float32", "float64", "float64, all members at once"])
+@pytest.fixture(params=["float32", "float32, PyTorch's kernels", "float64", "float64, all members at once"])
 def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
     """Networks of this type, computed member by member or, as on a GPU, all at once; yields how close results have to
     be."""
     if "at once" in request.param:
         monkeypatch.setattr(networks, "_blocks", lambda stack, device: [slice(None)])
-    torch.set_default_dtype(torch.float32 if request.param == "float32" else torch.float64)
-    yield 1e-5 if request.param == "float32" else 1e-10
+    if "kernels" in request.param:
+        monkeypatch.setenv(fused.SETTING, fused.TORCH)
+    single = request.param.startswith("float32")
+    torch.set_default_dtype(torch.float32 if single else torch.float64)
+    yield 1e-5 if single else 1e-10
     torch.set_default_dtype(torch.float32)
 
 

@@ -1,0 +1,277 @@
+// Forward and backward passes of stacked networks, member by member. Included once for each instruction set.
+#include "network.h"
+#include "products.h"
+
+namespace {
+
+constexpr int64_t BLOCK = 128;  // rows whose gradients are summed up in one go; their activations stay in the cache
+constexpr int64_t FEW = 4;  // outputs that are computed as sums along the rows
+
+inline int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
+
+// Where a pass keeps what its gradient needs. Per member: the packed inputs; then per copy and hidden layer the
+// activations and, with LayerNorm, the normalised values and the rows' reciprocal deviations.
+struct Kept {
+    const Network& net;
+    int64_t rows;
+    int64_t inputs() const { return rows * padded(net.widths[0]); }
+    int64_t layer(int64_t i) const {
+        return rows * padded(net.widths[i + 1]) * (net.layer_norm ? 2 : 1) + (net.layer_norm ? aligned(rows) : 0);
+    }
+    int64_t before(int64_t i) const {
+        int64_t size = 0;
+        for (int64_t j = 0; j < i; ++j) size += layer(j);
+        return size;
+    }
+    int64_t copy() const { return before(net.layers - 1); }
+    int64_t member() const { return aligned(inputs() + net.copies * copy()); }
+};
+
+// Joins the inputs of some rows: `[panels][rows][PANEL]`.
+void join(const Input* inputs, int64_t count, int64_t member, int64_t first, int64_t rows, int64_t width, float* out,
+          int64_t out_stride) {
+    int64_t column = 0;
+    for (int64_t n = 0; n < count; ++n) {
+        const Input& input = inputs[n];
+        for (int64_t r = 0; r < rows; ++r) {
+            const float* row = input.data + member * input.member_stride + (first + r) * input.row_stride;
+            int64_t i = 0, c = column;
+            while (i < input.width) {
+                float* to = out + c / PANEL * out_stride + r * PANEL + c % PANEL;
+                int64_t size = smaller(input.width - i, PANEL - c % PANEL);
+                c += size;
+                for (; size >= 8; size -= 8, i += 8, to += 8) _mm256_storeu_ps(to, _mm256_loadu_ps(row + i));
+                for (; size > 0; --size, ++i) *to++ = row[i];
+            }
+        }
+        column += input.width;
+    }
+    for (int64_t c = width; c < padded(width); ++c)
+        for (int64_t r = 0; r < rows; ++r) out[c / PANEL * out_stride + r * PANEL + c % PANEL] = 0.0f;
+}
+
+// Calls `f(column, part)` for every vector of a row; `part` is its place among the row's 16 lanes of sums.
+template <typename F>
+inline void each_vector(int64_t width, F f) {
+    for (int64_t c = 0; c < padded(width); c += PANEL) {
+        f(c, 0, 0);
+        f(c, LANES, LANES < 16 ? 1 : 0);
+    }
+}
+
+struct Row {
+    float* data;
+    int64_t stride;  // between panels, divided by PANEL
+    float* at(int64_t panel_start, int64_t offset) const { return data + panel_start * stride + offset; }
+};
+
+// LayerNorm and activation of some rows of `values` in place; `normalised` gets the values before scale and shift.
+void normalise(int64_t rows, int64_t width, const float* scale, const float* shift, float epsilon, bool tanh,
+               float* values, int64_t stride, float* normalised, int64_t normalised_stride, float* deviations) {
+    const bool full = width % PANEL == 0;
+    float inside[2 * PANEL];  // 1 for the columns of the last panel that exist
+    for (int64_t i = 0; i < PANEL; ++i) inside[i] = full || i < width % PANEL ? 1.0f : 0.0f;
+    const int64_t last = padded(width) - PANEL;
+    for (int64_t r = 0; r < rows; ++r) {
+        const Row row = {values + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
+        Vector sum[16 / LANES], squares[16 / LANES];
+        for (int v = 0; v < 16 / LANES; ++v) sum[v] = squares[v] = all(0.0f);
+        each_vector(width, [&](int64_t c, int64_t v, int part) { sum[part] = add(sum[part], load(row.at(c, v))); });
+        const Vector mean = all(total(sum) / float(width));
+        each_vector(width, [&](int64_t c, int64_t v, int part) {
+            Vector x = sub(load(row.at(c, v)), mean);
+            if (c == last && !full) x = mul(x, load(inside + v));
+            squares[part] = fma(x, x, squares[part]);
+            store(row.at(c, v), x);
+        });
+        const float deviation = 1.0f / __builtin_sqrtf(total(squares) / float(width) + epsilon);
+        if (deviations) deviations[r] = deviation;
+        each_vector(width, [&](int64_t c, int64_t v, int) {
+            const Vector x = mul(load(row.at(c, v)), all(deviation));
+            if (deviations) store(normal.at(c, v), x);
+            const Vector y = fma(x, load(scale + c + v), load(shift + c + v));
+            store(row.at(c, v), tanh ? hyperbolic_tangent(y) : max(all(0.0f), y));
+        });
+    }
+}
+
+// The gradient of `normalise` before its activation, in place; adds those of scale and shift to `to_scale`, `to_shift`.
+void normalise_gradient(int64_t rows, int64_t width, const float* scale, float* gradient, int64_t stride,
+                        float* normalised, int64_t normalised_stride, const float* deviations, float* to_scale,
+                        float* to_shift) {
+    for (int64_t r = 0; r < rows; ++r) {
+        const Row row = {gradient + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
+        Vector sum[16 / LANES], products[16 / LANES];
+        for (int v = 0; v < 16 / LANES; ++v) sum[v] = products[v] = all(0.0f);
+        each_vector(width, [&](int64_t c, int64_t v, int part) {
+            const Vector x = load(normal.at(c, v)), d = load(row.at(c, v)), scaled = mul(d, load(scale + c + v));
+            store(to_shift + c + v, add(load(to_shift + c + v), d));
+            store(to_scale + c + v, fma(d, x, load(to_scale + c + v)));
+            sum[part] = add(sum[part], scaled);
+            products[part] = fma(scaled, x, products[part]);
+            store(row.at(c, v), scaled);
+        });
+        const Vector mean = all(total(sum) / float(width)), slope = all(-(total(products) / float(width)));
+        const Vector deviation = all(deviations[r]);
+        each_vector(width, [&](int64_t c, int64_t v, int) {
+            const Vector x = load(normal.at(c, v));
+            store(row.at(c, v), mul(fma(slope, x, sub(load(row.at(c, v)), mean)), deviation));
+        });
+    }
+}
+
+// The last layer's outputs, `[rows][outputs]`, where these are few: sums along the rows.
+void few_outputs(int64_t rows, const float* left, int64_t stride, int64_t depth, const float* weights, int64_t outputs,
+                 const float* bias, float* out) {
+    operations += 2 * rows * depth * outputs;
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t o = 0; o < outputs; ++o) {
+            Vector sum[16 / LANES];
+            for (int v = 0; v < 16 / LANES; ++v) sum[v] = all(0.0f);
+            const float* column = weights + o * padded(depth);
+            for (int64_t c = 0; c < padded(depth); c += 16)
+                for (int v = 0; v < 16 / LANES; ++v) {
+                    const int64_t at = c + v * LANES;
+                    const Vector x = load(left + at / PANEL * stride + r * PANEL + at % PANEL);
+                    sum[v] = fma(x, load(column + at), sum[v]);
+                }
+            out[r * outputs + o] = total(sum) + bias[o];
+        }
+}
+
+// A network's parameters as a forward pass wants them.
+struct Packed {
+    float *weights[MOST_LAYERS], *biases[MOST_LAYERS], *scales[MOST_LAYERS], *shifts[MOST_LAYERS];
+};
+
+inline void pad(const float* in, int64_t count, float* out) {
+    memcpy(out, in, size_t(count) * sizeof(float));
+    for (int64_t i = count; i < padded(count); ++i) out[i] = 0.0f;
+}
+
+inline bool has_few_outputs(const Network& net) { return net.widths[net.layers] <= FEW; }
+
+int64_t packed_size(const Network& net) {
+    int64_t size = 0;
+    for (int64_t i = 0; i < net.layers; ++i)
+        size += (padded(net.widths[i]) + 3) * padded(net.widths[i + 1]) + FEW * padded(net.widths[i]);
+    return size;
+}
+
+float* pack_forward(const Network& net, const float* parameters, Packed& packed, float* memory) {
+    const int64_t last = net.layers - 1;
+    for (int64_t i = 0; i <= last; ++i) {
+        const int64_t depth = net.widths[i], columns = net.widths[i + 1];
+        packed.weights[i] = memory;
+        if (i == last && has_few_outputs(net)) {
+            memset(memory, 0, size_t(columns * padded(depth)) * sizeof(float));
+            for (int64_t o = 0; o < columns; ++o)
+                for (int64_t k = 0; k < depth; ++k)
+                    memory[o * padded(depth) + k] = parameters[net.weights[i] + k * columns + o];
+            memory += columns * padded(depth);
+        } else {
+            pack(parameters + net.weights[i], depth, columns, memory);
+            memory += depth * padded(columns);
+        }
+        pad(parameters + net.biases[i], columns, packed.biases[i] = memory);
+        memory += padded(columns);
+        if (net.layer_norm && i < last) {
+            pad(parameters + net.scales[i], columns, packed.scales[i] = memory);
+            pad(parameters + net.shifts[i], columns, packed.shifts[i] = memory + padded(columns));
+            memory += 2 * padded(columns);
+        }
+    }
+    return memory;
+}
+
+struct Place {
+    float* data;
+    int64_t stride;  // between panels
+};
+
+// Rows `first` to `first + rows` of a kept matrix, whose panels go over one block of rows.
+inline Place kept_rows(float* matrix, int64_t width, int64_t block, int64_t block_rows, int64_t first) {
+    return {matrix + block * padded(width) + (first - block) * PANEL, block_rows * PANEL};
+}
+
+int64_t widest(const Network& net) {
+    int64_t width = 0;
+    for (int64_t i = 0; i <= net.layers; ++i) width = net.widths[i] > width ? net.widths[i] : width;
+    return padded(width);
+}
+
+}  // namespace
+
+extern "C" int64_t ENTRY(kept_size)(const Network* net, int64_t rows) {
+    return net->members * Kept{*net, rows}.member();
+}
+
+// Outputs `[copies][members][rows][outputs]`; `kept` is null where no gradient is wanted.
+extern "C" void ENTRY(forward)(const Network* network, const float* flat, const Input* inputs, int64_t input_count,
+                               int64_t rows, float* out, float* kept) {
+    const Network& net = *network;
+    const int64_t last = net.layers - 1, outputs = net.widths[net.layers], wide = TILE * widest(net);
+    const Kept layout{net, rows};
+    static thread_local Arena arena;
+    float* const memory = arena.floats(size_t(net.copies * packed_size(net) + 4 * wide + rows * padded(net.widths[0])));
+    float* const scratch[4] = {memory, memory + wide, memory + 2 * wide, memory + 3 * wide};
+    float* const joined = memory + 4 * wide;
+    const int64_t blocks = groups(rows, BLOCK);
+    for (int64_t member = 0; member < net.members; ++member) {
+        float* const x = kept ? kept + member * layout.member() : joined;
+        for (int64_t copy = 0; copy < net.copies; ++copy) {
+            Packed packed;
+            const int64_t place = copy * net.members + member;
+            pack_forward(net, flat + place * net.member_size, packed, joined + rows * padded(net.widths[0]));
+            float* const mine = kept ? x + layout.inputs() + copy * layout.copy() : nullptr;
+            for (int64_t b = 0; b < blocks; ++b) {
+                const int64_t block = begin(b, rows, blocks), block_rows = begin(b + 1, rows, blocks) - block;
+                if (copy == 0) {
+                    const Place all_rows = kept_rows(x, net.widths[0], block, block_rows, block);
+                    join(inputs, input_count, member, block, block_rows, net.widths[0], all_rows.data, all_rows.stride);
+                }
+                const int64_t tiles = groups(block_rows, TILE);
+                for (int64_t t = 0; t < tiles; ++t) {
+                    const int64_t first = block + begin(t, block_rows, tiles);
+                    const int64_t count = block + begin(t + 1, block_rows, tiles) - first;
+                    Place left = kept_rows(x, net.widths[0], block, block_rows, first);
+                    for (int64_t i = 0; i < last; ++i) {
+                        const int64_t width = net.widths[i + 1], size = rows * padded(width);
+                        Place next = {scratch[i % 2], TILE * PANEL}, normal = {scratch[2], TILE * PANEL};
+                        float* deviations = nullptr;
+                        if (mine) {
+                            float* const here = mine + layout.before(i);
+                            next = kept_rows(here, width, block, block_rows, first);
+                            normal = kept_rows(here + size, width, block, block_rows, first);
+                            deviations = here + 2 * size + first;
+                        }
+                        product(count, left.data, left.stride, net.widths[i], packed.weights[i], width, packed.biases[i],
+                                nullptr, 0, next.data, next.stride, net.layer_norm ? PLAIN : net.tanh ? TANH : RELU);
+                        if (net.layer_norm)
+                            normalise(count, width, packed.scales[i], packed.shifts[i], float(net.epsilon), net.tanh,
+                                      next.data, next.stride, normal.data, normal.stride, deviations);
+                        left = next;
+                    }
+                    float* const to = out + (place * rows + first) * outputs;
+                    if (has_few_outputs(net)) {
+                        few_outputs(count, left.data, left.stride, net.widths[last], packed.weights[last], outputs,
+                                    packed.biases[last], to);
+                        continue;
+                    }
+                    float* const result = scratch[3];
+                    product(count, left.data, left.stride, net.widths[last], packed.weights[last], outputs,
+                            packed.biases[last], nullptr, 0, result, TILE * PANEL, PLAIN);
+                    for (int64_t r = 0; r < count; ++r)
+                        for (int64_t p = 0; p * PANEL < outputs; ++p)
+                            memcpy(to + r * outputs + p * PANEL, result + (p * TILE + r) * PANEL,
+                                   size_t(smaller(PANEL, outputs - p * PANEL)) * sizeof(float));
+                }
+            }
+        }
+    }
+}
+
+// Operations of the products that this thread has made, 2 per multiply-add.
+extern "C" int64_t ENTRY(operations)() { return operations; }
+
+#include "gradients.h"

@@ -1,0 +1,126 @@
+"""Forward and backward passes of stacked networks in PyTorch's kernels, on any device and in any precision.
+
+They are written out: products go straight into their place, biases and activations are applied in place, and on a CPU
+the passes run member by member, so the activations of one member stay in the cache and its numbers are bitwise the same
+in a stack of any size. On a GPU a pass is one batched product per layer. They are the reference of the fused passes
+(:mod:`smore_sweep.stacked.fused`), and their substitute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from smore_sweep.stacked.networks import Network
+
+LAYER_NORM_EPS = 1e-5
+"""PyTorch's default; flax, which the release of SMORe uses, has 1e-6."""
+
+Leaves = list[dict[str, torch.Tensor]]
+"""Parameters by block, then by leaf name."""
+
+
+@dataclass
+class _Layer:
+    """A hidden layer's activations for the backward pass and, with LayerNorm, the values before normalisation with the
+    means and reciprocal standard deviations of their rows."""
+
+    activations: torch.Tensor
+    normalised: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+
+
+def forward(
+    net: Network, x: torch.Tensor, parameters: Leaves, *, keep: bool
+) -> tuple[torch.Tensor, list[list[_Layer]]]:
+    """Outputs ``[stack, B, outputs]`` for ``x`` ``[stack, B, inputs]`` and, to ``keep``, each block's hidden layers."""
+    spec, last = net.spec, len(net.spec.hidden)
+    outputs = x.new_empty(net.stack, x.shape[1], spec.outputs)
+    blocks = []
+    for block, leaves in zip(net.blocks, parameters, strict=True):
+        h, layers = x[block], []
+        for i in range(last):
+            z, normalised = torch.bmm(h, leaves[f"w{i}"]).add_(leaves[f"b{i}"]), None
+            if spec.layer_norm:
+                before = z
+                z, mean, rstd = _layer_norm(before, leaves[f"scale{i}"], leaves[f"shift{i}"])
+                normalised = (before, mean, rstd)
+            h = z.relu_() if spec.activation == "relu" else z.tanh_()
+            if keep:
+                layers.append(_Layer(h, normalised))
+        torch.baddbmm(leaves[f"b{last}"], h, leaves[f"w{last}"], out=outputs[block])
+        blocks.append(layers)
+    return outputs, blocks
+
+
+class Pass(torch.autograd.Function):
+    """A forward pass whose backward pass writes every leaf's gradient straight into one flat buffer."""
+
+    @staticmethod
+    def forward(ctx: Any, net: Network, x: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
+        outputs, ctx.layers = forward(net, x, net.parameters, keep=True)
+        ctx.net, ctx.x = net, x
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        net: Network = ctx.net
+        spec, last = net.spec, len(net.spec.hidden)
+        _, to_inputs, to_parameters = ctx.needs_input_grad
+        flat_gradient = net.zero_gradient() if to_parameters else None
+        slots: Leaves = net.by_block(flat_gradient) if flat_gradient is not None else [{} for _ in net.blocks]
+        x_gradient = torch.empty_like(ctx.x) if to_inputs else None
+        for block, leaves, out, layers in zip(net.blocks, net.parameters, slots, ctx.layers, strict=True):
+            d = gradients[0][block]
+            for i in reversed(range(last + 1)):
+                before = layers[i - 1].activations if i else ctx.x[block]
+                if to_parameters:
+                    if i == last:  # a product with few columns is slow, its transpose with few rows is not
+                        out[f"w{i}"].copy_(torch.bmm(d.transpose(1, 2), before).transpose(1, 2))
+                    else:
+                        torch.bmm(before.transpose(1, 2), d, out=out[f"w{i}"])
+                    torch.sum(d, 1, keepdim=True, out=out[f"b{i}"])
+                if i == 0:
+                    break
+                after = leaves[f"w{i}"].transpose(1, 2)
+                d = d * after if spec.outputs == 1 and i == last else torch.bmm(d, after)
+                if spec.activation == "relu":
+                    torch.ops.aten.threshold_backward.grad_input(d, before, 0, grad_input=d)
+                else:
+                    torch.ops.aten.tanh_backward.grad_input(d, before, grad_input=d)
+                if (normalised := layers[i - 1].normalised) is not None:
+                    z, mean, rstd = normalised
+                    d, to_scale, to_shift = _layer_norm_backward(d, z, mean, rstd, leaves[f"scale{i - 1}"])
+                    if to_parameters:
+                        out[f"scale{i - 1}"].copy_(to_scale)
+                        out[f"shift{i - 1}"].copy_(to_shift)
+            if x_gradient is not None:
+                torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])
+        return None, x_gradient, flat_gradient
+
+
+def _layer_norm(
+    z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Normalise ``z`` ``[members, B, width]`` with each member's scale and shift ``[members, 1, width]``; also return
+    the means and reciprocal standard deviations of the rows. PyTorch's kernel takes one scale, so a single member's is
+    passed to it, which saves two passes over the activations."""
+    width = z.shape[-1:]
+    if len(z) == 1:
+        return torch.native_layer_norm(z, width, scale.view(width), shift.view(width), LAYER_NORM_EPS)
+    normalised, mean, rstd = torch.native_layer_norm(z, width, None, None, LAYER_NORM_EPS)
+    return torch.addcmul(shift, normalised, scale), mean, rstd
+
+
+def _layer_norm_backward(
+    d: torch.Tensor, z: torch.Tensor, mean: torch.Tensor, rstd: torch.Tensor, scale: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the gradients of :func:`_layer_norm`'s ``z``, scale and shift, given that of its output, ``d``."""
+    width, backward = z.shape[-1:], torch.ops.aten.native_layer_norm_backward
+    if len(z) == 1:
+        d, to_scale, to_shift = backward(d, z, width, mean, rstd, scale.view(width), scale.view(width), [True] * 3)
+        return d, to_scale.view_as(scale), to_shift.view_as(scale)
+    to_scale, to_shift = (d * (z - mean) * rstd).sum(1, keepdim=True), d.sum(1, keepdim=True)
+    return backward(d * scale, z, width, mean, rstd, None, None, [True, False, False])[0], to_scale, to_shift

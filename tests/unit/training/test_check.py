@@ -1,0 +1,65 @@
+"""A mistake in a method of a user's own is one sentence, with its line, before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smore_sweep import Sizes, user_code
+from smore_sweep.errors import DeclarationError
+from smore_sweep.training.check import check_method
+
+TD3BC = Path(__file__).parents[3] / "examples" / "wall" / "td3bc.py"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "mean(-1).sum(0),",
+            "mean(),",
+            "TD3BC.losses: 'critic' of its losses has shape [] in a stack of 3; it must be",
+        ),
+        ("mean(-1).sum(0),", "mean(-1),", "'critic' of its losses has shape [2, 3] in a stack of 3"),
+        ('"cloning": cloning.detach()', '"cloning": 1.0', "'cloning' of its info is a float, not a tensor [M]"),
+        (
+            "targets = (batch.rewards +",
+            "targets = (batch.reward +",
+            "TD3BC.losses: AttributeError: 'Batch' object has no attribute 'reward' (td3bc.py, line 67: targets = (",
+        ),
+        ("return losses, {", "return {**losses}, {", ""),
+        ("return losses, {", "return [losses], {", "it returns a tuple; it must be (losses, info), two dictionaries"),
+        ('"pi": spec(', '"policy": spec(', "there is no network 'pi', which acts; it has: Q, policy"),
+        ("hidden = (self.hidden, self.hidden)", "hidden = (self.hidden, self.hide)", "TD3BC.networks: AttributeError"),
+        ('streams.uniform("rho", 4, batch_size)', 'streams.uniform("rho", 1, batch_size)', "TD3BC.sample: "),
+        ('"rho", 4, batch_size', '"rho", 4, batch', "TD3BC.sample: UnboundLocalError"),
+        ("losses = {", "losses = {} and {", "TD3BC.losses: there is no loss"),
+    ],
+)
+def test_a_mistake(old: str, new: str, said: str, tmp_path: Path) -> None:
+    text = TD3BC.read_text()
+    assert old in text
+    file = tmp_path / "td3bc.py"
+    file.write_text(text.replace(old, new))
+    user_code._forget()
+    kind = user_code.import_file(file).TD3BC
+    if not said:
+        check_method(kind(hidden=8), Sizes(3, 2, 2))
+        return
+    with pytest.raises(DeclarationError) as refusal:
+        check_method(kind(hidden=8), Sizes(3, 2, 2))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_losses_without_a_gradient() -> None:
+    from baselines.gcsl import GCSL
+
+    class Deaf(GCSL):  # a decorator would ask for knobs
+        def losses(self, nets, batch, knobs):  # type: ignore[no-untyped-def]
+            losses, info = super().losses(nets, batch, knobs)
+            return {name: loss.detach() for name, loss in losses.items()}, info
+
+    with pytest.raises(DeclarationError, match="no loss has a gradient; call a network"):
+        check_method(Deaf(hidden=8), Sizes(3, 2, 2))
