@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor sweep submit plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
+.PHONY: help setup doctor sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,11 +44,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
 	@$(BIN)/smore-sweep submit $(sweep) $(call options,$@,SWEEP DETACH) $(if $(DETACH),--detach)
+
+slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
+	@$(BIN)/smore-sweep submit $(sweep) --slurm $(call options,$@,SWEEP DRY_RUN) $(if $(DRY_RUN),--dry-run)
 
 plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)
@@ -68,14 +71,14 @@ play: $(READY)  ## animate a policy: TASK=FetchPush [POLICY=expert|random|RUN_ID
 videos: $(READY)  ## attach an animation to one run of each cell of a sweep in MLflow: SWEEP=... [SCALE= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep videos $(sweep) $(call options,$@,SWEEP)
 
-ui: $(READY)  ## open the MLflow page of the results: [RESULTS= PORT=5000]
-	@$(BIN)/smore-sweep ui $(call options,$@)
+ui: $(READY)  ## open the MLflow page of a sweep, or of the one that trained last: [SWEEP= RESULTS= PORT=5000]
+	@$(BIN)/smore-sweep ui $(call argument,SWEEP) $(call options,$@,SWEEP)
 
 tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
-figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SCALE= SEEDS= SOURCE= RESULTS=]
-	@$(BIN)/smore-sweep figures $(call options,$@)
+figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= SEEDS= SOURCE= RESULTS=]
+	@$(BIN)/smore-sweep figures $(call options,$@,PLAIN) $(if $(PLAIN),--plain)
 
 report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep report --sweep $(sweep) $(call options,$@,SWEEP)

@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The paper's claims, and what the finished runs say about each.")
     add_options(parser, DEFAULT_SCALE)
     parser.add_argument("--format", default="terminal", help=f"one of {', '.join(FORMATS)} (default: terminal)")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     options = parser.parse_args(argv)
     try:
         check_choice("format", options.format, FORMATS)

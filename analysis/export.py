@@ -11,7 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
-from analysis.frames import archive
+from analysis.frames import archive, tidy
 from smore_sweep import console
 from smore_sweep.errors import UserError
 from smore_sweep.results import run_files
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     with console.progress_bar(console.make_console(), "exporting runs", count) as advance:
         archive.write(results, folder, advance)
+    print(f"{tidy.write(folder)}: one row per run, one column per knob")
     left_out = len(run_files.run_ids(results)) - count
     unfinished = f" ({left_out} not ended, left out)" if left_out else ""
     total = archive.count(folder)

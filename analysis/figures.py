@@ -5,39 +5,51 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
+import pandas as pd
+
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
 from analysis.plots import files
 from analysis.plots.points import NothingToDrawError
-from analysis.plots.registry import FIGURES, draw, gather
+from analysis.plots.registry import FIGURES, Draw, draw, gather
+from analysis.plots.sweeps import CURVES, axes_of, check_axis, figure_of
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.spec import Sweep
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure to write: its name, the sweeps that it is made of, and its content at a scale."""
+
+    name: str
+    sweeps: Sequence[str]
+    scales: Sequence[str]
+    content: Callable[[str], tuple[Draw, pd.DataFrame]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the figures. Returns 1 if there is nothing to draw, 2 if the request is wrong."""
     options = _parser().parse_args(argv)
-    names = list(dict.fromkeys(options.figure or FIGURES))
     written = False
     try:
-        for name in names:
-            check_choice("figure", name, FIGURES)
         check_choice("metric", options.metric, METRICS)
-        scales = list(dict.fromkeys(scale for name in names for scale in load_sweep(FIGURES[name].sweeps[0]).scales))
-        check_choice("scale", options.scale or scales[0], scales)
+        if options.x and not options.sweep:
+            raise UserError(f"--x {options.x} needs --sweep, the sweep that varies it")
         about = results_request(options)
-        for name in names:
-            own = load_sweep(FIGURES[name].sweeps[0]).scales
-            wanted = [scale for scale in own if options.scale in (None, scale)]
+        figures = _of_sweeps(options, about) if options.sweep else _of_the_paper(options, about)
+        for figure in figures:
+            wanted = [scale for scale in figure.scales if options.scale in (None, scale)]
             if not wanted:
-                print(f"{name}: its sweep has no scale {options.scale!r}", file=sys.stderr)
-            for path in _write(name, wanted, options, about):
+                print(f"{figure.name}: its sweep has no scale {options.scale!r}", file=sys.stderr)
+            for path in _write(figure, wanted, options, about):
                 print(path)
                 written = True
     except UserError as error:
@@ -46,27 +58,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if written else 1
 
 
-def _write(name: str, scales: Sequence[str], options: argparse.Namespace, about: ResultsRequest) -> Iterator[Path]:
+def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_Figure]:
+    names = list(dict.fromkeys(options.figure or FIGURES))
+    for name in names:
+        check_choice("figure", name, FIGURES)
+
+    def figure(name: str) -> _Figure:
+        spec = FIGURES[name]
+        scales = list(load_sweep(spec.sweeps[0]).scales)
+        return _Figure(name, spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
+
+    figures = [figure(name) for name in names]
+    scales = list(dict.fromkeys(scale for figure in figures for scale in figure.scales))
+    check_choice("scale", options.scale or scales[0], scales)
+    return figures
+
+
+def _of_sweeps(options: argparse.Namespace, about: ResultsRequest) -> list[_Figure]:
+    def figure(name: str, sweep: Sweep, axis: str) -> _Figure:
+        scales = [sweep.scale(options.scale)] if options.scale else list(sweep.scales)
+        return _Figure(f"{sweep.name}_{axis}", [name], scales, lambda scale: figure_of(sweep, scale, axis, about))
+
+    figures = []
+    for name in dict.fromkeys(options.sweep):
+        sweep = load_sweep(name)
+        valid = axes_of(about.runs(sweep, sweep.scale(options.scale)))
+        if options.x:
+            check_axis(sweep, options.x, valid)
+        figures += [figure(name, sweep, axis) for axis in ([options.x] if options.x else [CURVES, *valid])]
+    return figures
+
+
+def _write(
+    figure: _Figure, scales: Sequence[str], options: argparse.Namespace, about: ResultsRequest
+) -> Iterator[Path]:
     """Draw and write a figure at each scale; say why if there is none."""
     lacking: dict[str, list[str]] = {}
     for scale in scales:
         try:
-            figure = draw(FIGURES[name].draw, gather(name, scale, about), options.metric)
+            drawn = draw(*figure.content(scale), options.metric)
         except NothingToDrawError as error:
             lacking.setdefault(str(error), []).append(scale)
             continue
-        yield from files.write(figure, Path(options.output) / f"{name}_{scale}{about.suffix}")
+        metric = "" if options.metric == DEFAULT_METRIC or not options.sweep else f"_{options.metric}"
+        path = Path(options.output) / f"{figure.name}_{scale}{metric}{about.suffix}"
+        yield from files.write(drawn, path, plain=options.plain)
     if lacking and sum(map(len, lacking.values())) == len(scales):
-        commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in FIGURES[name].sweeps)
+        commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in figure.sweeps)
         reasons = ", ".join(
             reason + (f" ({', '.join(at)})" if len(lacking) > 1 else "") for reason, at in lacking.items()
         )
-        print(f"{name}: {reasons} in {options.results}; run: {commands}", file=sys.stderr)
+        print(f"{figure.name}: {reasons} in {options.results}; run: {commands}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Figures of finished sweeps, as PDF and PNG.")
-    parser.add_argument("--figure", nargs="+", metavar="NAME", help=f"of {', '.join(FIGURES)} (default: all)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--figure", nargs="+", metavar="NAME", help=f"of {', '.join(FIGURES)} (default: all)")
+    which.add_argument(
+        "--sweep", nargs="+", metavar="NAME", help="instead: of these sweeps (names of sweeps/, or .py files)"
+    )
+    parser.add_argument("--x", metavar="KNOB", help="with --sweep, only against this (default: curves and each knob)")
+    parser.add_argument("--plain", action="store_true", help="write the small print into a .txt file beside the figure")
     add_options(parser, "every scale that has a finished run")
     metrics = f"one of {', '.join(METRICS)} (default: {DEFAULT_METRIC})"
     parser.add_argument("--metric", default=DEFAULT_METRIC, help=metrics)

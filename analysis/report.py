@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not (material.frame["status"] == DONE).any():
-        print(about.nothing(sweep.name, scale), file=sys.stderr)
+        print(about.nothing(options.sweep, scale), file=sys.stderr)
         return 1
     path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
     with atomic_write(path) as unfinished:

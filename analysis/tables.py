@@ -6,6 +6,7 @@ Every format is a function of one frame, with one row per expected run (:mod:`an
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import runpy
 import sys
@@ -20,16 +21,17 @@ from rich.console import Console
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import add_options, check_choice, results_request
+from analysis.frames.series import declared, series_names
 from analysis.frames.table_request import TableRequest, finished, tables_of
 from analysis.paper.tables import PAPER_TABLES, PaperTable
-from analysis.rendering import csv, latex, markdown, terminal
-from analysis.rendering.layout import Layout, layout
+from analysis.rendering import csv, latex, markdown, records, terminal
+from analysis.rendering.layout import WIDEST, Layout, layout
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.errors import UserError
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
 
-FORMATS = ("latex", "markdown", "csv", "terminal")
+FORMATS = ("latex", "markdown", "csv", "terminal", "json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,9 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    style = {"holm": options.holm, "compare": options.compare}
     tables = [
-        (request, layout(frame, request.metric, request.title, table=request.table, **style))
+        (
+            request,
+            layout(
+                frame,
+                request.metric,
+                request.title,
+                table=request.table,
+                holm=options.holm,
+                compare=options.compare,
+                names=series_names(declared(request.sweep)),
+                widest=latex.TURNED if options.format == "latex" else WIDEST,
+            ),
+        )
         for request, frame in frames
     ]
     if not tables:
@@ -56,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write_latex(tables, about.suffix, Path(options.output))
     elif options.format == "csv":
         print(csv.tables((request.name, table) for request, table in tables), end="")
+    elif options.format == "json":
+        named_tables = ((request.name, table) for request, table in tables)
+        print(json.dumps(records.tables(named_tables), indent=2, allow_nan=False))
     elif options.format == "markdown":
         for _, table in tables:
             print(markdown.table(table))
@@ -72,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--sweep", nargs="+", metavar="NAME", help="the tables of these sweeps")
     add_options(parser, "every scale that has a finished run")
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     parser.add_argument("--metric", help=f"one of {', '.join(METRICS)} (default: what the paper's table prints)")
     parser.add_argument("--holm", action="store_true", help="correct each table's tests for their number")
     parser.add_argument(

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PDF and PNG, atomically. ``path`` has no suffix."""
+def write(figure: Figure, path: Path, *, plain: bool = False) -> list[Path]:
+    """Write a figure as PDF and PNG, atomically. ``path`` has no suffix; ``plain`` puts the small print into a file."""
     written = []
+    if plain:
+        text = path.with_name(f"{path.name}.txt")
+        with atomic_write(text) as unfinished:
+            unfinished.write_text(f"{style.take_footer(figure)}\n", encoding="utf-8")
+        written.append(text)
     for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         target = path.with_name(f"{path.name}.{suffix}")
         with style.printed(), atomic_write(target) as unfinished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.frames.metrics import METRICS
 from analysis.paper.published import beside
-from analysis.plots import style
+from analysis.plots import scales, style
 from analysis.plots.notes import INTERVAL, notes
 from analysis.plots.points import Line, NothingToDrawError, line
 from analysis.stats.bootstrap import Array, mean_interval
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL_HEIGHT = 1.65
+MOST_COLUMNS = 4
+CROWD = 8
+"""Most lines of a figure with one panel that is a column wide. With more it is as wide as the page."""
 PRINTED = ("SMORe", "GoFAR")
 """The methods whose published numbers are drawn: those of Table 2. Seven would be too many lines to tell apart."""
 PUBLISHED = "Hollow and dotted: as printed in the SMORe paper, from other data (SMORe and GoFAR only)."
@@ -43,13 +46,8 @@ def learning_curves(frame: pd.DataFrame, metric: str, rng: np.random.Generator) 
     ours = frame.copy()
     ours.loc[ours["status"] == DIVERGED, metric] = math.nan
     several = int(ours.groupby("task")["expert_share"].nunique().max())
-    panels = [
-        (f"{task}, {percent(share)}" if several > 1 else str(task), own)
-        for (task, share), own in ours.groupby(["task", "expert_share"], sort=False)
-    ]
-    figure, axes = _panels(
-        panels, "update", metric, rng, label="updates", columns=several if several > 1 else None, points=1
-    )
+    columns = several if 1 < several <= MOST_COLUMNS else None
+    figure, axes = _panels(_by_share(ours), "update", metric, rng, label="updates", columns=columns, points=1)
     for panel in axes:
         panel.xaxis.set_major_formatter(_thousands)
     style.footer(figure, [*notes(frame, metric), INTERVAL, "Evaluations of unfinished seeds count as far as they go."])
@@ -88,10 +86,12 @@ def sensitivity(
     rng: np.random.Generator,
     *,
     label: str,
+    by: str = "method",
     published: str | None = None,
-    spacing: str = "linear",
+    names: Mapping[float, str] | None = None,
+    over_shares: bool = False,
 ) -> Figure:
-    """Draw a panel per task, against the knob of each run (column ``value``).
+    """Draw a panel per task and expert share, against the knob of each run (column ``value``).
 
     A method without the knob (NaN) is drawn as a horizontal line.
 
@@ -100,16 +100,22 @@ def sensitivity(
         metric: Name of the outcome.
         rng: Generator of the bootstrap.
         label: Label of the axis.
+        by: Column with the names of the lines.
         published: Table of the paper to compare with.
-        spacing: Spacing of the axis, "linear" or "log".
+        names: Names of the values, if they are no numbers. They stand at equal distances.
+        over_shares: Draw all expert shares of a task in one panel: the axis shows them.
     """
-    panels = [(str(task), own) for task, own in frame.groupby("task", sort=False)]
-    figure, axes = _panels(panels, "value", metric, rng, label=label, by="method", published=published)
     values = sorted(set(frame["value"].dropna()))
+    spacing = "even" if names else scales.spacing(values)
+    position = {value: float(number) if spacing == "even" else value for number, value in enumerate(values)}
+    placed = frame.assign(position=frame["value"].map(position))
+    by_task = [(str(task), own) for task, own in placed.groupby("task", sort=False)]
+    panels = by_task if over_shares else _by_share(placed)
+    figure, axes = _panels(panels, "position", metric, rng, label=label, by=by, published=published)
+    texts = {position[value]: names[value] if names else f"{value:g}" for value in values}
+    inches = figure.get_figwidth() / _columns_of(axes) - 0.4
     for panel in axes:
-        panel.set_xscale(spacing)
-        panel.set_xticks(values, [f"{value:g}" for value in values])
-        panel.minorticks_off()
+        scales.set_ticks(panel, texts, inches, log=spacing == "log")
     style.footer(figure, [*notes(frame, metric), INTERVAL, *([PUBLISHED] if published else [])])
     return figure
 
@@ -140,14 +146,14 @@ def _panels(
         )
     columns = min(columns or _columns(len(full)), len(full))
     rows = math.ceil(len(full) / columns)
-    if columns == 1:
+    looks = style.looks(name for _, own in full for name in own.dropna(subset=[metric])[by])
+    if columns == 1 and len(looks) <= CROWD:
         figure = style.figure(style.ONE_COLUMN, 1.4 * PANEL_HEIGHT)
     else:
-        figure = style.figure(style.TWO_COLUMNS, PANEL_HEIGHT * rows)
+        figure = style.figure(style.TWO_COLUMNS, PANEL_HEIGHT * rows * (1 if columns > 1 else 1.6))
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[len(full) :]:
         unused.remove()
-    looks = style.looks(name for _, own in full for name in own.dropna(subset=[metric])[by])
     for number, (panel, (title, own)) in enumerate(zip(axes, full, strict=False)):
         for position, (name, runs) in enumerate(own.dropna(subset=[metric]).groupby(by, sort=False)):
             look = looks[str(name)]
@@ -158,16 +164,31 @@ def _panels(
             if published is not None and name in PRINTED:
                 _published(panel, runs.drop_duplicates(x).sort_values(x), x, metric, published, look)
         panel.set_title(title)
-        panel.set_ylim(0, 1.05 * panel.dataLim.y1 or 1)
+        panel.set_ylim(*scales.limits(float(panel.dataLim.y0), float(panel.dataLim.y1)))
         panel.set_xlabel(label if number >= len(full) - columns else "")
         panel.set_ylabel(textwrap.fill(METRICS[metric].title, 20) if number % columns == 0 else "")
     style.legend(figure, looks)
     return figure, axes[: len(full)]
 
 
+def _by_share(frame: pd.DataFrame) -> Panels:
+    """Split a frame by task and expert share. Titles name the share where a task has several."""
+    several = int(frame.groupby("task")["expert_share"].nunique().max()) > 1
+    return [
+        (f"{task}, {percent(share)}" if several else str(task), own)
+        for (task, share), own in frame.groupby(["task", "expert_share"], sort=False)
+    ]
+
+
+def _columns_of(axes: Sequence[Axes]) -> int:
+    place = axes[0].get_subplotspec()
+    assert place is not None
+    return int(place.get_gridspec().ncols)
+
+
 def _columns(panels: int) -> int:
     """Choose three or four columns, whichever leaves fewer panels empty."""
-    return min((3, 4), key=lambda columns: -panels % columns)
+    return min((3, MOST_COLUMNS), key=lambda columns: -panels % columns)
 
 
 def _line(panel: Axes, means: Line, look: style.Look, position: int) -> None:

@@ -62,7 +62,7 @@ FIGURES = {
         knob="her_ratio",
     ),
     "learning_rate": FigureSpec(
-        ("learning_rate",), partial(lines.sensitivity, label="learning rate", spacing="log"), knob="learning_rate"
+        ("learning_rate",), partial(lines.sensitivity, label="learning rate"), knob="learning_rate"
     ),
     "expectile": FigureSpec(
         ("expectile",),

@@ -6,9 +6,10 @@ late, when a figure is needed.
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ RC: dict[Any, Any] = {
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "legend.frameon": False,
-    "legend.handlelength": 2.6,
+    "legend.handlelength": 3.2,
     "pdf.fonttype": 42,  # text stays text: journals refuse Type 3
 }
 
@@ -77,15 +78,30 @@ LOOKS: Mapping[str, Look] = {
     "DDPG+HER": Look("#888888", "*", (5, 1, 2, 1)),
 }
 SPARE = (Look("#AA4499", "h", (8, 2)), Look("#661100", "p", (3, 2)), Look("#117733", "H", (1, 1, 4, 1)))
-"""Looks of methods that are not in ``LOOKS``, in order of appearance."""
+"""Looks of the first methods that are not in ``LOOKS``; :func:`_spare` has more."""
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Assign a look to each method. Spare looks are reused if there are too few."""
-    wanted = list(dict.fromkeys(names))
-    others = [name for name in wanted if name not in LOOKS]
-    spare = {name: SPARE[number % len(SPARE)] for number, name in enumerate(others)}
-    return {name: LOOKS[name] if name in LOOKS else spare[name] for name in wanted}
+    """Assign a look to each method, no two alike for some hundred methods."""
+    spare = _spare()
+    return {name: LOOKS[name] if name in LOOKS else next(spare) for name in dict.fromkeys(names)}
+
+
+def _spare() -> Iterator[Look]:
+    """Yield looks that no method of ``LOOKS`` has.
+
+    Neighbours differ in colour, marker and dashes. Colours and markers are coprime in number, so their pairs repeat
+    late only.
+    """
+    known = [*LOOKS.values(), *SPARE]
+    yield from SPARE
+    colours = [look.colour for look in known[3:]]
+    markers = [look.marker for look in known]
+    dashes = [look.dashes for look in known if look.dashes is None or len(look.dashes) == 2]
+    cycles = itertools.cycle(colours), itertools.cycle(markers), itertools.cycle(dashes)
+    for colour, marker, dash in zip(*cycles, strict=False):
+        if (look := Look(colour, marker, dash)) not in known:
+            yield look
 
 
 def printed() -> AbstractContextManager[None]:
@@ -107,7 +123,8 @@ def legend(on: Figure, shown: Mapping[str, Look]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **look.line()) for name, look in shown.items()]
-    rows = math.ceil(len(handles) / int(on.get_figwidth() / 1.05))
+    widest = max(1.05, 0.5 + 0.058 * max(map(len, shown)))  # inches: a line, and about 17 characters per inch
+    rows = math.ceil(len(handles) / max(1, int(on.get_figwidth() / widest)))
     across = math.ceil(len(handles) / rows)
     on.legend(handles=handles, loc="outside upper center", ncols=across, columnspacing=1.2)
     on.set_figheight(on.get_figheight() + 0.17 * rows + 0.1)
@@ -115,7 +132,19 @@ def legend(on: Figure, shown: Mapping[str, Look]) -> None:
 
 def footer(on: Figure, sentences: Iterable[str]) -> None:
     """Add small print below all panels; the figure grows by its height."""
-    wide = int(20 * on.get_figwidth())  # about 20 characters of this size per inch
+    wide = int(19 * on.get_figwidth())  # about 19 characters of this size per inch
     text = textwrap.fill(" ".join(sentences), wide, break_on_hyphens=False)
-    on.set_figheight(on.get_figheight() + 0.108 * (text.count("\n") + 1) + 0.08)
+    on.set_figheight(on.get_figheight() + _footer_height(text))
     on.supxlabel(text, fontsize=FOOTER_SIZE, x=0.01, ha="left", color="#404040")
+
+
+def take_footer(on: Figure) -> str:
+    """Remove the small print from a figure, which shrinks by its height, and return it as one line."""
+    text = str(on.get_supxlabel())
+    on.set_figheight(on.get_figheight() - _footer_height(text))
+    on.supxlabel("")
+    return " ".join(text.split())
+
+
+def _footer_height(text: str) -> float:
+    return 0.108 * (text.count("\n") + 1) + 0.08

@@ -1,12 +1,26 @@
-r"""LaTeX of a :class:`analysis.rendering.layout.Layout`, and a document that compiles alone. Needs only booktabs."""
+r"""LaTeX of a :class:`analysis.rendering.layout.Layout`, and a document that compiles alone.
+
+Needs the packages booktabs and, for tables that are turned because they are wider than the page, rotating.
+"""
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from analysis.rendering.captions import MISSING
+from analysis.rendering.latex_width import (
+    BOLD,
+    FOOTNOTESIZE,
+    LANDSCAPE,
+    PORTRAIT,
+    SMALL,
+    SUPERSCRIPT,
+    text_width,
+)
 from analysis.rendering.layout import Block, Entry, Head, Layout, Row
 
 _SPECIAL = {
@@ -22,9 +36,12 @@ _SPECIAL = {
 HEADING = 15
 """Characters per line of a heading."""
 ROOMY = 6
-"""Most columns that fit in the larger print."""
+"""Most columns in the larger print."""
+TURNED = 10
+"""Most columns of a turned page, if they are narrow."""
 _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage{booktabs}
+\usepackage{rotating}
 \addtolength{\oddsidemargin}{-31mm}
 \addtolength{\textwidth}{62mm}
 \addtolength{\topmargin}{-20mm}
@@ -42,22 +59,26 @@ def escape(text: str) -> str:
 
 
 def table(layout: Layout) -> str:
-    """Write a float per block of columns: the first has the caption, the last the notes."""
+    """Write a float per block of columns: the first has the caption, the last the notes.
+
+    A block that is wider than a page is turned, and one that is too wide for that is cut.
+    """
+    blocks = [part for block in layout.blocks for part in _cut(block)]
     floats = []
-    for number, block in enumerate(layout.blocks):
-        last = number == len(layout.blocks) - 1
+    for number, (block, look) in enumerate(blocks):
+        last = number == len(blocks) - 1
         floats.append(
             "\n".join(
                 [
-                    r"\begin{table}[htbp]",
+                    rf"\begin{{{look.environment}}}[htbp]",
                     r"\centering",
                     r"\setlength{\belowcaptionskip}{6pt}",
                     _caption(*layout.caption[:2]) if number == 0 else r"Table \thetable{} (continued)\par\medskip",
-                    r"\small" if len(block.heads) <= ROOMY else r"\footnotesize",
-                    rf"\setlength{{\tabcolsep}}{{{4 if len(block.heads) <= ROOMY else 3}pt}}",
+                    look.size,
+                    rf"\setlength{{\tabcolsep}}{{{look.apart}pt}}",
                     *_tabular(block),
                     *(_notes(layout) if last else []),
-                    r"\end{table}",
+                    rf"\end{{{look.environment}}}",
                 ]
             )
         )
@@ -67,6 +88,57 @@ def table(layout: Layout) -> str:
 def document(tables: Iterable[str]) -> str:
     """Write a document of the tables, one after the other."""
     return _PREAMBLE + "\n\\clearpage\n".join(tables) + "\\end{document}\n"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a block is set: its environment, the room across it in points, its size, and the space beside a column."""
+
+    environment: str
+    room: float
+    size: str
+    points: float
+    apart: int
+
+
+_LOOKS = (
+    _Look("table", PORTRAIT, r"\small", SMALL, 4),
+    _Look("table", PORTRAIT, r"\footnotesize", FOOTNOTESIZE, 3),
+    _Look("sidewaystable", LANDSCAPE, r"\footnotesize", FOOTNOTESIZE, 3),
+)
+
+
+def _cut(block: Block) -> list[tuple[Block, _Look]]:
+    """Choose the first look in which a block fits. A block that fits in none is cut into halves."""
+    looks = _LOOKS if len(block.heads) <= ROOMY else _LOOKS[1:]
+    fitting = (look for look in looks if _width(block, look) <= look.room)
+    if (look := next(fitting, None)) or len(block.heads) == 1:
+        return [(block, look or _LOOKS[-1])]
+    half = math.ceil(len(block.heads) / 2)
+    return [
+        part
+        for columns in (slice(half), slice(half, None))
+        for part in _cut(
+            Block(block.heads[columns], tuple(replace(row, entries=row.entries[columns]) for row in block.rows))
+        )
+    ]
+
+
+def _width(block: Block, look: _Look) -> float:
+    """Estimate the width of a block, in points."""
+    widths = [max(text_width(row.name, look.points) for row in block.rows)]
+    for column, head in enumerate(block.heads):
+        heading = max(text_width(line, look.points) for line in _lines(head.name))
+        numbers = max(_entry_width(row.entries[column], look.points) for row in block.rows)
+        widths.append(max(heading, numbers))
+    return sum(widths) + 2 * look.apart * len(widths)
+
+
+def _entry_width(entry: Entry, points: float) -> float:
+    mean, *std = entry.text.split(" ± ")
+    marks = text_width(f"{entry.star}{entry.note}", points * SUPERSCRIPT)
+    rest = sum(text_width(f"±{text}", points) for text in std)
+    return text_width(mean, points) * (BOLD if entry.bold else 1) + rest + marks
 
 
 def _caption(title: str, *sentences: str) -> str:
@@ -136,8 +208,12 @@ def _marks(entry: Entry) -> str:
 
 
 def _heading(name: str) -> str:
-    lines = textwrap.wrap(name, HEADING, break_long_words=False, break_on_hyphens=False)
+    lines = _lines(name)
     return escape(name) if len(lines) == 1 else r"\shortstack{" + r"\\".join(map(escape, lines)) + "}"
+
+
+def _lines(name: str) -> list[str]:
+    return textwrap.wrap(name, HEADING, break_long_words=False, break_on_hyphens=False)
 
 
 def _line(cells: Iterable[str]) -> str:

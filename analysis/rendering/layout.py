@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from string import ascii_lowercase
 from typing import Literal
 
@@ -77,10 +77,11 @@ class Layout:
     cells: tuple[Cell, ...]
     table: PaperTable | None = None
     compare: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, label: str) -> str:
         """Return a method's name: that of the paper's table, if this is one."""
-        return heading(self.table.number, label) if self.table else label
+        return heading(self.table.number, label) if self.table else self.names.get(label, label)
 
 
 def layout(
@@ -91,6 +92,8 @@ def layout(
     table: PaperTable | None = None,
     holm: bool = False,
     compare: bool = False,
+    names: Mapping[str, str] | None = None,
+    widest: int = WIDEST,
 ) -> Layout:
     """Lay out a frame as a wide table.
 
@@ -101,6 +104,8 @@ def layout(
         table: A table of the paper, whose runs and columns are shown; None for all runs.
         holm: Correct the tests for their number.
         compare: Add ratios to the published means, and whether the orders agree.
+        names: Names to show in place of labels (:func:`analysis.frames.series.series_names`).
+        widest: Most columns of a block with one expert share.
 
     Raises:
         ValueError: The frame mixes scales.
@@ -123,8 +128,9 @@ def layout(
         cells=tuple(own),
         table=table,
         compare=compare,
+        names=names or {},
     )
-    blocks = [_block(empty, part, letters, tasks) for part in _split(over)]
+    blocks = [_block(empty, part, letters, tasks) for part in _split(over, widest)]
     return replace(empty, blocks=(*blocks, *(_agreement(own) if compare else [])))
 
 
@@ -223,15 +229,16 @@ def _printed(cell: Cell | None, metric: Metric) -> Entry:
     return Entry(number(printed.mean, printed.std, metric.digits), star=DOUBT if printed.doubtful else "")
 
 
-def _split(over: list[Column]) -> list[tuple[Column, ...]]:
-    """Put whole shares side by side while they fit, and cut a share that is too wide alone."""
+def _split(over: list[Column], widest: int) -> list[tuple[Column, ...]]:
+    """Put whole shares side by side while they fit, and cut a share that is too wide alone into equal parts."""
     blocks: list[tuple[Column, ...]] = []
     for share in dict.fromkeys(share for share, _ in over):
         group = tuple(column for column in over if column[0] == share)
         if blocks and len(blocks[-1]) + len(group) <= WIDEST:
             blocks[-1] += group
         else:
-            blocks += [group[start : start + WIDEST] for start in range(0, len(group), WIDEST)]
+            size = math.ceil(len(group) / math.ceil(len(group) / widest))
+            blocks += [group[start : start + size] for start in range(0, len(group), size)]
     return blocks
 
 

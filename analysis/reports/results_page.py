@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.frames.metrics import DEFAULT_METRIC
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest
+from analysis.frames.series import declared, series_names
 from analysis.paper.tables import PAPER_TABLES
 from analysis.rendering import markdown
 from analysis.rendering.captions import probability
@@ -71,7 +72,8 @@ def _tables(frames: Frames) -> list[str]:
             wide = layout(reported[table.sweep], table.metric, table.title, table=table)
             parts += [f"### Table {number}", markdown.table(wide)]
     for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
-        wide = layout(reported[name], DEFAULT_METRIC, load_sweep(name).description)
+        sweep = load_sweep(name)
+        wide = layout(reported[name], DEFAULT_METRIC, sweep.description, names=series_names(declared(sweep)))
         parts += [f"### Sweep {name}", markdown.table(wide)]
     return parts
 

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
+from analysis.frames.series import declared, series_names
 from analysis.paper.tables import PAPER_TABLES
 from analysis.plots import lines
 from analysis.plots.files import svg
@@ -80,17 +81,18 @@ def _verdict(verdict: Verdict) -> Markup:
 
 def _results(material: Material) -> Markup:
     """The paper's tables that the sweep yields, beside the printed numbers; other metrics are folded."""
-    frame = material.frame
-    printed = [table for table in PAPER_TABLES.values() if table.sweep == material.sweep.name]
+    frame, sweep = material.frame, material.sweep
+    names = series_names(declared(sweep))
+    printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
     if DEFAULT_METRIC not in metrics:
-        tables.append(html.table(layout(frame, DEFAULT_METRIC, material.sweep.description, compare=True)))
+        tables.append(html.table(layout(frame, DEFAULT_METRIC, sweep.description, names=names, compare=True)))
     return html.join(
         [
             *tables,
             *(
-                html.folded(metric.title, html.table(layout(frame, name, material.sweep.description)))
+                html.folded(metric.title, html.table(layout(frame, name, sweep.description, names=names)))
                 for name, metric in METRICS.items()
                 if name not in {DEFAULT_METRIC, *metrics}
             ),

@@ -26,6 +26,7 @@ from smore_sweep.cli.train import train
 from smore_sweep.cli.ui import ui
 from smore_sweep.cli.verify import verify
 from smore_sweep.cli.videos import videos
+from smore_sweep.cli.work import work
 from smore_sweep.errors import UserError, printable
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -47,7 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., int], ...] = (
-    run, submit, plan, status, train, methods, tasks, experts, play, videos, ui, bench, doctor, verify,
+    run, submit, work, plan, status, train, methods, tasks, experts, play, videos, ui, bench, doctor, verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -54,6 +54,10 @@ StackSize = Annotated[
 Notify = Annotated[
     str | None, typer.Option("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")
 ]
+Mirrors = Annotated[
+    list[str] | None,
+    typer.Option("--mirror", metavar="NAME", help="show the runs there, too: tensorboard or wandb; may be repeated"),
+]
 
 
 def _known_too(context: typer.Context, value: Path | None) -> Path | None:

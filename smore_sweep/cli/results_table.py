@@ -12,8 +12,10 @@ def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
     """Print the mean return of every cell of a plan, beside the published one."""
     from analysis.frames.metrics import DEFAULT_METRIC
     from analysis.frames.runs import load
+    from analysis.frames.series import series_names
     from analysis.rendering import terminal
     from analysis.rendering.layout import layout
 
     frame = load(plan.runs, results)
-    out.print(terminal.table(layout(frame, DEFAULT_METRIC, plan.sweep.description)))
+    names = series_names(run.named for run in plan.runs)
+    out.print(terminal.table(layout(frame, DEFAULT_METRIC, plan.sweep.description, names=names)))

@@ -8,6 +8,7 @@ import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    Mirrors,
     Notify,
     Results,
     ScaleName,
@@ -38,6 +39,7 @@ def run(
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     notify: Notify = None,
+    mirror: Mirrors = None,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="train runs again whose method or task has changed since")
     ] = False,
@@ -64,6 +66,7 @@ def run(
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,
         notification=notify,
+        mirrors=mirror or (),
         retrain=retrain,
         keep=keep,
         show=lambda out, plan: print_results(out, plan, folder),

@@ -43,7 +43,7 @@ def status(
         for size in ([each.scale(scale)] if sweep or scale else each.scales)
     ]
     shown = [plan for plan in plans if sweep or plan.count(MISSING) < len(plan.runs)]
-    training = heartbeat.load(folder)
+    training, workers = heartbeat.load(folder), heartbeat.load_workers(folder)
     if as_json:
         counts = [
             {
@@ -55,9 +55,8 @@ def status(
             }
             for plan in shown
         ]
-        print(
-            json.dumps({"results": str(folder), "sweeps": counts, "training": training and asdict(training)}, indent=2)
-        )
+        shown_now = {"training": training and asdict(training), "workers": [asdict(worker) for worker in workers]}
+        print(json.dumps({"results": str(folder), "sweeps": counts, **shown_now}, indent=2))
         return 0
     for plan in shown:
         if sweep:
@@ -65,8 +64,8 @@ def status(
         out.print(f"{plan.sweep.name} · {plan.scale}: {', '.join(f'{plan.count(state)} {state}' for state in STATES)}")
     if not shown:
         out.print(f"no sweep has a run in {results}; make plan SWEEP=quickstart shows what one would do", markup=False)
-    if training:
-        out.print()
-        for line in progress_reporter.describe(training, time.time()):
-            out.print(line, markup=False, soft_wrap=True)
+    lines = list(progress_reporter.describe(training, time.time())) if training else []
+    lines += progress_reporter.describe_workers(workers, time.time())
+    for line in ["", *lines] if lines else []:
+        out.print(line, markup=False, soft_wrap=True)
     return 0

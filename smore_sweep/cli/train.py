@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli import complete
-from smore_sweep.cli.options import File, Results, Source
+from smore_sweep.cli.options import File, Mirrors, Results, Source
 from smore_sweep.errors import UserError
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED, RunSpec
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -35,6 +35,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
+    mirror: Mirrors = None,
     file: File = None,
 ) -> int:
     """Train one run in this process, without Ray."""
@@ -55,7 +56,7 @@ def train(
         budget=replace(size.budget_of(task), **{name: value for name, value in changes.items() if value is not None}),
         source=source,
     )
-    return train_one(run, storage_path(results))
+    return train_one(run, storage_path(results), mirror or ())
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -8,7 +8,6 @@ holds one job per worker during generation, then the pool once.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
@@ -26,6 +25,7 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, UserError, first_line
+from smore_sweep.monitoring.usage import usable_cores
 from smore_sweep.seeding import key
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task
@@ -104,7 +104,7 @@ def _part(folder: Path, first: int, episodes: int) -> Path:
 
 
 def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance: Callable[[int], None]) -> None:
-    workers = min(len(todo), os.cpu_count() or 1)
+    workers = min(len(todo), usable_cores())
     with worker_processes(workers) as pool:
         futures = {pool.submit(_save_part, path, name, policy, *job): job for path, job in todo.items()}
         for future in as_completed(futures):

@@ -20,7 +20,8 @@ from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
-from smore_sweep.results.recorder import Candidate, Recorder, RecordingError, recording
+from smore_sweep.results.record_writer import Candidate, RecordingError
+from smore_sweep.results.recorder import Recorder, recording
 from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import hold
@@ -35,8 +36,13 @@ if TYPE_CHECKING:
 SWEEP = Sweep(name="single", description="single runs", grids=(), scales={})
 
 
-def train_one(run: RunSpec, results: StoragePath) -> int:
+def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -> int:
     """Train a run from its record to its end and print how well it does.
+
+    Args:
+        run: The run.
+        results: Results folder.
+        mirrors: Where else to show the run.
 
     Returns:
         The exit code.
@@ -45,7 +51,7 @@ def train_one(run: RunSpec, results: StoragePath) -> int:
     capture.chosen()  # refuse a bad value before anything starts
     fused.chosen()
     check_folder(results)
-    experiment = sweep_experiment(SWEEP, results)
+    experiment = sweep_experiment(SWEEP, results, mirrors)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
         state = run_files.state(results, run.run_id)

@@ -10,7 +10,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from smore_sweep.errors import UserError
-from smore_sweep.results.recorder import Recorder, RecordingError
+from smore_sweep.results.record_writer import RecordingError
+from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.storage.fence import OPEN, Fence
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -17,6 +18,7 @@ from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.estimate import estimate
@@ -24,9 +26,10 @@ from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
-from smore_sweep.results.recorder import RecordingError, recording
+from smore_sweep.results.record_writer import RecordingError
+from smore_sweep.results.recorder import recording
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import GENERATED
+from smore_sweep.spec import GENERATED, Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
@@ -35,7 +38,7 @@ from smore_sweep.training import capture
 
 
 def run(
-    name: str,
+    requested: Sweep | str,
     *,
     scale: str | None = None,
     seeds: int | None = None,
@@ -46,6 +49,7 @@ def run(
     gpus_per_stack: float | None = None,
     stack_size: int | None = None,
     notification: str | None = None,
+    mirrors: Sequence[str] = (),
     retrain: bool = False,
     keep: bool = False,
     show: Callable[[Console, Plan], None] | None = None,
@@ -53,7 +57,7 @@ def run(
     """Run a sweep to its end.
 
     Args:
-        name: A shipped sweep, or a ``.py`` file.
+        requested: A sweep, the name of a shipped one, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
         seeds: Seeds per cell; None for the scale's.
         tasks: Tasks to run; None for the scale's.
@@ -63,6 +67,7 @@ def run(
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
         notification: Shell command to run when the sweep ends, however it ends.
+        mirrors: Where else to show the runs (:data:`smore_sweep.results.mirrors.PACKAGES`).
         retrain: Train stored runs again whose code has changed since.
         keep: Accept stored runs whose code has changed since.
         show: Prints the results of the plan's runs when training has ended.
@@ -74,15 +79,16 @@ def run(
         UserError: If anything about the request is wrong.
     """
     out = make_console()
+    name = requested.name if isinstance(requested, Sweep) else requested
     with notifying(notification, name, out.print) as ending:
-        sweep = load_sweep(name)
+        sweep = requested if isinstance(requested, Sweep) else load_sweep(requested)
 
         def read_plan() -> Plan:
             return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
 
         plan = read_plan()
         check_folder(results)
-        experiment = sweep_experiment(sweep, results)
+        experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
             changed = {run_id for run_ids in plan.changed.values() for run_id in run_ids} if retrain else set()
@@ -111,7 +117,7 @@ def run(
             if show:
                 show(out, plan)
             plan = read_plan()  # reading the outcomes may have put a broken record aside
-            _report(out, plan, results, failures)
+            _report(out, plan, results, failures, name)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
@@ -183,14 +189,14 @@ def _train(
         filled = f", each filled up to {padded}" if padded else ""
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {where}")
         stores = build_stores(plan, episodes)
-        with ProgressReporter(out, plan, stacks, cluster.cpus, experiment.results, fence) as reporter:
+        with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
                 stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter,
                 padded=padded, updates=updates,
             )  # fmt: skip
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str]) -> None:
+def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str) -> None:
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
     if failures:
@@ -198,15 +204,18 @@ def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[s
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        _print_next_steps(out, plan, results)
+        _print_next_steps(out, plan, results, name)
 
 
-def _print_next_steps(out: Console, plan: Plan, results: StoragePath) -> None:
-    elsewhere, where = ("", "") if str(results) == DEFAULT_RESULTS else (f" RESULTS={results}", f" --results {results}")
+def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str) -> None:
+    name = shlex.quote(name)
+    where = "" if str(results) == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
     source = "" if plan.source == GENERATED else f" --source {plan.source}"
+    request = f"--sweep {name} --scale {plan.scale}{where}{source}"
     next_steps = {
-        f"make ui{elsewhere}": "every run in the MLflow page",
-        f"python analysis/tables.py{where}{source}": "LaTeX tables (--format markdown|csv|terminal)",
+        f"smore-sweep ui {name}{where}": "its runs in the MLflow page",
+        f"smore-sweep tables {request}": "LaTeX tables (--format markdown|csv|json|terminal)",
+        f"smore-sweep figures {request}": "learning curves, and the return against each knob that it varies",
         f"{results}/runs/": "raw outcomes, one folder per run",
     }
     width = max(map(len, next_steps))

@@ -6,15 +6,17 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from smore_sweep.errors import StorageError
 from smore_sweep.execution.revision import git_revision
+from smore_sweep.method import knobs
+from smore_sweep.results.mirrors import check_mirrors
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.results.tracking_uri import check_uri, default_uri
-from smore_sweep.spec import Sweep
+from smore_sweep.spec import Sweep, varied
 from smore_sweep.storage.atomic import make_folder
 from smore_sweep.storage.paths import StoragePath, absolute
 
@@ -58,13 +60,17 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def sweep_experiment(sweep: Sweep, results: StoragePath) -> Experiment:
+def sweep_experiment(sweep: Sweep, results: StoragePath, mirrors: Sequence[str] = ()) -> Experiment:
     """Return the MLflow experiment of a sweep, with the tags that its runs share.
 
     Raises:
+        UserError: If there is no such mirror, or it cannot be used here.
         TrackingError: If the tracking store cannot be reached.
     """
+    check_mirrors(mirrors, results)
     uri = default_uri(results)
     check_uri(uri)
     tags = {"git": git_revision(), "smore_sweep": version("smore_sweep"), "mujoco": version("mujoco")}
-    return Experiment(absolute(results), uri, sweep.name, sweep.description, tags)
+    by_kind = varied(method for grid in sweep.grids for method in grid.methods)
+    names = dict.fromkeys(name for kind, own in by_kind.items() for name in knobs(kind) if name in own)
+    return Experiment(absolute(results), uri, sweep.name, sweep.description, tags, tuple(names), tuple(mirrors))

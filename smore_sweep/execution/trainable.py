@@ -26,7 +26,7 @@ from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
-from smore_sweep.results.recorder import Assignment, Candidate, RecordingError
+from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import Task, declare, declared
 from smore_sweep.training.capture import AUTO

@@ -1,7 +1,8 @@
 """Heartbeat file for monitoring a sweep from another process.
 
-The driver replaces ``<results>/live.json`` every few seconds while a sweep trains. The file is for display only: the
-records decide what is done. An old file shows that the driver was killed.
+The driver replaces ``<results>/live.json`` every few seconds while a sweep trains, and each worker without a driver
+(:mod:`smore_sweep.results.claims`) a file of its own. The files are for display only: the records decide what is done.
+An old file shows that its process was killed.
 """
 
 from __future__ import annotations
@@ -65,14 +66,30 @@ class Snapshot:
     news: list[str]
 
 
-def save(results: StoragePath, snapshot: Snapshot) -> None:
-    """Write the heartbeat file. Raises OSError, or StorageError for an object store, if that fails."""
-    paths.write(results / "live.json", json.dumps(asdict(snapshot), indent=1).encode())
+def driver_file(results: StoragePath) -> StoragePath:
+    """Return the heartbeat file of a results folder's driver."""
+    return results / "live.json"
+
+
+def save(path: StoragePath, snapshot: Snapshot) -> None:
+    """Write a heartbeat file. Raises OSError, or StorageError for an object store, if that fails."""
+    paths.write(path, json.dumps(asdict(snapshot), indent=1).encode())
 
 
 def load(results: StoragePath) -> Snapshot | None:
-    """Return the last snapshot, or None if there is no readable one."""
-    path = results / "live.json"
+    """Return the driver's last snapshot, or None if there is no readable one."""
+    return _load(driver_file(results))
+
+
+def load_workers(results: StoragePath) -> list[Snapshot]:
+    """Return the snapshots of the workers without a driver that train, or were killed while they did."""
+    if not isinstance(results, Path):
+        return []
+    files = sorted((results / "workers").glob("*.json"))
+    return [snapshot for path in files if (snapshot := _load(path)) is not None]
+
+
+def _load(path: StoragePath) -> Snapshot | None:
     try:
         if isinstance(path, Path) and not path.is_file():
             return None  # a FIFO would never end

@@ -19,6 +19,7 @@ from smore_sweep.errors import StorageError
 from smore_sweep.monitoring import heartbeat
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.heartbeat import Snapshot, Training
+from smore_sweep.monitoring.usage import Gpu
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.storage.fence import OPEN, Fence
@@ -32,12 +33,14 @@ NEWS = 20
 """Most failures in the heartbeat file: the latest ones."""
 GONE_SECONDS = 60.0
 """Age of the heartbeat, in seconds, from which a driver counts as gone."""
+JOB = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+"""Environment variables that name a task of a SLURM array."""
 SETTLED_SECONDS = 2.0
 """Seconds of training before a rate is meaningful."""
 
 
 class ProgressReporter(ProgressCallback):
-    """Shows a sweep's progress on ``cpus`` cores.
+    """Shows a sweep's progress on ``cpus`` cores, and keeps its heartbeat ``file``.
 
     This covers runs done, member-updates per second, use of CPUs and GPUs, time left, and the training stacks with
     their latest returns.
@@ -49,13 +52,13 @@ class ProgressReporter(ProgressCallback):
         plan: Plan,
         stacks: Sequence[Stack],
         cpus: int,
-        results: StoragePath,
+        file: StoragePath,
         fence: Fence = OPEN,
     ) -> None:
         self._out = out
         self._fence = fence
         self._stacks = stacks
-        self._results = results
+        self._file = file
         self._cpus = cpus
         self._sweep, self._scale = plan.sweep.name, plan.scale
         self._began = time.time()
@@ -111,11 +114,16 @@ class ProgressReporter(ProgressCallback):
         self._training.pop(stack, None)
         self._left[stack] = 0
 
-    def on_step(self) -> None:
+    def beat(self) -> None:
+        """Renew the heartbeat file, if it is time."""
         now = time.monotonic()
         if now - self._saved >= heartbeat.SECONDS:
             self._saved = now
             self._save("")
+
+    def on_step(self) -> None:
+        self.beat()
+        now = time.monotonic()
         if not self._out.is_terminal and self._first_update and now - self._printed >= PLAIN_SECONDS:
             self._printed = now
             snapshot = self._snapshot("")
@@ -132,7 +140,7 @@ class ProgressReporter(ProgressCallback):
         if not self._fence.is_open():  # the file may be another driver's
             return
         with contextlib.suppress(OSError, StorageError):  # the recorder reports a full disk
-            heartbeat.save(self._results, self._snapshot(ended))
+            heartbeat.save(self._file, self._snapshot(ended))
 
     def _snapshot(self, ended: str) -> Snapshot:
         done = sum(self._done)
@@ -202,6 +210,29 @@ def describe(snapshot: Snapshot, now: float) -> Iterator[str]:
     yield from (f"  {line}" for line in (*_listing(snapshot), *snapshot.news))
 
 
+def describe_workers(snapshots: Sequence[Snapshot], now: float) -> Iterator[str]:
+    """Describe the workers that share a results folder, in lines: the totals, each stack, and those that are gone."""
+    gone = [snapshot for snapshot in snapshots if now - snapshot.written > GONE_SECONDS]
+    alive = [snapshot for snapshot in snapshots if snapshot not in gone]
+    for sweep in dict.fromkeys((snapshot.sweep, snapshot.scale) for snapshot in alive):
+        mine = [snapshot for snapshot in alive if (snapshot.sweep, snapshot.scale) == sweep]
+        since = format_duration(now - max(snapshot.written for snapshot in mine))
+        gpus = {gpu.name: gpu for snapshot in mine for gpu in snapshot.gpus}
+        rate = sum(snapshot.rate for snapshot in mine)
+        cores = _cores(sum(snapshot.cores for snapshot in mine), sum(snapshot.cpus for snapshot in mine))
+        yield f"{' · '.join(sweep)}: {len(mine)} worker{'s' * (len(mine) > 1)}, last sign of life {since} ago"
+        yield f"  {rate:,.0f} member-updates/s · {' · '.join([cores, *_gpu_use(list(gpus.values()))])}"
+        for snapshot in mine:
+            stacks = ", ".join(f"{stack.name}: {_note(stack)}" for stack in snapshot.stacks) or "starts"
+            yield f"  {stacks} ({snapshot.by})"
+            yield from (f"    {news}" for news in snapshot.news)
+    for snapshot in gone:
+        yield (
+            f"{snapshot.sweep} · {snapshot.scale}: no sign of life of a worker for "
+            f"{format_duration(now - snapshot.written)} ({snapshot.by}); the next one takes its runs over"
+        )
+
+
 def _total(snapshot: Snapshot) -> str:
     left = (
         "" if snapshot.ended else " · ? left" if snapshot.left is None else f" · {format_duration(snapshot.left)} left"
@@ -213,12 +244,19 @@ def _total(snapshot: Snapshot) -> str:
 
 
 def _use(snapshot: Snapshot) -> str:
-    parts = [f"CPU {snapshot.cores:.1f} of {snapshot.cpus} cores"]
-    if gpus := snapshot.gpus:
-        busy, used, total = sum(gpu.busy for gpu in gpus), sum(gpu.used for gpu in gpus), sum(gpu.total for gpu in gpus)
-        name = f"{len(gpus)} GPUs" if len(gpus) > 1 else "GPU"
-        parts.append(f"{name} {busy / len(gpus):.0%}, {used:.1f} of {total:.0f} GB")
-    return " · ".join(parts)
+    return " · ".join([_cores(snapshot.cores, snapshot.cpus), *_gpu_use(snapshot.gpus)])
+
+
+def _cores(busy: float, total: int) -> str:
+    return f"CPU {busy:.1f} of {total} cores"
+
+
+def _gpu_use(gpus: Sequence[Gpu]) -> list[str]:
+    if not gpus:
+        return []
+    busy, used, total = sum(gpu.busy for gpu in gpus), sum(gpu.used for gpu in gpus), sum(gpu.total for gpu in gpus)
+    name = f"{len(gpus)} GPUs" if len(gpus) > 1 else "GPU"
+    return [f"{name} {busy / len(gpus):.0%}, {used:.1f} of {total:.0f} GB"]
 
 
 def _listing(snapshot: Snapshot) -> list[str]:
@@ -244,4 +282,5 @@ def _by() -> str:
         user = f"{getpass.getuser()}@"
     except (KeyError, OSError):  # a container's user may have no name
         user = ""
-    return f"{user}{socket.gethostname()}, process {os.getpid()}"
+    job = "_".join(os.environ[name] for name in JOB if name in os.environ) or os.environ.get("SLURM_JOB_ID", "")
+    return f"{user}{socket.gethostname()}, process {os.getpid()}{f', job {job}' if job else ''}"

@@ -1,7 +1,8 @@
-"""Measure how much of its machine this process uses."""
+"""Measure how much of its machine this process may use, and how much it does."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -33,6 +34,25 @@ class Usage:
     host: str
     cores: float
     gpu: Gpu | None
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, which a job scheduler may limit."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(allowed, int(granted)) if granted.isdecimal() and int(granted) else allowed
+
+
+def usable_gpus() -> list[str]:
+    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(index) for index, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
 
 
 class UsageMeter:

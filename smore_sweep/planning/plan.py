@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from smore_sweep.discovery import all_sweeps
 from smore_sweep.errors import DeclarationError, did_you_mean
@@ -13,6 +14,9 @@ from smore_sweep.results import record, run_files
 from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
+
+EXPORT = "runs.parquet"
+"""File that makes a folder an export (:mod:`analysis.frames.archive`)."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ def make_plan(
     Raises:
         DeclarationError: For anything wrong in the declaration.
     """
+    if isinstance(results, Path) and (results / EXPORT).exists():
+        raise DeclarationError(
+            f"{results} is an export, for tables, figures and reports; plan, run and status need a results folder"
+        )
     for name in (*(tasks or ()), *sweep.tasks):
         task(name)
     runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)

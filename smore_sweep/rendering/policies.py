@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from smore_sweep.errors import UserError
 from smore_sweep.results.record import DONE
 from smore_sweep.results.run_files import load, run_ids
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath
-from smore_sweep.tasks import Task
+from smore_sweep.tasks import Task, task
 from smore_sweep.training.evaluation import ROWS
 
 if TYPE_CHECKING:
@@ -40,14 +41,20 @@ def find_policy(task: Task, name: str, results: StoragePath) -> tuple[str, Episo
     if name in (*task.pools, "random"):
         function = task.policy(name)
         return name, (lambda _: function) if function else (lambda number: _random_policy(task, number))
-    matches = [run_id for run_id in run_ids(results) if run_id.startswith(name)]
-    if not matches:
+    run_id = find_run(name, results)
+    if run_id is None:
         valid = ", ".join(dict.fromkeys((*task.pools, "random")))
         raise UserError(f"{task.name} has no policy {name!r}; it has: {valid}, or give the id of a run in {results}")
+    return run_id, trained_policy(task, run_id, results)
+
+
+def find_run(name: str, results: StoragePath) -> str | None:
+    """Return the id of the stored run that begins so, or None. Raises :class:`UserError` if there are several."""
+    matches = [run_id for run_id in run_ids(results) if run_id.startswith(name)]
     if len(matches) > 1:
         examples = f"{matches[0]} and {matches[1]}"
         raise UserError(f"policy {name!r} is ambiguous; {len(matches)} runs in {results} begin so, such as {examples}")
-    return matches[0], trained_policy(task, matches[0], results)
+    return matches[0] if matches else None
 
 
 def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePolicy:
@@ -84,6 +91,46 @@ def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePoli
         return policy
 
     return episode_policy
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """The policy of a done run."""
+
+    run_id: str
+    task: Task
+    _episode: Policy
+
+    @classmethod
+    def load(cls, name: str, results: StoragePath) -> TrainedPolicy:
+        """Load the policy of the stored run whose id begins so.
+
+        Raises:
+            UserError: If there is no such run, more than one, or the run is not done.
+        """
+        run_id = find_run(name, results)
+        if run_id is None or (record := load(results, run_id)) is None:
+            raise UserError(f"no run in {results} has an id that begins with {name!r}")
+        own = task(record.content["task"])
+        return cls(run_id, own, trained_policy(own, run_id, results)(0))
+
+    def act(self, observation: ArrayLike, goal: ArrayLike) -> NDArray[np.float32]:
+        """Return the action ``[action]`` in [-1, 1] for an observation ``[observation]`` and a goal ``[goal]``.
+
+        It equals that of the run's evaluation to the bit.
+
+        Raises:
+            UserError: For other shapes.
+        """
+        given = {"observation": np.asarray(observation, np.float32), "desired_goal": np.asarray(goal, np.float32)}
+        sizes = {"observation": self.task.sizes.observation, "desired_goal": self.task.sizes.goal}
+        for name, array in given.items():
+            if array.shape != (sizes[name],):
+                kind = name.removeprefix("desired_")
+                raise UserError(
+                    f"{self.task.name}: a {kind} of shape {array.shape} is not valid; it is [{sizes[name]}]"
+                )
+        return self._episode(given)
 
 
 def _random_policy(task: Task, number: int) -> Policy:

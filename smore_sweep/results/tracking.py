@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SHOWN = ("method", "task", "expert_share", "seed", "scale", "source")
 """Fields of a run's content that people search for, logged both as tags and as parameters."""
 VIEW, VIEW_PARAMS = "results", ("task", "method", "expert_share", "seed")
+"""The view of an experiment's page, and its columns beside the label and the knobs that the sweep varies."""
 VIEW_METRICS = ("return99", "success", "final_distance")
 ERROR, LOG = "error", "log.txt"
 """The tag with a failed run's error, and the artifact with a run's log."""
@@ -39,13 +40,18 @@ BATCH, OTHERS = 1000, 100
 
 @dataclass(frozen=True)
 class Experiment:
-    """Where the runs of a sweep are stored and published, and what all of them share."""
+    """Where the runs of a sweep are stored and published, and what all of them share.
+
+    ``varied`` names the knobs in which the sweep's methods differ, and ``mirrors`` the places that show the runs, too.
+    """
 
     results: StoragePath
     tracking_uri: str
     sweep: str
     description: str
     tags: dict[str, str]
+    varied: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass
@@ -163,6 +169,7 @@ class Tracker:
     def _create(self, run_id: str, record: Record, tags: dict[str, str]) -> _Entry:
         named = {name: str(record.content[name]) for name in SHOWN}
         own = {"run_id": run_id, "sweep": self._experiment.sweep, "results": self._owner}
+        own["label"] = tags["title"].split(" · ")[0]
         run = self._client.create_run(self._experiment_id, tags={**named, **tags, **own}, run_name=tags["title"])
         return _Entry(run.info.run_id)
 
@@ -211,13 +218,41 @@ class Tracker:
             return self._client.create_experiment(
                 self._experiment.sweep,
                 artifact_location=(self._experiment.results / "artifacts").as_uri() if local else None,
-                tags={"mlflow.note.content": self._experiment.description, **_view()},
+                tags={"mlflow.note.content": self._experiment.description, **_view(self._experiment.varied)},
             )
         if existing.lifecycle_stage != "active":
             raise TrackingError(
                 f"MLflow experiment {self._experiment.sweep!r} was deleted; restore it in the MLflow page"
             )
+        for name, value in _view(self._experiment.varied).items():
+            if _state(existing.tags.get(name, "{}")) != _state(value):
+                self._client.set_experiment_tag(existing.experiment_id, name, value)
         return str(existing.experiment_id)
+
+
+def page(tracking_uri: str, sweep: str | None) -> str:
+    """Return the part of a page's address that opens the runs of a sweep, or else of the sweep that trained last.
+
+    Empty if there is no such run.
+
+    Raises:
+        TrackingError: The tracking store cannot be read.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    with _reporting():
+        client = MlflowClient(tracking_uri)
+        if sweep is None:
+            everywhere = [entry.experiment_id for entry in client.search_experiments()]
+            runs = client.search_runs(everywhere, order_by=["attributes.start_time DESC"], max_results=1)
+            experiment = runs[0].info.experiment_id if runs else None
+        else:
+            entry = client.get_experiment_by_name(sweep)
+            experiment = entry.experiment_id if entry else None
+    return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}" if experiment else ""
 
 
 def _remedy(uri: str) -> str:
@@ -226,16 +261,25 @@ def _remedy(uri: str) -> str:
     return "" if file == uri else f"; if it is damaged, remove {file}: all runs are shown again in a new one"
 
 
-def _view() -> dict[str, str]:
+def _view(varied: Sequence[str]) -> dict[str, str]:
     """Return the experiment's tag that adds a view to the menu *Views* of its page, with the highest return on top.
 
     By default the page shows no parameter and no metric.
     """
-    columns = [*(f"params.`{name}`" for name in VIEW_PARAMS), *(f"metrics.`eval/{name}`" for name in VIEW_METRICS)]
+    columns = [
+        "tags.`label`",
+        *(f"params.`{name}`" for name in (*varied, *VIEW_PARAMS)),
+        *(f"metrics.`eval/{name}`" for name in VIEW_METRICS),
+    ]
     state = {"selectedColumns": columns, "orderByKey": f"metrics.`eval/{VIEW_METRICS[0]}`", "orderByAsc": False}
     now = int(time.time() * 1000)
     saved = {"name": VIEW, "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
     return {f"mlflow.sharedViewState.{VIEW}": json.dumps(saved)}
+
+
+def _state(view: str) -> object:
+    """The part of a view's tag that does not change with the time."""
+    return json.loads(view).get("state")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
-"""A lease that its holder keeps renewing: one writer at a time in an object store, which has no locks.
+"""A lease that its holder keeps renewing: one writer at a time where there are no locks.
 
-The lease is an object that the store creates only if it does not exist (S3: a conditional PUT). It names its holder,
+That is an object store, or a file system that several machines share, on many of which locks hold on one machine only.
+The lease is an object that the store creates only if it does not exist (S3: a conditional PUT; a file: a hard link). It
+names its holder,
 and a thread of the holder rewrites it every :data:`BEAT` seconds. Another process that finds a lease watches it: if it
 changes, the holder is alive and the process is refused; if it stays the same for :data:`PATIENCE` seconds, the holder
 counts as dead and the process takes the lease over. No time is written or compared, so wrong clocks do not matter. A
@@ -25,15 +27,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smore_sweep.errors import LockedError, StorageError
 from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence, since_boot
+from smore_sweep.storage.paths import StoragePath
 from smore_sweep.storage.scratch import scratch_folder
-
-if TYPE_CHECKING:
-    from upath import UPath
 
 BEAT = 5.0
 """Seconds between two renewals. A second driver is refused within this time."""
@@ -42,7 +42,7 @@ PATIENCE = 60.0
 
 
 @contextmanager
-def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[Fence]:
+def lease(path: StoragePath, who: str, say: Callable[[str], None]) -> Iterator[Fence]:
     """Hold a lease for the block.
 
     Args:
@@ -69,8 +69,21 @@ def lease(path: UPath, who: str, say: Callable[[str], None]) -> Iterator[Fence]:
             _release(path, mine, keeper, ended, lost)
 
 
+def revoke(path: StoragePath, who: str) -> bool:
+    """Take a lease from a holder that counts as dead, for good: if it still lives, it ends at its next beat.
+
+    Returns:
+        False if the holder renews the lease at this moment.
+    """
+    try:
+        paths.write(path, json.dumps({"who": who, "revoked": True}).encode())
+    except FileNotFoundError:  # the renewal removed the unfinished file
+        return False
+    return True
+
+
 def _release(
-    path: UPath, mine: dict[str, Any], keeper: threading.Thread, ended: threading.Event, lost: threading.Event
+    path: StoragePath, mine: dict[str, Any], keeper: threading.Thread, ended: threading.Event, lost: threading.Event
 ) -> None:
     """End the renewals and remove the lease.
 
@@ -81,7 +94,7 @@ def _release(
     keeper.join()
     content = None
     with suppress(StorageError):  # the lease stays, and the next driver finds this process dead
-        content = _read(path)
+        content = read(path)
         if content is not None and not _is(content, mine):
             lost.set()
         elif not lost.is_set():
@@ -90,19 +103,19 @@ def _release(
         raise LockedError(f"{_who(content)}, which took it over when nothing had been heard of this one for a while")
 
 
-def _acquire(path: UPath, mine: dict[str, Any], say: Callable[[str], None]) -> float:
+def _acquire(path: StoragePath, mine: dict[str, Any], say: Callable[[str], None]) -> float:
     """Acquire the lease; return when its creation started."""
     while True:
         started = since_boot()
-        content = _read(path)
+        content = read(path)
         if content is None:
             if paths.create_exclusive(path, _text(mine, 0)):
                 return started
-        elif (_is_dead(content) or _watch(path, content, say)) and _read(path) == content:  # nobody else was faster
+        elif (is_dead(content) or _watch(path, content, say)) and read(path) == content:  # nobody else was faster
             paths.remove(path)
 
 
-def _watch(path: UPath, content: bytes, say: Callable[[str], None]) -> bool:
+def _watch(path: StoragePath, content: bytes, say: Callable[[str], None]) -> bool:
     """Return True after ``PATIENCE`` seconds without a renewal, or False as soon as the lease is given back.
 
     Raises:
@@ -112,7 +125,7 @@ def _watch(path: UPath, content: bytes, say: Callable[[str], None]) -> bool:
     announced = False
     while (waited := time.monotonic() - started) < PATIENCE:
         time.sleep(BEAT / 4)
-        now = _read(path)
+        now = read(path)
         if now is None:
             return False
         if now != content:
@@ -123,7 +136,7 @@ def _watch(path: UPath, content: bytes, say: Callable[[str], None]) -> bool:
     return True
 
 
-def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event, fence: Fence) -> None:
+def _keep(path: StoragePath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event, fence: Fence) -> None:
     """Renew the lease until the end, whatever fails. If another process has taken it over, end this one by SIGTERM."""
     beat = 0
     while not ended.wait(BEAT):
@@ -137,10 +150,10 @@ def _keep(path: UPath, mine: dict[str, Any], ended: threading.Event, lost: threa
                 return
 
 
-def _renew(path: UPath, mine: dict[str, Any], beat: int, fence: Fence) -> str:
+def _renew(path: StoragePath, mine: dict[str, Any], beat: int, fence: Fence) -> str:
     """Renew the lease. Returns an empty string, or the name of another process that holds it."""
     started = since_boot()
-    content = _read(path)
+    content = read(path)
     if content is not None and not _is(content, mine):
         return _who(content)
     if since_boot() - started > BEAT:  # paused meanwhile: what was read may be old
@@ -153,7 +166,8 @@ def _renew(path: UPath, mine: dict[str, Any], beat: int, fence: Fence) -> str:
     return ""
 
 
-def _read(path: UPath) -> bytes | None:
+def read(path: StoragePath) -> bytes | None:
+    """Return a lease's content, which every renewal changes, or None if there is none."""
     try:
         return paths.read(path)
     except FileNotFoundError:
@@ -180,9 +194,11 @@ def _is(content: bytes | None, mine: dict[str, Any]) -> bool:
     return bool(_parse(content or b"").get("token") == mine["token"])
 
 
-def _is_dead(content: bytes) -> bool:
-    """Return whether the holder was a process of this machine that has ended."""
+def is_dead(content: bytes) -> bool:
+    """Return whether a lease is revoked, or its holder was a process of this machine that has ended."""
     holder = _parse(content)
+    if holder.get("revoked"):
+        return True
     if not holder.get("machine") or holder["machine"] != _machine():
         return False
     return not Path(f"/proc/{holder['process']}").exists()

@@ -46,10 +46,24 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
 
 
 @contextmanager
-def _file(path: Path, what: str) -> Iterator[Fence]:
+def share(results: Path, what: str) -> Iterator[None]:
+    """Hold the lock of a folder beside others that share it, for the block. It excludes those that hold it alone.
+
+    Raises:
+        StorageError: Another process holds it alone; the message names that process.
+    """
+    try:
+        with _file(results / "driver.lock", what, fcntl.LOCK_SH):
+            yield
+    except LockedError as holder:
+        raise StorageError(f"results folder {results} is in use by {holder}; wait for it, or give another") from None
+
+
+@contextmanager
+def _file(path: Path, what: str, kind: int = fcntl.LOCK_EX) -> Iterator[Fence]:
     with ExitStack() as opened:
         try:
-            holder = _take(opened.enter_context(path.open("a+")), what)
+            holder = _take(opened.enter_context(path.open("a+")), what, kind)
         except OSError as error:  # another user's file, or a file system without locks
             raise StorageError(f"{path} cannot be locked: {error.strerror}") from None
         if holder:
@@ -68,10 +82,10 @@ def queue(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _take(file: TextIO, what: str) -> str:
+def _take(file: TextIO, what: str, kind: int = fcntl.LOCK_EX) -> str:
     """Lock a file and sign it. Returns an empty string, or the signature of its holder."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
         return file.read().strip() or "another process"

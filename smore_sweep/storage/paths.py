@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from smore_sweep.errors import StorageError, first_line
-from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.storage.atomic import atomic_write, make_folder, sync
 from smore_sweep.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -132,8 +133,19 @@ def write(path: StoragePath, data: bytes) -> None:
         unfinished.write_bytes(data)
 
 
-def create_exclusive(path: UPath, data: bytes) -> bool:
-    """Create an object unless it exists. Returns whether it was created; of two writers the store refuses one."""
+def create_exclusive(path: StoragePath, data: bytes) -> bool:
+    """Create a file unless it exists. Returns whether it was created; of two writers one is refused.
+
+    A hard link makes a file of a folder appear with its content, on shared file systems too.
+
+    Raises:
+        StorageError: It cannot be created.
+    """
+    if isinstance(path, Path):
+        try:
+            return _link(path, data)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be created: {error.strerror}") from None
     try:
         with _reaching(path):
             path.fs.pipe_file(path.path, data, mode="create")
@@ -161,6 +173,13 @@ def put_aside(path: StoragePath, why: str = "broken") -> None:
         else:
             write(path.with_name(name), read(path))
             remove(path)
+
+
+def file_names(folder: Path) -> set[str]:
+    """List the files in a folder of the disk, which need not exist. Unfinished ones are left out."""
+    with suppress(FileNotFoundError):
+        return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    return set()
 
 
 def list_names(folder: UPath) -> set[str]:
@@ -192,6 +211,22 @@ def local_copy(path: StoragePath) -> Iterator[Path]:
 def local_folder(results: StoragePath) -> Path:
     """Return a local folder for files that a person opens: the results folder, or ``output`` if that is remote."""
     return results if isinstance(results, Path) else Path(DEFAULT_RESULTS)
+
+
+def _link(path: Path, data: bytes) -> bool:
+    """Write a file under a name of its own, and link it to the path. Returns whether that did not exist."""
+    make_folder(path.parent)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        unfinished.write_bytes(data)
+        sync(unfinished)
+        path.hardlink_to(unfinished)
+    except FileExistsError:
+        # Over NFS the answer to a link that was made can get lost, and the repeated request is refused.
+        return unfinished.stat().st_nlink > 1
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

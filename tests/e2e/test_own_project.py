@@ -71,6 +71,25 @@ def test_its_runs_are_on_the_page(shell: Shell) -> None:
     assert [entry.info.status for entry in entries] == ["FINISHED"] * 6
 
 
+def test_its_figures_and_its_table(shell: Shell) -> None:
+    figure = shell.sweep("figures", "--sweep", "wall.py", "--source", "mine", "--x", "alpha", "--output", "figures")
+    drawn = [path.name for path in (shell.folder / "figures").iterdir()]
+    assert [name for name in drawn if "alpha" in name and name.endswith(".png")], figure
+    table = shell.sweep("tables", "--sweep", "wall.py", "--source", "mine", "--format", "csv")
+    assert [f"alpha={value}" in table for value in ("0.0", "0.5", "2.5")] == [True] * 3
+    frame = shell(sys.executable, "-c", PYTHON)
+    assert frame.split() == ["6", "[0.0,", "0.5,", "2.5]", "(2,)"]
+
+
+PYTHON = """
+from pathlib import Path
+import numpy as np
+import smore_sweep
+runs = smore_sweep.results("wall.py", source="mine")
+print(len(runs), sorted(set(runs.alpha)), smore_sweep.load_policy(runs.run_id[0]).act(np.zeros(2), np.zeros(2)).shape)
+"""
+
+
 def test_its_policy_is_played(shell: Shell) -> None:
     run_id = sorted(path.name for path in (shell.folder / "output" / "runs").iterdir())[0]
     assert "1 episode" in shell.sweep("play", "Wall", "--policy", run_id, "--file", "wall.py")

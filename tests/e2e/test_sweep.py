@@ -17,7 +17,7 @@ def test_a_sweep_ends_with_its_table(undisturbed: tuple[Path, str]) -> None:
     assert "making Reacher random episodes: 36" in output
     assert "a sweep for the tests" in output
     assert f"All {len(RUNS)} runs are done" in output
-    assert "make ui" in output
+    assert "smore-sweep ui" in output
     assert "Traceback" not in output
     assert_each_once_in_mlflow(results)
     for planned in RUNS:

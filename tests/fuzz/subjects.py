@@ -196,7 +196,7 @@ def _write_heartbeat(folder: Path, variant: int) -> None:
     snapshot = heartbeat.Snapshot(
         "main", "laptop", "me", 1.0, 2.0, "", 3, 9, 0.3, 99.5, None, 1.5, 2, [gpu], [stack, stack], ["failed: x"]
     )
-    heartbeat.save(folder, snapshot)
+    heartbeat.save(heartbeat.driver_file(folder), snapshot)
 
 
 def _read_heartbeat(folder: Path) -> str:

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from smore_sweep.method import Method, method
+from baselines.gcsl import GCSL
+from smore_sweep.method import method
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
 from tests.golden.made_up import HERE, TITLE, frame
 
 
 @method
-class Nothing(Method):
+class Nothing(GCSL):
     name = "SMORe"
 
 
@@ -108,7 +109,7 @@ def test_tables_that_differ_in_the_metric_only_are_one_when_it_is_given(sweeps: 
             ["--metric", "return"],
             "there is no metric 'return'; the valid ones are: return99, return98, return999, success, final_",
         ),
-        (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal\n"),
+        (["--format", "html"], "there is no format 'html'; the valid ones are: latex, markdown, csv, terminal, json\n"),
         (["--source", "the web"], "source 'the web' is not valid; use lower-case letters, digits, - and _\n"),
         (["--scale", "huge"], "there is no scale 'huge'; the valid ones are: laptop\n"),
         (

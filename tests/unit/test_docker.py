@@ -81,6 +81,22 @@ def test_the_images_differ_in_their_torch_only() -> None:
     assert "torch" in LOCK
 
 
+def test_the_recipe_for_apptainer_is_the_gpu_image_without_its_code() -> None:
+    recipe = (DOCKER / "apptainer.def").read_text()
+    image = instructions("Dockerfile.gpu")
+    (base,) = re.findall(r"^From: (.+)$", recipe, re.MULTILINE)
+    assert image[0] == f"FROM {base}"
+    for option in ("--constraint constraints.txt", ".[cluster,s3]", "libegl1 libegl-mesa0 libgl1-mesa-dri"):
+        assert option in recipe
+        assert any(option in line for line in image)
+    (variables,) = (line for line in image if line.startswith("ENV PYTHONUNBUFFERED"))
+    for name, value in re.findall(r"^ +export (\w+)=(\S+)$", recipe.partition("%environment")[2], re.MULTILINE):
+        assert f"{name}={value}" in variables
+    assert "MINARI_DATASETS_PATH" not in recipe  # the submitting shell's
+    for path in re.findall(r"^ +(\S+) /opt/smore_sweep/", recipe, re.MULTILINE):
+        assert (ROOT / path).is_file()
+
+
 def test_the_images_hold_the_code_and_nothing_else() -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied = [word for line in instructions("Dockerfile") if line.startswith("COPY ") for word in line.split()[1:-1]]

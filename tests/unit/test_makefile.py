@@ -74,12 +74,15 @@ def test_an_unknown_variable_is_refused_before_anything_is_installed(words: str,
         (["submit", "CANCEL=job", "JOBS_ADDRESS=http://h:1"],
          "submit quickstart --jobs-address http://h:1 --cancel job"),
         (["submit", "SWEEP=main", "RESULTS=/r", "DETACH=1"], "submit main --results /r --detach"),
+        (["slurm", "SWEEP=main", "ARRAY=4", "TIME=1-0", "DRY_RUN=1"],
+         "submit main --slurm --array 4 --time 1-0 --dry-run"),
         (["data", "TASK=Reacher", "EPISODES=5"], "data make Reacher --episodes 5"),
         (["doctor", "OUTPUT=reports"], "doctor --output reports"),
         (["experts", "TASKS=Reacher,FetchPush"], "experts Reacher FetchPush"),
         (["play", "TASK=Reacher", "POLICY=8e3f"], "play Reacher --policy 8e3f"),
         (["tables", "SWEEP=mine.py"], "tables --sweep mine.py"),
         (["tables", "TABLE=2 9", "SOURCE=wgcsl"], "tables --source wgcsl --table 2 9"),
+        (["figures", "SWEEP=mine.py", "X=temperature", "PLAIN=1"], "figures --sweep mine.py --x temperature --plain"),
         (["report", "SCALE=paper"], "report --sweep quickstart --scale paper"),
         (["export", "TO=elsewhere"], "export --to elsewhere"),
         (["methods"], "methods"),
@@ -103,10 +106,11 @@ def test_a_value_is_one_word(tmp_path: Path) -> None:
 def test_every_variable_is_an_option_of_its_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     commands = vars(get_command(app))["commands"]
-    renamed = {"sweep": "run"}
+    renamed = {"sweep": "run", "slurm": "submit"}
     for target in (
         "sweep",
         "submit",
+        "slurm",
         "plan",
         "status",
         "experts",

@@ -87,6 +87,13 @@ def test_a_wrong_command(options: list[str], said: str, tmp_path: Path, capsys: 
     assert said in capsys.readouterr().err
 
 
+def test_an_export_is_no_results_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs.parquet").touch()
+    for command in ("plan", "run", "status"):
+        assert main([command, "quickstart", "--scale", "smoke", "--results", str(tmp_path)]) == 2
+        assert "is an export, for tables, figures and reports; plan, run and status need" in capsys.readouterr().err
+
+
 def test_a_results_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["run", written(tmp_path), "--results", str(tmp_path / "file" / "results")]) == 2

@@ -19,8 +19,8 @@ from smore_sweep.tasks import TASKS
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "ray", "mlflow", "matplotlib", "pandas", "gymnasium", "mujoco", "h5py")
 COMMANDS = (
-    "run", "submit", "plan", "status", "train", "methods", "tasks", "experts", "play", "videos", "ui", "bench", "data",
-    "doctor", "verify", "tables", "figures", "claims", "report", "results", "select", "export",
+    "run", "submit", "work", "plan", "status", "train", "methods", "tasks", "experts", "play", "videos", "ui", "bench",
+    "data", "doctor", "verify", "tables", "figures", "claims", "report", "results", "select", "export",
 )  # fmt: skip
 
 
@@ -43,17 +43,20 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify"),
+        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify mirror retrain keep"),
         (
             "submit",
-            "scale seeds tasks source results jobs-address detach follow cancel gpus-per-stack stack-size notify",
+            "scale seeds tasks source results jobs-address detach follow cancel gpus-per-stack stack-size notify "
+            "slurm array nodes cpus-per-task gpus-per-task memory time partition account no-requeue sbatch image "
+            "dry-run",
         ),
+        ("work", "scale seeds tasks source results gpus-per-stack stack-size processes grace"),
         ("plan", "scale seeds tasks source results json"),
         ("status", "scale seeds source results json"),
-        ("train", "method task seed expert-share set scale updates episodes batch-size source results"),
+        ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
         ("experts", "episodes"),
-        ("methods", ""),
-        ("play", "policy episodes seed output sheet results"),
+        ("methods", "file"),
+        ("play", "policy episodes seed output sheet results file"),
         ("videos", "scale source results"),
         ("ui", "port results"),
         ("bench", "batch-size method only"),

@@ -30,7 +30,7 @@ def test_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     runs = load_sweep("quickstart").expand("smoke")
     assert list(plan) == [
         "sweep", "description", "scale", "source", "runs", "done", "partial", "missing", "cells", "episodes_to_make",
-        "cpu_cores", "stacks", "estimated_seconds",
+        "changed_code", "cpu_cores", "stacks", "estimated_seconds",
     ]  # fmt: skip
     assert (plan["sweep"], plan["scale"], plan["source"]) == ("quickstart", "smoke", "generated")
     assert (plan["runs"], plan["done"], plan["partial"], plan["missing"]) == (len(runs), 0, 0, len(runs))
@@ -53,7 +53,7 @@ def test_the_plan_of_all_sweeps(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_status_shows_the_sweeps_that_have_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "status", "--results", str(tmp_path)) == {
-        "results": str(tmp_path), "sweeps": [], "training": None
+        "results": str(tmp_path), "sweeps": [], "training": None, "workers": []
     }  # fmt: skip
     assert main(["status", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith(f"no sweep has a run in {tmp_path}")

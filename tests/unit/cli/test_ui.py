@@ -41,8 +41,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, i
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        shown = re.fullmatch(rf"MLflow page of .*: http://127\.0\.0\.1:{port}(/\S{{20,}}/)  \(Ctrl-C ends it\)\n", line)
+        shown = re.fullmatch(
+            rf"MLflow page of .*: http://127\.0\.0\.1:{port}(/\S{{20,}}/)(#\S+)  \(Ctrl-C ends it\)\n", line
+        )
         assert shown is not None, line
+        assert shown[2] == f"#/experiments/{experiment}/runs?viewStateShareKey=results"
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + PATIENCE
         while not answers(f"{address}{shown[1]}health"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ TRAIN = ["train", "--method", "smore", "--task", "PointReach", "--scale", "smoke
 def test_a_single_run_is_the_run_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[RunSpec] = []
 
-    def remember(run: RunSpec, results: Path) -> int:
+    def remember(run: RunSpec, results: Path, mirrors: Sequence[str]) -> int:
+        assert not mirrors
         runs.append(run)
         return 0
 

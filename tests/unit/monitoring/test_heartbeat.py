@@ -53,7 +53,7 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(progress_reporter, "STACKS_SECONDS", 0.0)
     out, (plan, stacks) = console(terminal=False), planned(tmp_path)
     assert len(stacks) > progress_reporter.ROWS
-    with ProgressReporter(out, plan, stacks, 8, tmp_path) as view:
+    with ProgressReporter(out, plan, stacks, 8, tmp_path / "live.json") as view:
         for number in range(len(stacks)):
             view.on_progress(sign(number, 1))
         view.on_progress(sign(0, 1300, evaluated=1300, latest=36.4))
@@ -76,7 +76,7 @@ def test_a_log_has_plain_lines_and_no_tricks(tmp_path: Path, monkeypatch: pytest
 
 def test_a_terminal_shows_the_stacks_that_train(tmp_path: Path) -> None:
     out, (plan, stacks) = console(terminal=True), planned(tmp_path)
-    with ProgressReporter(out, plan, stacks, 8, tmp_path) as view:
+    with ProgressReporter(out, plan, stacks, 8, tmp_path / "live.json") as view:
         view.on_progress(sign(0, 700))
         view.on_progress(sign(1, 1300, evaluated=1300, latest=36.4))
         view.on_stack_end(0)
@@ -95,7 +95,7 @@ def test_shares_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     stacks = [Stack(stacks[0].runs, start=600), *stacks[1:4]]
     whole = updates(stacks[0])
     assert {updates(stack) for stack in stacks} == {whole}
-    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path) as view:
+    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path / "live.json") as view:
         view.on_progress(sign(0, 600))
         now[0] += 20
         view.on_progress(sign(0, 1600))
@@ -119,7 +119,7 @@ def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None
     slow = next(stack for stack in stacks if stack.runs[0].method.name == "SMORe")
     fast = Stack((replace(slow.runs[0], method=GCSL(hidden=128)),))
     assert slow.work > 5 * fast.work
-    with ProgressReporter(console(terminal=False), plan, [slow, fast], 2, tmp_path) as view:
+    with ProgressReporter(console(terminal=False), plan, [slow, fast], 2, tmp_path / "live.json") as view:
         view.on_progress(sign(0, slow.member_updates))
         view.on_stack_end(0)
         assert view._snapshot("").share == pytest.approx(slow.work / (slow.work + fast.work))
@@ -128,7 +128,7 @@ def test_the_share_is_of_the_work_and_not_of_the_updates(tmp_path: Path) -> None
 def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert heartbeat.load(tmp_path) is None
     plan, stacks = planned(tmp_path)
-    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path) as view:
+    with ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path / "live.json") as view:
         view.on_progress(sign(0, 10))
         view.on_failure("failed: some run: ValueError: boom")
         view._save("")
@@ -152,9 +152,37 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
     assert heartbeat.load(tmp_path) is None
 
 
+def test_workers_without_a_driver_are_shown_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    plan, stacks = planned(tmp_path)
+    for number in range(3):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(number))
+        file = tmp_path / "workers" / f"{number}.json"
+        with ProgressReporter(console(terminal=False), plan, [stacks[number]], 1, file) as view:
+            view.on_progress(sign(0, 100 + number, evaluated=100, latest=1.5))
+            view.on_failure("failed: something")
+            view._save("")
+            shown = file.read_bytes()
+        file.write_bytes(shown)
+    first, second, third = heartbeat.load_workers(tmp_path)
+    old = replace(third, written=third.written - 3600)
+    lines = list(progress_reporter.describe_workers([first, second, old], first.written + 3))
+    assert lines[0] == "quickstart · laptop: 2 workers, last sign of life 3 s ago"
+    assert lines[1].startswith("  0 member-updates/s · CPU 1.5 of 2 cores · GPU 62%")
+    assert lines[2].endswith(f", process {os.getpid()}, job 7_0)")
+    assert "100 of " in lines[2]
+    assert "return 1.50" in lines[2]
+    assert lines[3] == "    failed: something"
+    assert lines[-1].startswith("quickstart · laptop: no sign of life of a worker for 1 h 00 min (")
+    assert lines[-1].endswith("job 7_2); the next one takes its runs over")
+
+
 def test_an_interrupted_sweep_says_so(tmp_path: Path) -> None:
     plan, stacks = planned(tmp_path)
-    with pytest.raises(KeyboardInterrupt), ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ProgressReporter(console(terminal=False), plan, stacks, 2, tmp_path / "live.json"),
+    ):
         raise KeyboardInterrupt
     seen = heartbeat.load(tmp_path)
     assert seen is not None
@@ -180,7 +208,7 @@ def test_a_gpu_is_queried(output: str, gpu: Gpu | None, tmp_path: Path, monkeypa
 )  # fmt: skip
 def test_a_heartbeat_of_wrong_types_is_ignored(change: dict[str, object], tmp_path: Path) -> None:
     snapshot = heartbeat.Snapshot("main", "laptop", "me", 1.0, 2, "", 3, 9, 0.3, 9.5, None, 1.5, 2, [GPU], [], ["x"])
-    heartbeat.save(tmp_path, replace(snapshot, news=["\x1b[31mx\ny"]))
+    heartbeat.save(tmp_path / "live.json", replace(snapshot, news=["\x1b[31mx\ny"]))
     loaded = heartbeat.load(tmp_path)
     assert loaded is not None
     assert replace(loaded, news=["x"]) == snapshot

@@ -20,7 +20,8 @@ from smore_sweep.execution.session import sweep_experiment
 from smore_sweep.rendering import animation, videos
 from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
-from smore_sweep.results.recorder import Candidate, Recorder
+from smore_sweep.results.record_writer import Candidate
+from smore_sweep.results.recorder import Recorder
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
 from smore_sweep.stacked.episode_store import EpisodeStore

@@ -16,7 +16,8 @@ from smore_sweep.errors import TrackingError
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
-from smore_sweep.results.recorder import Candidate, Recorder
+from smore_sweep.results.record_writer import Candidate
+from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment, Tracker
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import RunSpec

@@ -17,7 +17,8 @@ from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
-from smore_sweep.results.recorder import Candidate, Recorder, RecordingError
+from smore_sweep.results.record_writer import Candidate, RecordingError
+from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.retries import LOSSES
 from smore_sweep.results.tracking import Experiment
 

@@ -25,7 +25,8 @@ from pathlib import Path
 from smore_sweep.errors import UserError
 from smore_sweep.execution.session import interruptible
 from smore_sweep.results.record import Record
-from smore_sweep.results.recorder import Candidate, RecordingError, recording
+from smore_sweep.results.record_writer import Candidate, RecordingError
+from smore_sweep.results.recorder import recording
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.storage import lease
 from smore_sweep.storage.lock import hold

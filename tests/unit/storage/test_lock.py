@@ -16,7 +16,7 @@ import pytest
 from smore_sweep.errors import UserError
 from smore_sweep.execution.session import interruptible
 from smore_sweep.storage import lease, paths
-from smore_sweep.storage.lock import hold
+from smore_sweep.storage.lock import hold, share
 from smore_sweep.storage.paths import StoragePath
 
 HOLDER = """
@@ -61,6 +61,22 @@ def test_who_holds_it_is_named_and_it_is_given_back(results: StoragePath) -> Non
             pytest.fail("two hold it")
     with hold(results, "the second", print):
         pass
+
+
+def test_a_folder_is_held_alone_or_shared(tmp_path: Path) -> None:
+    with (
+        share(tmp_path, "the first"),
+        share(tmp_path, "the second"),
+        pytest.raises(UserError, match=r"in use by the second \(process"),
+        hold(tmp_path, "x", print),
+    ):
+        pytest.fail("it is held alone and shared")
+    with (
+        hold(tmp_path, "alone", print),
+        pytest.raises(UserError, match=r"in use by alone \(process"),
+        share(tmp_path, "x"),
+    ):
+        pytest.fail("it is held alone and shared")
 
 
 def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_exports_of_two_machines_come_together(
 ) -> None:
     path, runs = folder
     whole, joined = tmp_path / "whole", tmp_path / "joined"
-    archive.write(path, whole, lambda _: None)
+    assert export.main(["--results", str(path), "--to", str(whole)]) == 0
     for machine, part in enumerate([runs[:3], runs[2:5]]):  # the third run is partial on both
         for run in part:
             found = run_files.load(path, run.run_id)

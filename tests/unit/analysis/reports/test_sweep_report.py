@@ -198,9 +198,9 @@ def test_the_page_is_written_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.usefixtures("sweeps")
 def test_wrong_requests_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, code, said in (
-        ([], 1, f"run: make sweep SWEEP=coverage_ablation SCALE=laptop RESULTS={tmp_path}\n"),
+        ([], 1, f"run: make sweep SWEEP=x SCALE=laptop RESULTS={tmp_path}\n"),
         (["--seeds", "0"], 2, "seeds = 0 is not valid; it must be a whole number of at least 1\n"),
-        (["--source", "wgcsl"], 1, f"SWEEP=coverage_ablation SCALE=laptop SOURCE=wgcsl RESULTS={tmp_path}\n"),
+        (["--source", "wgcsl"], 1, f"SWEEP=x SCALE=laptop SOURCE=wgcsl RESULTS={tmp_path}\n"),
         (["--scale", "huge"], 2, "has no scale 'huge'; its scales are: laptop\n"),
         (["--source", "the web"], 2, "use lower-case letters, digits, - and _\n"),
     ):

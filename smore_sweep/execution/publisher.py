@@ -1,0 +1,59 @@
+"""Publish to MLflow what workers without a driver have written; one process at a time does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from smore_sweep.errors import LockedError, TrackingError
+from smore_sweep.execution.session import sweep_experiment
+from smore_sweep.planning.plan import Plan
+from smore_sweep.results import record
+from smore_sweep.results.record_writer import RecordingError
+from smore_sweep.results.recorder import recording
+from smore_sweep.spec import Sweep
+from smore_sweep.storage.lease import BEAT, lease
+
+
+class Publisher:
+    """Publishes ended and failed runs from their records. A run that another process has published is left as it is."""
+
+    def __init__(self, sweep: Sweep, results: Path, say: Callable[[str], None]) -> None:
+        self._sweep = sweep
+        self._results = results
+        self._say = say
+        self._published: set[str] = set()
+
+    def publish(self, plan: Plan, failures: Mapping[str, str], *, wait: bool) -> None:
+        """Publish what MLflow lacks.
+
+        Args:
+            plan: The plan, with the runs that have ended.
+            failures: The errors of runs that were given up, by run id.
+            wait: Whether to wait for another process that publishes, which may not see the last runs.
+        """
+        ended = {run.run_id for run in plan.runs if plan.states[run.run_id] == record.DONE}
+        while not ended | failures.keys() <= self._published:
+            try:
+                self._publish(plan, ended, failures)
+                self._published |= ended | failures.keys()
+            except LockedError:
+                if not wait:
+                    return
+                time.sleep(BEAT)
+            except (TrackingError, RecordingError) as error:
+                self._say(
+                    f"MLflow is not available ({error}); the results are safe, and smore-sweep run shows them there"
+                )
+                return
+
+    def _publish(self, plan: Plan, ended: set[str], failures: Mapping[str, str]) -> None:
+        titles = {run.run_id: run.title for run in plan.runs}
+        with (
+            lease(self._results / "publisher.lease", f"process {os.getpid()}", lambda _: None) as fence,
+            recording(sweep_experiment(self._sweep, self._results), self._say, fence) as recorder,
+        ):
+            recorder.publish([(run_id, titles[run_id]) for run_id in titles if run_id in ended])
+            recorder.publish_failed(failures, titles)

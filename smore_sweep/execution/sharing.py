@@ -1,0 +1,255 @@
+"""Train a sweep beside other processes that share its results folder: tasks of a job array, or any machines.
+
+This process trains nothing. It makes missing episodes, keeps one worker per core or GPU running
+(:mod:`smore_sweep.execution.worker`), and publishes ended runs to MLflow, of which one process of all those that share
+the folder is in charge at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from rich.console import Console
+
+from smore_sweep.console import make_console
+from smore_sweep.data import generate
+from smore_sweep.errors import ClusterError, DeclarationError, StorageError
+from smore_sweep.execution.datasets import missing_episodes
+from smore_sweep.execution.own_methods import check_own_methods
+from smore_sweep.execution.publisher import Publisher
+from smore_sweep.execution.revision import git_revision
+from smore_sweep.execution.session import check_folder, interruptible
+from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
+from smore_sweep.monitoring.usage import usable_cores, usable_gpus
+from smore_sweep.planning.code_changes import describe_changes
+from smore_sweep.planning.plan import Plan
+from smore_sweep.planning.stacks import LARGEST_STACK
+from smore_sweep.results import record
+from smore_sweep.results.claims import Claims
+from smore_sweep.storage.lock import share
+from smore_sweep.storage.paths import StoragePath
+from smore_sweep.training.device import ENVIRONMENT
+
+POLL_SECONDS = 0.5
+PUBLISH_SECONDS = 60.0
+"""Seconds between two publications of the runs that have ended meanwhile."""
+
+
+def share_sweep(
+    name: str,
+    *,
+    scale: str | None,
+    seeds: int | None,
+    tasks: list[str] | None,
+    source: str,
+    results: StoragePath,
+    gpus_per_stack: float | None,
+    stack_size: int | None,
+    processes: int,
+    grace: float,
+    show: Callable[[Console, Plan], None],
+) -> int:
+    """Train what a sweep lacks, together with the other processes that share its results folder.
+
+    Args:
+        name: A shipped sweep, or a ``.py`` file.
+        scale: Its scale; None for the sweep's own.
+        seeds: Seeds per cell; None for the scale's.
+        tasks: Tasks to run; None for the scale's.
+        source: Source of the episodes.
+        results: Results folder, on a file system that all machines share.
+        gpus_per_stack: Share of a GPU per stack; None for 1 where there are GPUs; 0 for CPUs.
+        stack_size: Largest number of runs in a stack; None for the device's default.
+        processes: Processes like this one, to size the stacks for.
+        grace: Seconds from SIGUSR1 to the end.
+        show: Prints the results of the plan's runs once all are done.
+
+    Returns:
+        The exit code: 0 if nothing is left to take, 1 if runs have failed or cannot be written, 75 if SIGUSR1 has ended
+        the work early, 130 if it was interrupted.
+
+    Raises:
+        UserError: If anything about the request is wrong.
+    """
+    out = make_console()
+    if not isinstance(results, Path):
+        raise StorageError(f"results in {results} cannot be shared by claims; give a folder that all machines share")
+    workers = _devices(gpus_per_stack)
+    request = Request(
+        name, scale, seeds, tasks, source, results.resolve(), _submission(), git_revision(),
+        slots=processes * len(workers), largest=stack_size or LARGEST_STACK["cuda" if workers[0] else "cpu"],
+        grace=grace,
+    )  # fmt: skip
+    plan = request.plan()
+    check_code(plan)
+    check_folder(results)
+    publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
+    children = _Children(request, workers)
+    with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():
+        counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
+        out.print(f"{plan.sweep.name} · {plan.scale}: {counts}")
+        try:
+            if plan.pending:
+                _make_episodes(out, plan)
+                code = children.run(lambda: publisher.publish(request.plan(), {}, wait=False))
+            else:
+                code = ENDED
+            if code in (ENDED, FAILED):
+                publisher.publish(request.plan(), _failures(request), wait=True)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SLURM signals all processes, and the shell passes it on
+            children.end()
+            out.print("\nInterrupted. Finished runs are kept; the same command resumes from the last evaluation.")
+            return INTERRUPTED
+        except OutOfTime:
+            code = STOPPED
+    return _report(out, request, code, show)
+
+
+def check_code(plan: Plan) -> None:
+    """Try the user's own methods, and check that stored runs were made with the code of today.
+
+    Raises:
+        DeclarationError: If a method fails, or if the code has changed.
+    """
+    if plan.changed:
+        raise DeclarationError("; ".join([*describe_changes(plan.changed), "give smore-sweep run one of the two"]))
+    check_own_methods(run for run, _ in plan.pending)
+
+
+def _report(out: Console, request: Request, code: int, show: Callable[[Console, Plan], None]) -> int:
+    plan = request.plan()
+    if not plan.pending:
+        _claims(request).clear([run.run_id for run in plan.runs])
+        show(out, plan)
+        out.print(f"All {len(plan.runs)} runs are done.")
+        return 0
+    unfinished = f"{len(plan.pending)} of {len(plan.runs)} runs"
+    if code == STOPPED:
+        out.print(f"Out of time: {unfinished} are unfinished; the same command goes on.")
+    elif failures := _failures(request):
+        titles = {run.run_id: run.title for run in plan.runs}
+        for run_id, error in failures.items():
+            out.print(f"failed: {titles[run_id]}: {error}", markup=False, soft_wrap=True)
+        out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
+        return FAILED
+    elif code == ENDED:
+        out.print(f"Nothing is left to take: others train {unfinished}.")
+    return code
+
+
+def _claims(request: Request) -> Claims:
+    return Claims(request.results, "", request.submission)
+
+
+def _failures(request: Request) -> dict[str, str]:
+    """Return the errors of the unfinished runs that this submission has given up, by run id."""
+    return _claims(request).given_up([run.run_id for run, _ in request.plan().pending])
+
+
+def _submission() -> str:
+    """Name the job that this process belongs to; by itself it is a job of its own."""
+    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"):
+        if job := os.environ.get(name):
+            return job
+    return secrets.token_hex(4)
+
+
+def _devices(gpus_per_stack: float | None) -> list[str | None]:
+    """Return a worker's GPU, or None for a core, for each worker that this process keeps running.
+
+    Raises:
+        ClusterError: The share of a GPU is not valid here.
+    """
+    gpus = usable_gpus()
+    share_of_gpu = gpus_per_stack if gpus_per_stack is not None else min(len(gpus), 1)
+    if not 0 <= share_of_gpu <= 1:
+        raise ClusterError(f"gpus per stack = {share_of_gpu:g} is not valid here; it must be in [0, 1]")
+    if not share_of_gpu:
+        return [None] * usable_cores()
+    if not gpus:
+        raise ClusterError(f"gpus per stack = {share_of_gpu:g}, but no GPU is to be seen; give 0 to use CPUs")
+    return [gpu for gpu in gpus for _ in range(int(1 / share_of_gpu + 1e-9))]
+
+
+def _make_episodes(out: Console, plan: Plan) -> None:
+    needed = plan.pools()
+    for pool in missing_episodes(plan):
+        generate.ensure(out, *pool, needed[pool])
+
+
+class _Children:
+    """The worker processes: one for each device, replaced if it is killed."""
+
+    def __init__(self, request: Request, devices: list[str | None]) -> None:
+        self._request = request
+        self._devices = devices
+        self._processes: dict[int, SpawnProcess] = {}
+        self._stopping = False
+
+    @contextlib.contextmanager
+    def signalled(self) -> Iterator[None]:
+        """Pass SIGUSR1 on to the workers. While there are none, it raises :class:`OutOfTime`."""
+
+        def approach(*_: object) -> None:
+            self._stopping = True
+            if not self._processes:
+                raise OutOfTime
+            for process in self._processes.values():
+                if process.is_alive() and process.pid:
+                    os.kill(process.pid, signal.SIGUSR1)
+
+        previous = signal.signal(signal.SIGUSR1, approach)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+
+    def run(self, periodically: Callable[[], None]) -> int:
+        """Run the workers until all have ended; return the exit code that tells most.
+
+        A worker that was killed is replaced. Its runs are tried again, unless they have lost too many workers.
+        """
+        os.environ.update(ENVIRONMENT)  # the workers inherit it
+        codes = set()
+        for index in range(len(self._devices)):
+            self._start(index)
+        published = time.monotonic()
+        while self._processes:
+            time.sleep(POLL_SECONDS)
+            for index, process in list(self._processes.items()):
+                if process.is_alive():
+                    continue
+                process.join()
+                code = process.exitcode
+                killed = code is not None and code < 0
+                if killed and not self._stopping:
+                    self._start(index)
+                else:
+                    del self._processes[index]
+                    codes.add(STOPPED if killed else code)
+            if time.monotonic() - published >= PUBLISH_SECONDS:
+                periodically()
+                published = time.monotonic()
+        return next((code for code in (INTERRUPTED, STOPPED, FAILED) if code in codes), ENDED)
+
+    def end(self) -> None:
+        """End the workers as Ctrl-C does."""
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            process.join()
+
+    def _start(self, index: int) -> None:
+        process = get_context("spawn").Process(target=work, args=(self._request, self._devices[index]))
+        process.start()
+        self._processes[index] = process
