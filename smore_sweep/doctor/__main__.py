@@ -40,6 +40,7 @@ def main(folder: Path, results: Path, seconds: float) -> int:
     out.print(section("Machine"))
     look("versions", machine.versions)
     look("processor", machine.processor)
+    look("CPU kernels", machine.kernels)
     look("GPU", machine.graphics)
     look("memory", machine.memory)
     look("disk", partial(machine.disk, results))

@@ -11,6 +11,7 @@ from pathlib import Path
 from smore_sweep.doctor.findings import BAD, GOOD, NOTE, Finding
 from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.revision import git_revision
+from smore_sweep.stacked import fused
 
 PACKAGES = ("smore_sweep", "torch", "numpy", "ray", "mlflow", "mujoco", "gymnasium", "gymnasium-robotics", "minari")
 ENOUGH_MEMORY, ENOUGH_DISK = 8.0, 20.0
@@ -39,6 +40,13 @@ def processor() -> Finding:
     busy = load > 0.5 * cores
     note = f"; busy (load {load:.1f}), so rates may come out low" if busy else ""
     return Finding("processor", NOTE if busy else GOOD, f"{cores} cores of {processor_name()}{note}", figures)
+
+
+def kernels() -> Finding:
+    """Return which kernels train on the CPU."""
+    figures = {"chosen": fused.chosen(), "available": list(fused.available())}
+    slower = fused.why_not()
+    return Finding("CPU kernels", NOTE if slower else GOOD, slower or f"fused, {fused.chosen()}", figures)
 
 
 def graphics() -> Finding:
