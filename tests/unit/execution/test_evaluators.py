@@ -131,3 +131,27 @@ def test_cores_beside_a_gpu_evaluate_and_none_where_all_train() -> None:
     assert Cluster(4, 4.0, 1.0).evaluators == 0
     assert Cluster(2, 4.0, 1.0).evaluators == 0
     assert Cluster(16, 0.0, 0.0).evaluators == 0
+
+
+class Soon(Late):
+    """An evaluation that is done when somebody asks for the second time."""
+
+    asked = 0
+
+    def ready(self) -> bool:
+        self.asked += 1
+        return self.asked == 2
+
+
+def test_records_are_kept_as_soon_as_their_outcomes_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
+    expected, _ = trained(assess_here)
+    records = [Record(run.content()) for run in RUNS]
+    learner = loop.build_learner(RUNS, STORE, torch.device("cpu"))
+    steps: list[tuple[int, int]] = []
+    loop.train(
+        RUNS, learner, records, tick=lambda _: None, assess=Soon,
+        keep=lambda batch: steps.append((batch[0][1].update, int(learner.step))),
+    )  # fmt: skip
+    assert steps == [(2, 3), (4, 5), (6, 7), (8, 8)]
+    assert_same(records, expected)
