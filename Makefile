@@ -44,19 +44,19 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= SEEDS= TASKS=a,b SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
-submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
+submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
 	@$(BIN)/smore-sweep submit $(sweep) $(call options,$@,SWEEP DETACH) $(if $(DETACH),--detach)
 
-slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= SEEDS= TASKS= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
+slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
 	@$(BIN)/smore-sweep submit $(sweep) --slurm $(call options,$@,SWEEP DRY_RUN) $(if $(DRY_RUN),--dry-run)
 
-plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= SEEDS= TASKS= SOURCE= RESULTS=]
+plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)
 
-status: $(READY)  ## show how far the sweeps with runs are, and the one that trains now: [SWEEP= SCALE= SEEDS= SOURCE= RESULTS=]
+status: $(READY)  ## show how far the sweeps with runs are, and the one that trains now: [SWEEP= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep status $(call argument,SWEEP) $(call options,$@,SWEEP)
 
 data: $(READY)  ## make the episodes of a task that the sweeps need: TASK=FetchReach [SCALE=paper | EPISODES=1000]
@@ -74,13 +74,13 @@ videos: $(READY)  ## attach an animation to one run of each cell of a sweep in M
 ui: $(READY)  ## open the MLflow page of a sweep, or of the one that trained last: [SWEEP= RESULTS= PORT=5000]
 	@$(BIN)/smore-sweep ui $(call argument,SWEEP) $(call options,$@,SWEEP)
 
-tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= SEEDS= SOURCE= RESULTS=]
+tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
-figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= SEEDS= SOURCE= RESULTS=]
+figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep figures $(call options,$@,PLAIN) $(if $(PLAIN),--plain)
 
-report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= SEEDS= SOURCE= RESULTS=]
+report: $(READY)  ## write a sweep as one HTML page into reports/: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep report --sweep $(sweep) $(call options,$@,SWEEP)
 
 select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and tuning, into sweeps/tuned.csv: [SCALE= RESULTS=]

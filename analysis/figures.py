@@ -15,7 +15,7 @@ if __name__ == "__main__":
 import pandas as pd
 
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
-from analysis.frames.request import ResultsRequest, add_options, check_choice, results_request
+from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.plots import files
 from analysis.plots.points import NothingToDrawError
 from analysis.plots.registry import FIGURES, Draw, draw, gather
@@ -81,7 +81,7 @@ def _of_sweeps(options: argparse.Namespace, about: ResultsRequest) -> list[_Figu
 
     figures = []
     for name in dict.fromkeys(options.sweep):
-        sweep = load_sweep(name)
+        sweep = about.choices.apply(load_sweep(name))
         valid = axes_of(about.runs(sweep, sweep.scale(options.scale)))
         if options.x:
             check_axis(sweep, options.x, valid)
@@ -121,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--x", metavar="KNOB", help="with --sweep, only against this (default: curves and each knob)")
     parser.add_argument("--plain", action="store_true", help="write the small print into a .txt file beside the figure")
     add_options(parser, "every scale that has a finished run")
+    add_choices(parser)
     metrics = f"one of {', '.join(METRICS)} (default: {DEFAULT_METRIC})"
     parser.add_argument("--metric", default=DEFAULT_METRIC, help=metrics)
     parser.add_argument("--output", metavar="DIR", default="figures", help="where to write (default: figures)")

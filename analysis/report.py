@@ -11,7 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
-from analysis.frames.request import add_options, results_request
+from analysis.frames.request import add_choices, add_options, results_request
 from analysis.reports.material import collect
 from analysis.reports.sweep_report import page
 from smore_sweep.discovery import load_sweep
@@ -25,11 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="A sweep as one HTML page: results, claims, curves, cost, provenance.")
     parser.add_argument("--sweep", metavar="NAME", required=True, help="a file of sweeps/, without .py, or a .py file")
     add_options(parser, "the sweep's own")
+    add_choices(parser)
     parser.add_argument("--output", metavar="DIR", default="reports", help="where to write (default: reports)")
     options = parser.parse_args(argv)
     try:
         about = results_request(options)
-        sweep = load_sweep(options.sweep)
+        sweep = about.choices.apply(load_sweep(options.sweep))
         scale = sweep.scale(options.scale)
         material = collect(sweep, scale, about)
     except UserError as error:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.model_selection import TUNING
-from analysis.frames.request import add_options, check_choice, results_request
+from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
 from analysis.frames.table_request import TableRequest, finished, tables_of
 from analysis.paper.tables import PAPER_TABLES, PaperTable
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.table:  # "2,9" is "2 9"
         options.table = [number for group in options.table for number in group.split(",") if number]
     try:
-        about, requests = results_request(options), _requests(options)
+        about = results_request(options)
+        requests = _requests(options, about)
         frames = finished(requests, about)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--table", nargs="+", metavar="N", help="tables of the paper (default: all with a finished run)")
     which.add_argument("--sweep", nargs="+", metavar="NAME", help="the tables of these sweeps")
     add_options(parser, "every scale that has a finished run")
+    add_choices(parser)
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     parser.add_argument("--metric", help=f"one of {', '.join(METRICS)} (default: what the paper's table prints)")
@@ -98,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _requests(options: argparse.Namespace) -> list[TableRequest]:
+def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableRequest]:
     """List the tables to make. Raises :class:`UserError`, which lists the valid values, for a wrong option."""
     check_choice("format", options.format, FORMATS)
     if options.metric:
@@ -110,7 +112,7 @@ def _requests(options: argparse.Namespace) -> list[TableRequest]:
         wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in numbered.values()]
     else:
         names = options.sweep or [name for name in sweep_names() if name not in TUNING]  # model selection is no result
-        sweeps = [load_sweep(name) for name in dict.fromkeys(names)]
+        sweeps = [about.choices.apply(load_sweep(name)) for name in dict.fromkeys(names)]
         wanted = [(sweep, table) for sweep in sweeps for table in tables_of(sweep)]
         wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
     if options.scale and not (options.sweep or options.table):

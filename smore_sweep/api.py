@@ -13,6 +13,7 @@ from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
 if TYPE_CHECKING:
     import pandas as pd
 
+    from smore_sweep.planning.choices import Choices
     from smore_sweep.rendering.policies import TrainedPolicy
     from smore_sweep.results.record import Record
 
@@ -23,7 +24,7 @@ def run(
     sweep: Sweep | str,
     *,
     scale: str | None = None,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
     results: str | StoragePath = DEFAULT_RESULTS,
@@ -41,7 +42,7 @@ def run(
     Args:
         sweep: A sweep, the name of a shipped one, or the path of a ``.py`` file.
         scale: Its scale; None for the sweep's own.
-        seeds: Seeds per cell; None for the scale's.
+        seeds: Seeds per cell, or a list of seeds; None for the scale's number.
         tasks: Tasks to run; None for the scale's.
         source: Source of the episodes.
         results: Results folder: a path or ``s3://bucket/prefix``.
@@ -62,9 +63,7 @@ def run(
     code = runner.run(
         sweep,
         scale=scale,
-        seeds=seeds,
-        tasks=tasks,
-        source=source,
+        choices=_choices(seeds, tasks, source),
         results=folder,
         address=address,
         gpus_per_stack=gpus_per_stack,
@@ -122,7 +121,7 @@ def read_results(
     sweep: Sweep | str,
     *,
     scale: str | None = None,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     tasks: Sequence[str] | None = None,
     source: str = GENERATED,
     results: str | StoragePath = DEFAULT_RESULTS,
@@ -139,5 +138,12 @@ def read_results(
     from smore_sweep.discovery import load_sweep
 
     declared = sweep if isinstance(sweep, Sweep) else load_sweep(sweep)
-    runs = declared.expand(scale, seeds=seeds, tasks=tasks, source=source)
+    runs = _choices(seeds, tasks, source).expand(declared, scale)
     return tidy.of_runs(runs, storage_path(str(results)))
+
+
+def _choices(seeds: int | Sequence[int] | None, tasks: Sequence[str] | None, source: str) -> Choices:
+    from smore_sweep.planning.choices import Choices
+
+    listed = seeds if seeds is None or isinstance(seeds, int) else tuple(seeds)
+    return Choices(tasks=tuple(tasks or ()), seeds=listed, source=source)

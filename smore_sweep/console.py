@@ -17,9 +17,10 @@ PLAIN_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
 
-def make_console() -> Console:
-    """Return a console on standard output, 100 columns wide where that is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 100, soft_wrap=False, highlight=False)
+def make_console(*, stderr: bool = False) -> Console:
+    """Return a console on standard output or standard error, 100 columns wide where that is no terminal."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(width=None if terminal else 100, soft_wrap=False, highlight=False, stderr=stderr)
 
 
 def format_duration(seconds: float) -> str:

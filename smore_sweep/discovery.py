@@ -58,11 +58,15 @@ def find_method(name: str) -> type[Method]:
         DeclarationError: If there is none; the message lists the valid names.
     """
     known = methods()
-    letters = _letters(name)
-    for file, kind in known.items():
-        if letters in (_letters(file), _letters(kind.name)):
-            return kind
+    if kind := match_method(name, known):
+        return kind
     raise DeclarationError(unknown("method", name, known, ", or one of your own, with --file FILE.py"))
+
+
+def match_method(name: str, known: Mapping[str, type[Method]]) -> type[Method] | None:
+    """Return the method of this name, as :func:`find_method` reads names, among some methods by name."""
+    letters = _letters(name)
+    return next((kind for file, kind in known.items() if letters in (_letters(file), _letters(kind.name))), None)
 
 
 def _letters(name: str) -> str:
@@ -78,11 +82,11 @@ def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
     declared = knobs(kind)
     fields: dict[str, Any] = {}
     for name, text in settings.items():
-        fields[name] = _parse(text, declared[name].default) if name in declared else text
+        fields[name] = parse_knob(text, declared[name].default) if name in declared else text
     return kind(**fields)
 
 
-def _parse(text: str, default: object) -> object:
+def parse_knob(text: str, default: object) -> Any:
     """Convert text to the type of the knob's default. Text that does not convert stays; the knob then refuses it."""
     if isinstance(default, bool):
         return {"true": True, "false": False}.get(text.lower(), text)

@@ -16,7 +16,7 @@ from typing import Any
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, check_complete, knobs, stackable_knobs
-from smore_sweep.tasks import Task, declare, declared_content
+from smore_sweep.tasks import Task, declare, declared_content, find_task
 
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
@@ -96,6 +96,11 @@ class RunSpec:
             raise DeclarationError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
             )
+        if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
+            raise DeclarationError(
+                f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
+                f"{row.dataset!r}: leave it at 1"
+            )
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise DeclarationError(
                 f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0"
@@ -157,11 +162,13 @@ class Grid:
         methods: Configurations of methods.
         tasks: Names of tasks that ship or are installed, or :class:`~smore_sweep.tasks.Task` objects of your own.
         expert_share: Shares of expert episodes in the data.
+        fixed: Knobs that keep their declared value even if it is the default, by class of method.
     """
 
     methods: Sequence[Method]
     tasks: Sequence[str | Task]
     expert_share: Sequence[float] = (1.0,)
+    fixed: Mapping[type[Method], Collection[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_list("a grid's methods", self.methods, Method, "SMORe()")
@@ -241,7 +248,10 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Declared experiment: grids, and the scales at which they can run. Seeds count from ``first_seed``."""
+    """Declared experiment: grids, and the scales at which they can run. Seeds count from ``first_seed``.
+
+    A run that two grids share is refused as a mistake, unless the sweep is ``overlapping``: then it counts once.
+    """
 
     name: str
     description: str
@@ -249,6 +259,7 @@ class Sweep:
     scales: Mapping[str, Scale]
     default_scale: str = DEFAULT_SCALE
     first_seed: int = 0
+    overlapping: bool = False
 
     def __post_init__(self) -> None:
         _check_list("a sweep's grids", self.grids, Grid, "Grid(methods=[SMORe()], tasks=[...])")
@@ -284,7 +295,7 @@ class Sweep:
         self,
         scale: str | None = None,
         *,
-        seeds: int | None = None,
+        seeds: int | Sequence[int] | None = None,
         tasks: Sequence[str] | None = None,
         source: str = GENERATED,
     ) -> list[RunSpec]:
@@ -292,7 +303,7 @@ class Sweep:
 
         Args:
             scale: The scale; None for the sweep's own.
-            seeds: Seeds per cell; None for the scale's.
+            seeds: Seeds per cell, or a list of seeds; None for the scale's number.
             tasks: Tasks to run; None for the scale's.
             source: Source of the data.
 
@@ -316,8 +327,8 @@ class Sweep:
                     f"its tasks are: {', '.join(self.tasks)}{did_you_mean(task, self.tasks)}"
                 )
         for grid in self.grids:
-            for field_name, values in vars(grid).items():
-                if not values:
+            for field_name in ("methods", "tasks", "expert_share"):
+                if not getattr(grid, field_name):
                     raise DeclarationError(
                         f"sweep {self.name} has a grid without any {field_name}; give it at least one"
                     )
@@ -337,8 +348,6 @@ class Sweep:
                     f"scale {chosen} sets the knob {name!r}, which no method of sweep {self.name} has"
                 )
         wanted = tuple(tasks or size.task_names)
-        if seeds is not None and seeds < 1:
-            raise DeclarationError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
 
         runs = [
             RunSpec(
@@ -355,8 +364,9 @@ class Sweep:
             for varied_knobs in [varied(grid.methods)]
             for task, method, share in itertools.product(grid.task_names, grid.methods, grid.expert_share)
             if task in wanted
-            for configured in [size.configure(method, task, varied_knobs[type(method)])]
-            for seed in range(self.first_seed, self.first_seed + (seeds or size.seeds_of(task)))
+            for kept in [{*varied_knobs[type(method)], *grid.fixed.get(type(method), ())}]
+            for configured in [size.configure(method, task, kept)]
+            for seed in self._seeds(size.seeds_of(task) if seeds is None else seeds)
         ]
         if not runs:
             raise DeclarationError(
@@ -364,10 +374,18 @@ class Sweep:
             )
         seen: dict[str, RunSpec] = {}
         for run in runs:
-            if run.run_id in seen:
+            if run.run_id in seen and not self.overlapping:
                 raise DeclarationError(f"sweep {self.name} declares the run {run.title!r} twice; remove the duplicate")
-            seen[run.run_id] = run
-        return runs
+            seen.setdefault(run.run_id, run)
+        return list(seen.values())
+
+    def _seeds(self, seeds: int | Sequence[int]) -> Sequence[int]:
+        """Return the seeds of a cell, from their number or as they are listed."""
+        if not isinstance(seeds, int):
+            return seeds
+        if seeds < 1:
+            raise DeclarationError(f"seeds = {seeds} is not valid; it must be a whole number of at least 1")
+        return range(self.first_seed, self.first_seed + seeds)
 
 
 def task_name(task: str | Task) -> str:

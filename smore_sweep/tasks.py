@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from smore_sweep.errors import DeclarationError, first_line, unknown
 from smore_sweep.goal_environment import read_sizes
 from smore_sweep.plugins import installed
+from smore_sweep.seeding import episode_seed
 
 if TYPE_CHECKING:
     import gymnasium
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Observation: TypeAlias = dict[str, NDArray[Any]]
     Policy: TypeAlias = Callable[[Observation], NDArray[Any]]
     Environment: TypeAlias = gymnasium.Env[Any, Any]
+    Trajectories: TypeAlias = Callable[[str, int, int], tuple[NDArray[Any], NDArray[Any]]]
     Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
 
 
@@ -59,7 +61,14 @@ class Task:
         horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
         success_threshold: Distance below which an episode succeeds; None for ``threshold``.
         success: The task's own test of success instead of a distance: a function of achieved and desired goals
-            ``[..., g]`` that returns booleans ``[...]``.
+            ``[..., g]`` that returns booleans ``[...]``, or "environment" for the steps' ``info["success"]``.
+        goals: Number of evaluation goals, which take turns: episode ``i`` is reset with
+            ``options={"goal": i % goals}``. At 0 an episode's seed decides.
+        dataset: Name of a dataset of its own, instead of the pools of an expert and another policy.
+        trajectories: Maker of an episode of that dataset, a function or ``module:function`` of (environment's id,
+            seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
+        data_steps: Steps of such an episode; None for ``horizon``.
+        last_evaluations: Number of evaluations at a run's end whose mean is its result.
         suboptimal: Policy whose episodes the data mix with the expert's.
         medium: Medium policy, a function or ``module:function``; empty if there is none.
         expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
@@ -78,10 +87,15 @@ class Task:
     step_milliseconds: float = 1.0
     horizon: int = None  # type: ignore[assignment]  # read off the environment
     success_threshold: float | None = None
-    success: Success | None = None
+    success: Success | str | None = None
     suboptimal: str = "random"
     medium: Policy | str = ""
     expert_noise: float = 0.2
+    goals: int = 0
+    dataset: str = ""
+    trajectories: Trajectories | str = ""
+    data_steps: int | None = None
+    last_evaluations: int = 1
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", self.name):
@@ -130,12 +144,18 @@ class Task:
 
     def succeeded(self, achieved: NDArray[Any], desired: NDArray[Any], distance: Any) -> Any:
         """Return whether achieved goals ``[..., g]`` at a ``distance`` ``[...]`` from desired ones are a success."""
-        return distance < self.success_tolerance if self.success is None else self.success(achieved, desired)
+        return self.success(achieved, desired) if callable(self.success) else distance < self.success_tolerance
 
     @property
-    def pools(self) -> tuple[str, str]:
-        """Policies whose episodes make up the task's data."""
-        return ("expert", self.suboptimal)
+    def pools(self) -> tuple[str, ...]:
+        """The pools of episodes that make up the task's data: of the expert and another policy, or its own dataset."""
+        return (self.dataset,) if self.dataset else ("expert", self.suboptimal)
+
+    def reset(self, env: Environment, episode: int) -> Observation:
+        """Start an evaluation episode by its number; return the first observation."""
+        options = {"goal": episode % self.goals} if self.goals else None
+        observation, _ = env.reset(seed=episode_seed("evaluation", self.name, episode), options=options)
+        return observation  # type: ignore[no-any-return]
 
     def make(self, **options: Any) -> Environment:
         """Build the Gymnasium goal environment with its own options, such as ``render_mode``."""
@@ -164,12 +184,32 @@ class Task:
 
     def source_of(self, name: str) -> str:
         """Return the function of a policy as ``module:function``; empty for the uniform-random one or a missing one."""
-        function = {"expert": self.expert, "medium": self.medium}.get(name, "")
+        function: Any = {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(name, "")
         return (
             function
             if isinstance(function, str)
             else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
         )
+
+    def check_maker(self, pool: str) -> None:
+        """Raise :class:`DeclarationError` if episodes of a pool cannot be made here."""
+        if pool != self.dataset:
+            self.policy(pool)
+        elif not self.trajectories:
+            raise DeclarationError(
+                f"the dataset {self.name} cannot be made here; import its file: smore-sweep data import npz "
+                f"{self.name}-v0.npz --task {self.name} --policy {pool} --goal 0:{self.sizes.goal} --source ogbench, "
+                "then run with --source ogbench"
+            )
+
+    def make_trajectory(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Make an episode of the task's own dataset: observations ``[T + 1, o]`` and actions ``[T, a]``."""
+        function: Any = self.trajectories
+        if isinstance(function, str):
+            function = _import(function)
+        name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
+        states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
+        return states, actions
 
     def policy(self, name: str) -> Policy | None:
         """Return a policy by name: a function from one observation to one action, or None for the uniform-random one.
@@ -177,7 +217,8 @@ class Task:
         Raises:
             DeclarationError: For an unknown name.
         """
-        policies = {"expert": self.expert, self.suboptimal: self.medium, "random": ""}
+        own = {} if self.dataset else {"expert": self.expert, self.suboptimal: self.medium}
+        policies = {**own, "random": ""}
         if name not in policies:
             raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(policies)}")
         if name == "random":
@@ -188,10 +229,7 @@ class Task:
                 f"{self.name} has no {name} policy to roll out; declare {name}= or import episodes: "
                 "smore-sweep data import npz --help"
             )
-        if isinstance(policy, str):
-            module, function = policy.split(":")
-            policy = getattr(importlib.import_module(module), function)
-        return policy
+        return _import(policy) if isinstance(policy, str) else policy
 
     @cached_property
     def content(self) -> dict[str, Any]:
@@ -206,6 +244,12 @@ class Task:
             "expert_noise": float(self.expert_noise),
             **({} if self.success_threshold is None else {"success_threshold": float(self.success_threshold)}),
         }
+
+
+def _import(path: str) -> Any:
+    """Import ``module:function``."""
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def shipped(environment: object) -> bool:
@@ -351,6 +395,8 @@ _declared: dict[str, Task] = {}
 """The tasks that this process's sweep files declare, by name."""
 
 
+OGBENCH_FAMILIES = ("pointmaze", "antmaze", "humanoidmaze", "antsoccer", "cube", "scene", "puzzle")
+"""Beginnings of the names of OGBench's tasks (:mod:`smore_sweep.ogbench_tasks`)."""
 OWN = ", or one of your own, with --file FILE.py"
 
 
@@ -367,9 +413,18 @@ def declare(tasks: Iterable[Task]) -> None:
             _declared[row.name] = row
 
 
+def find_task(name: str) -> Task | None:
+    """Return a task that ships or is declared, or None."""
+    try:
+        return task(name)
+    except DeclarationError:
+        return None
+
+
 def declared_content(name: str) -> dict[str, Any]:
     """Return what makes up a declared task in a run's content; nothing for a task that ships."""
-    return _declared[name].content if name in _declared else {}
+    row = find_task(name)
+    return row.content if row else {}
 
 
 def declared() -> list[Task]:
@@ -385,6 +440,10 @@ def task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
+    if name.partition("-")[0] in OGBENCH_FAMILIES:
+        from smore_sweep.ogbench_tasks import ogbench_tasks
+
+        _declared.update({row.name: row for row in ogbench_tasks()})
     if name not in _declared:
         offers = installed("tasks")
         if name not in offers:

@@ -9,7 +9,8 @@ An export adds to the archive, so runs of several machines come together in one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,12 @@ from smore_sweep.storage.paths import StoragePath, is_file
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 COLUMNS = ["run_id", "update", *METRICS]
-REQUIRED = {RUNS: ["run_id", "content", "status", "update", "seconds", "facts"], EVALUATIONS: COLUMNS}
+LATER = ("ever",)
+"""Metrics that exports from before they existed lack."""
+REQUIRED = {
+    RUNS: ["run_id", "content", "status", "update", "seconds", "facts"],
+    EVALUATIONS: [name for name in COLUMNS if name not in LATER],
+}
 """Columns that a file must have."""
 
 
@@ -78,7 +84,10 @@ def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], No
 
 def table(folder: StoragePath, name: str) -> pd.DataFrame:
     """Read a file of an archive. Raises :class:`StorageError` if it is damaged."""
-    return sealed_parquet.read(folder / name, REQUIRED[name])
+    frame = sealed_parquet.read(folder / name, REQUIRED[name])
+    if name == EVALUATIONS:
+        frame[[column for column in LATER if column not in frame]] = np.nan
+    return frame
 
 
 def count(folder: StoragePath) -> int:
@@ -97,13 +106,19 @@ def read(folder: StoragePath, run_ids: Collection[str]) -> dict[str, Summary]:
     wanted = set(run_ids)
     curves: dict[str, dict[int, dict[str, float]]] = {run_id: {} for run_id in wanted}
     for run_id, update, *values in evaluations.loc[evaluations["run_id"].isin(wanted), COLUMNS].itertuples(index=False):
-        curves[run_id][update] = dict(zip(METRICS, values, strict=True))
+        curves[run_id][update] = metrics_of(values)
     summaries = {}
     for row in runs[runs["run_id"].isin(wanted)].itertuples(index=False):
         if reason := fault(row, curves[row.run_id]):
             raise StorageError(f"{folder / RUNS}: the run {row.run_id} is broken ({reason}); export its runs again")
         summaries[row.run_id] = Summary(row.status, row.update, row.seconds, json.loads(row.facts), curves[row.run_id])
     return summaries
+
+
+def metrics_of(values: Sequence[float]) -> dict[str, float]:
+    """Return the metrics of an evaluation by name, without those that the export lacks."""
+    metrics = dict(zip(METRICS, values, strict=True))
+    return {name: value for name, value in metrics.items() if name not in LATER or not math.isnan(value)}
 
 
 def fault(row: Any, curve: dict[int, dict[str, float]]) -> str:

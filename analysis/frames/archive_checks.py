@@ -27,8 +27,7 @@ def verify(folder: StoragePath, advance: Callable[[int], None]) -> Verification:
     for row in archive.table(folder, archive.RUNS).itertuples(index=False):
         own = evaluations.get(row.run_id, pd.DataFrame(columns=[*archive.COLUMNS, "distances"]))
         curve = {
-            update: dict(zip(METRICS, values, strict=True))
-            for _, update, *values in own[archive.COLUMNS].itertuples(index=False)
+            update: archive.metrics_of(values) for _, update, *values in own[archive.COLUMNS].itertuples(index=False)
         }
         if reason := archive.fault(row, curve) or _outcome_fault(own):
             broken.append(f"{folder}: the run {row.run_id} is broken ({reason})")
@@ -58,7 +57,7 @@ def _outcome_fault(evaluations: pd.DataFrame) -> str:
         for _, row in raw.iterrows():
             outcomes = archive.decode_outcomes(row)
             outcomes.check()
-            if not agree(row[list(METRICS)].to_dict(), outcomes.summary()):
+            if not agree(archive.metrics_of(row[list(METRICS)].tolist()), outcomes.summary()):
                 return f"its numbers at update {row['update']} are not those of its outcomes"
     except Exception as error:  # whatever crafted bytes make the decoding raise
         return first_line(error)

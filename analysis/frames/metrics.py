@@ -41,6 +41,7 @@ _METRICS = {
     "return999": Metric("Discounted return (0.999)", True, 2, True, 0.999),
     "success": Metric("Success rate after the last step", True, 2, True),
     "final_distance": Metric("Final distance to the goal", False, 3, False),  # each task has its own units
+    "ever": Metric("Success rate at any step", True, 2, True),
 }
 METRICS = {name: _METRICS[name] for name in outcomes.METRICS}
 """By the names, and in the order, of :class:`smore_sweep.results.outcomes.Outcomes`."""
@@ -52,5 +53,7 @@ def is_long(task: str) -> bool:
 
 
 def headline_metric(task: str) -> str:
-    """The return by which methods are compared on a task."""
+    """The metric by which methods are compared on a task: a return, or OGBench's success at any step."""
+    if task_row(task).dataset:
+        return "ever"
     return "return999" if is_long(task) else "return99"

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from smore_sweep.errors import UserError
-from smore_sweep.spec import GENERATED, RunSpec, Sweep, check_source
+from smore_sweep.planning.choices import AS_DECLARED, Choices, parse_choices
+from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, is_folder, storage_path
 
 
 @dataclass(frozen=True)
 class ResultsRequest:
-    """A results folder or archive, the source of the data, and the seeds per cell (None: the scale's own)."""
+    """A results folder or archive, and the choices that say which runs are meant.
+
+    The sweeps that its functions get are those of :meth:`Choices.apply`.
+    """
 
     results: StoragePath
-    source: str = GENERATED
-    seeds: int | None = None
+    choices: Choices = AS_DECLARED
+
+    @property
+    def source(self) -> str:
+        """Source of the data."""
+        return self.choices.source
 
     def runs(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> list[RunSpec]:
         """Expand a sweep at a scale. Raises :class:`UserError` for whatever :meth:`Sweep.expand` refuses."""
-        return sweep.expand(scale, seeds=self.seeds, tasks=tasks, source=self.source)
+        chosen = tasks or self.choices.tasks
+        return sweep.expand(scale, seeds=self.choices.seeds, tasks=chosen, source=self.source)
 
     def load(self, sweep: Sweep, scale: str, tasks: Sequence[str] | None = None) -> pd.DataFrame:
         """Load one row for each of those runs (:func:`analysis.frames.runs.load`)."""
@@ -46,13 +56,13 @@ class ResultsRequest:
     @property
     def options(self) -> str:
         """The request as options of ``make sweep``."""
-        seeds = "" if self.seeds is None else f" SEEDS={self.seeds}"
-        return seeds if self.source == GENERATED else f"{seeds} SOURCE={self.source}"
+        return "".join(f" {name.upper()}={shlex.quote(text)}" for name, text in self.choices.options().items())
 
     @property
     def suffix(self) -> str:
         """The request as a suffix of file names."""
-        return "" if self.source == GENERATED else f"_{self.source}"
+        changes = {"tasks", "methods", "set", "updates"} & self.choices.options().keys()
+        return ("" if self.source == GENERATED else f"_{self.source}") + ("_chosen" if changes else "")
 
 
 def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
@@ -64,16 +74,28 @@ def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
         help="where the runs are: a folder or s3://... (default: %(default)s)",
     )
     parser.add_argument("--scale", metavar="S", help=f"default: {scale}")
-    parser.add_argument("--seeds", metavar="N", type=int, help="seeds a cell (default: the scale's)")
+    parser.add_argument("--seeds", metavar="N", help="seeds a cell, or a list such as 0,3,5-9 (default: the scale's)")
     parser.add_argument("--source", metavar="S", default=GENERATED, help=f"of the episodes (default: {GENERATED})")
 
 
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose and change runs of a named sweep, as ``smore-sweep run`` has them."""
+    parser.add_argument("--tasks", metavar="A,B", help="with --sweep: these tasks")
+    parser.add_argument("--methods", metavar="A,B", help="with --sweep: these methods")
+    parser.add_argument("--set", metavar="KNOB=V", action="append", help="with --sweep: the runs with these knobs")
+    parser.add_argument("--updates", metavar="N", type=int, help="with --sweep: the runs of this length")
+
+
 def results_request(options: argparse.Namespace) -> ResultsRequest:
-    """Build the request from the options. Raises :class:`UserError` for an invalid source, number of seeds or path."""
-    check_source(options.source)
-    if options.seeds is not None and options.seeds < 1:
-        raise UserError(f"seeds = {options.seeds} is not valid; it must be a whole number of at least 1")
-    return ResultsRequest(storage_path(options.results), options.source, options.seeds)
+    """Build the request from the options. Raises :class:`UserError` for an invalid choice or path."""
+    given = {name: getattr(options, name, None) for name in ("tasks", "methods", "updates")}
+    settings = getattr(options, "set", None) or ()
+    choices = parse_choices(**given, seeds=options.seeds, settings=settings, source=options.source)
+    if not getattr(options, "sweep", None):
+        choices.refuse_changes("name it with --sweep")
+        if choices.tasks:
+            raise UserError("--tasks can be given with one sweep only; name it with --sweep")
+    return ResultsRequest(storage_path(options.results), choices)
 
 
 def check_choice(what: str, value: str, valid: Iterable[str]) -> None:

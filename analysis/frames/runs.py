@@ -9,10 +9,12 @@ import pandas as pd
 
 from analysis.frames import archive
 from analysis.frames.metrics import METRICS
+from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Summary
 from smore_sweep.spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.tasks import task
 
 IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
 """The columns that identify the run of a row."""
@@ -21,10 +23,12 @@ IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale"
 def load(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
     """Load one row per run: its identity, status and budget, and its metrics after the last update (NaN unless done).
 
+    ``changed`` is the name of the file of a run's method or task whose code has changed since, if one has.
     ``results`` is a results folder or an archive.
     """
     by_id = summaries(runs, results)
-    return pd.DataFrame([_row(run, by_id.get(run.run_id)) for run in runs])
+    changed = {run_id: file for file, run_ids in changed_runs(runs, by_id).items() for run_id in run_ids}
+    return pd.DataFrame([_row(run, by_id.get(run.run_id), changed.get(run.run_id, "")) for run in runs])
 
 
 def curves(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
@@ -46,15 +50,24 @@ def summaries(runs: Sequence[RunSpec], results: StoragePath) -> dict[str, Summar
     return run_files.peek_each(results, [run.run_id for run in runs])
 
 
-def _row(run: RunSpec, summary: Summary | None) -> dict[str, object]:
+def changes(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence per file of code that has changed since runs of the frame were made."""
+    if "changed" not in frame:
+        return []
+    counts = frame.drop_duplicates("run_id").query("changed != ''")["changed"].value_counts()
+    return [f"{file} has changed since {count} of these runs were made." for file, count in counts.items()]
+
+
+def _row(run: RunSpec, summary: Summary | None, changed: str) -> dict[str, object]:
     done = summary is not None and summary.status == record.DONE
-    values = summary.evaluations[max(summary.evaluations)] if summary and done else dict.fromkeys(METRICS, math.nan)
+    values = _result(run, summary) if summary and done else dict.fromkeys(METRICS, math.nan)
     return {
         **_identity(run),
         "status": summary.status if summary else record.MISSING,
         "dataset": summary.facts.get("dataset", "") if summary else "",
         "git": summary.facts.get("git", "") if summary else "",
         "seconds": summary.seconds if summary else math.nan,
+        "changed": changed,
         **values,
         "updates": run.budget.updates,
         "batch_size": run.budget.batch_size,
@@ -62,6 +75,13 @@ def _row(run: RunSpec, summary: Summary | None) -> dict[str, object]:
         "final_episodes": run.budget.final_episodes,
         "unnamed": _unnamed(run),
     }
+
+
+def _result(run: RunSpec, summary: Summary) -> dict[str, float]:
+    """Return a done run's metrics: of its last evaluation, or the means of as many as its task says."""
+    last = [summary.evaluations[at] for at in sorted(summary.evaluations)[-task(run.task).last_evaluations :]]
+    # Records from before a metric existed lack it.
+    return {name: sum(values.get(name, math.nan) for values in last) / len(last) for name in METRICS}
 
 
 def _unnamed(run: RunSpec) -> str:

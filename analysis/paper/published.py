@@ -66,9 +66,9 @@ def beside(metric: str, task: str, label: str, expert_share: float, table: str =
     """Find the printed cell to show beside our own value of ``metric``.
 
     It is that of ``table`` if it has one, else that of the setting's own table, else None. The paper prints one kind of
-    return and does not state its discount, so the same cell goes with each of ours.
+    return and does not state its discount, so the same cell goes with each of ours. It has no success *at any step*.
     """
-    printed = _cells(_KINDS[metric])
+    printed = _cells(_KINDS[metric]) if metric in _KINDS else {}
     for number in (table, *_MAIN):
         for name in NAMES.get(label, (label,)):
             if cell := printed.get((number, task, name, expert_share)):

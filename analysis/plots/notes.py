@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.frames.cells import Cell, cells
+from analysis.frames.runs import changes
 from analysis.stats.bootstrap import LEVEL
 from smore_sweep.results.record import DONE
 from smore_sweep.spec import percent
@@ -34,6 +35,7 @@ def notes(frame: pd.DataFrame, metric: str) -> list[str]:
         f"Scale {runs['scale'].iloc[0]}: {_range(seeds)} seed{'s' * (seeds != [1])} ({int(runs['seed'].min())} to "
         f"{int(runs['seed'].max())}), {_range(updates)} updates, {', '.join(sources)} data"
         + (f", revision {', '.join(revisions)}." if revisions else "."),
+        *changes(runs),
         *_gaps(own, dict(zip(runs["label"], runs["method"], strict=True))),
     ]
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
 from analysis.frames.metrics import METRICS, Metric, is_long
+from analysis.frames.runs import changes
 from analysis.stats import significance
 from smore_sweep.spec import percent
 from smore_sweep.tasks import task as task_row
@@ -59,6 +60,7 @@ def caption(
         f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(cells))} seeds, "
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
         f"training episodes ({sources} data){_revisions(frame)}.",
+        *changes(frame),
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),

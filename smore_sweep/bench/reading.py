@@ -24,7 +24,7 @@ from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
 from smore_sweep.results.verification import verify_records
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import GENERATED, Budget, Grid, Scale, Sweep
+from smore_sweep.spec import Budget, Grid, Scale, Sweep
 
 RUNS = 10_000
 EVALUATIONS, EPISODES, STEPS = 5, 20, 50
@@ -51,7 +51,7 @@ def main(count: int) -> int:
             file.parent.mkdir(parents=True)
             file.write_bytes(encode(replace(record, content=run.content())))
         out.print(f"{count:,} done runs of {file.stat().st_size / 1e3:,.0f} kB each")
-        _time("state of every run (make status, make plan)", lambda: make_plan(sweep, None, path, source=GENERATED))
+        _time("state of every run (make status, make plan)", lambda: make_plan(sweep, None, path))
         _time("frame for a table, from the results folder", lambda: load(runs, path))
         exported = Path(folder) / "exported"
         _time("check of every array (verify)", lambda: verify_records(path, lambda _: None))

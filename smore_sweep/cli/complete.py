@@ -26,8 +26,7 @@ def tasks() -> list[str]:
 
 def task_list(incomplete: str) -> list[str]:
     """Return the names of the tasks, each behind those that the list holds already."""
-    before, comma, _ = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in tasks()]
+    return _list(incomplete, tasks())
 
 
 def methods() -> list[str]:
@@ -37,6 +36,16 @@ def methods() -> list[str]:
     return list(methods())
 
 
+def method_list(incomplete: str) -> list[str]:
+    """Return the names of the methods, each behind those that the list holds already."""
+    return _list(incomplete, methods())
+
+
 def scales() -> list[str]:
     """Return the names of the scales that the sweeps share."""
     return ["smoke", "laptop", "paper"]
+
+
+def _list(incomplete: str, names: list[str]) -> list[str]:
+    before, comma, _ = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names]

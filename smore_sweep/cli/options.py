@@ -32,12 +32,33 @@ ScaleName = Annotated[
         autocompletion=complete.scales,
     ),
 ]  # fmt: skip
-Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", help="number of seeds  [default: the scale's]")]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", metavar="SEEDS", help="number of seeds, or a list such as 0,3,5-9  [default: the scale's number]"
+    ),
+]
 TaskNames = Annotated[
     str | None,
     typer.Option(
         "--tasks", metavar="A,B", help="only these tasks, separated by commas", autocompletion=complete.task_list
     ),
+]
+MethodNames = Annotated[
+    str | None,
+    typer.Option(
+        "--methods", metavar="A,B", help="only these methods, separated by commas", autocompletion=complete.method_list
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KNOB=VALUES",
+        help="a knob's values, such as temperature=1,3 or, of one method, smore.beta=0.5; may be given several times",
+    ),
+]  # fmt: skip
+Updates = Annotated[
+    int | None, typer.Option("--updates", metavar="N", help="updates of every run  [default: the scale's]")
 ]
 Source = Annotated[
     str, typer.Option("--source", metavar="SOURCE", help="where the episodes are from", callback=_source)
@@ -50,6 +71,9 @@ GpusPerStack = Annotated[
 StackSize = Annotated[
     int | None,
     typer.Option("--stack-size", metavar="N", help="most runs of a stack  [default: by the device]"),
+]
+KeepLearner = Annotated[
+    bool, typer.Option("--keep-learner", help="keep what a longer run (--updates) needs to go on from a done one")
 ]
 Notify = Annotated[
     str | None, typer.Option("--notify", metavar="COMMAND", help="a shell command to run when the sweep has ended")

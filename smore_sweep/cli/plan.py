@@ -12,12 +12,14 @@ from smore_sweep.cli import complete
 from smore_sweep.cli.options import (
     SWEEP_HELP,
     AsJson,
+    MethodNames,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     TaskNames,
-    split_names,
+    Updates,
 )
 from smore_sweep.spec import DEFAULT_SCALE, GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -34,6 +36,9 @@ def plan(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     as_json: AsJson = False,
@@ -41,19 +46,26 @@ def plan(
     """Show what a sweep still has to do, and how long it takes."""
     from smore_sweep.discovery import load_sweep
     from smore_sweep.planning import campaign
+    from smore_sweep.planning.choices import parse_choices
+    from smore_sweep.planning.continuation import find_continuations
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import storage_path
 
-    folder, names = storage_path(results), split_names(tasks)
+    folder = storage_path(results)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
     if sweep == campaign.ALL:
         size = scale or DEFAULT_SCALE
-        _show_campaign(list(campaign.campaign(size, folder, source, seeds=seeds, tasks=names)), size, as_json)
+        _show_campaign(list(campaign.campaign(size, folder, choices)), size, as_json)
     else:
-        _show(make_plan(load_sweep(sweep), scale, folder, seeds=seeds, tasks=names, source=source), as_json)
+        wanted = make_plan(load_sweep(sweep), scale, folder, choices)
+        found = find_continuations(wanted, folder).describe() if choices.updates is not None else []
+        _show(wanted, found, as_json)
     return 0
 
 
-def _show(plan: Plan, as_json: bool) -> None:
+def _show(plan: Plan, continuations: list[str], as_json: bool) -> None:
     from smore_sweep.console import make_console
     from smore_sweep.execution.datasets import missing_episodes
     from smore_sweep.planning.code_changes import describe_changes
@@ -74,6 +86,7 @@ def _show(plan: Plan, as_json: bool) -> None:
                 {"task": task, "policy": policy, "episodes": count} for (task, policy), count in episodes.items()
             ],
             "changed_code": changes,
+            "continuations": continuations,
             "cpu_cores": cores,
             "stacks": len(stacks),
             "estimated_seconds": {**vars(seconds), "total": seconds.total},
@@ -87,7 +100,7 @@ def _show(plan: Plan, as_json: bool) -> None:
         out.print(estimate_line(seconds))
     else:
         out.print("nothing to do: every run is done")
-    for sentence in changes:
+    for sentence in [*continuations, *changes]:
         out.print(sentence, markup=False, soft_wrap=True)
 
 

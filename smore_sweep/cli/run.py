@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    KeepLearner,
+    MethodNames,
     Mirrors,
     Notify,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     StackSize,
     SweepName,
     TaskNames,
+    Updates,
     check_at_least_one,
     check_exclusive,
-    split_names,
 )
+from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from smore_sweep.planning.plan import Plan
+
+METRIC = "return99"
 
 
 def run(
@@ -30,6 +41,9 @@ def run(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     address: Annotated[
@@ -46,21 +60,54 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
     ] = False,
+    keep_learner: KeepLearner = False,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ALGORITHM",
+            help="search the grid for the best configurations: asha stops those that fall behind, random tries some",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="METRIC", help=f"with --search: what it compares  [default: {METRIC}]")
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="with --search: the number of configurations to try  [default for asha: all]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="with --search: print the ranking as JSON")] = False,
 ) -> int:
     """Run what a sweep still lacks, on a local Ray or on a cluster."""
+    from smore_sweep.cli.ranking import print_ranking
     from smore_sweep.cli.results_table import print_results
+    from smore_sweep.console import make_console
+    from smore_sweep.discovery import load_sweep
     from smore_sweep.execution import runner
+    from smore_sweep.planning.choices import parse_choices
+    from smore_sweep.planning.search import Search
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
     check_exclusive(retrain=retrain, keep=keep)
+    check_exclusive(**{"search": search, "stack-size": stack_size})  # a search has a stack per configuration
+    if search is None and (metric is not None or budget is not None or as_json):
+        raise UserError("--metric, --budget and --json belong to a search; give --search asha or --search random too")
     folder = storage_path(results)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
+    searching = None if search is None else Search(search, metric or METRIC, budget)
+
+    def show(out: Console, plan: Plan) -> None:
+        if searching:
+            print_ranking(out, searching, plan, choices.expand(load_sweep(sweep), scale), folder, as_json=as_json)
+        else:
+            print_results(out, plan, folder)
+
     return runner.run(
         sweep,
         scale=scale,
-        seeds=seeds,
-        tasks=split_names(tasks),
-        source=source,
+        choices=choices,
         results=folder,
         address=address,
         gpus_per_stack=gpus_per_stack,
@@ -69,5 +116,8 @@ def run(
         mirrors=mirror or (),
         retrain=retrain,
         keep=keep,
-        show=lambda out, plan: print_results(out, plan, folder),
+        keep_learner=keep_learner,
+        search=searching,
+        out=make_console(stderr=as_json),
+        show=show,
     )

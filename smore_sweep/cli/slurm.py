@@ -12,6 +12,7 @@ from smore_sweep.errors import UserError
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
+    from smore_sweep.planning.choices import Choices
     from smore_sweep.planning.plan import Plan
 
 Slurm = Annotated[bool, typer.Option("--slurm", help="hand the sweep in to SLURM, with the options below")]
@@ -42,7 +43,8 @@ def check_without_slurm(**values: object) -> None:
 def submit_to_slurm(
     sweep: str,
     options: Sequence[str],
-    plan: dict[str, Any],
+    choices: Choices,
+    scale: str | None,
     *,
     results: str | None,
     notify: str | None,
@@ -56,7 +58,8 @@ def submit_to_slurm(
     Args:
         sweep: A shipped sweep, or a ``.py`` file.
         options: Options of ``smore-sweep run`` and ``work``.
-        plan: Arguments of :func:`smore_sweep.planning.plan.make_plan`.
+        choices: What is asked of the sweep.
+        scale: Its scale; None for the sweep's own.
         results: The results folder; None for the default one.
         notify: A command for the end, for allocations.
         dry_run: Whether to print only.
@@ -82,7 +85,7 @@ def submit_to_slurm(
     folder = absolute(storage_path(results or DEFAULT_RESULTS))
     if asked.array and not isinstance(folder, Path):
         raise UserError(f"tasks of an array share a folder of a file system, not {folder}; give one, or --nodes")
-    planned = make_plan(load_sweep(sweep), results=folder, **plan)
+    planned = make_plan(load_sweep(sweep), scale, folder, choices)
     check_code(planned)
     name = str(Path(sweep).resolve()) if sweep.endswith(".py") else sweep
     words = [*options, *(["--notify", notify] if notify else [])]

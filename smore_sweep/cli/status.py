@@ -9,11 +9,16 @@ from dataclasses import asdict
 from smore_sweep.cli.options import (
     AnySweepName,
     AsJson,
+    MethodNames,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
+    TaskNames,
+    Updates,
 )
+from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
@@ -22,6 +27,10 @@ def status(
     sweep: AnySweepName = None,
     scale: ScaleName = None,
     seeds: Seeds = None,
+    tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     as_json: AsJson = False,
@@ -30,15 +39,23 @@ def status(
     from smore_sweep.console import make_console
     from smore_sweep.discovery import all_sweeps, load_sweep
     from smore_sweep.monitoring import heartbeat, progress_reporter
+    from smore_sweep.planning.choices import parse_choices
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.planning.tables import STATES, plan_table
     from smore_sweep.results.record import MISSING
     from smore_sweep.storage.paths import storage_path
 
     out, folder = make_console(), storage_path(results)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
+    if not sweep:
+        choices.refuse_changes("name it, such as smore-sweep status quickstart")
+        if choices.tasks:
+            raise UserError("--tasks can be given with one sweep only; name it, such as smore-sweep status quickstart")
     sweeps = [load_sweep(sweep)] if sweep else all_sweeps(scale)
     plans = [
-        make_plan(each, size, folder, seeds=seeds, source=source)
+        make_plan(each, size, folder, choices)
         for each in sweeps
         for size in ([each.scale(scale)] if sweep or scale else each.scales)
     ]

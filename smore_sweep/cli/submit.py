@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smore_sweep.cli.options import (
     AnySweepName,
     GpusPerStack,
+    KeepLearner,
+    MethodNames,
     Notify,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     StackSize,
     TaskNames,
+    Updates,
     check_at_least_one,
     check_exclusive,
-    split_names,
 )
 from smore_sweep.cli.slurm import (
     Account,
@@ -40,12 +43,18 @@ from smore_sweep.cli.slurm import (
 from smore_sweep.errors import UserError
 from smore_sweep.spec import GENERATED
 
+if TYPE_CHECKING:
+    from smore_sweep.planning.choices import Choices
+
 
 def submit(
     sweep: AnySweepName = None,
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Annotated[
         str | None,
@@ -74,9 +83,12 @@ def submit(
     sbatch: Sbatch = None,
     image: Image = None,
     dry_run: DryRun = False,
+    keep_learner: KeepLearner = False,
 ) -> int:
     """Run a sweep as a job of a Ray cluster, or of SLURM."""
+    from smore_sweep.discovery import load_sweep
     from smore_sweep.execution import jobs
+    from smore_sweep.planning.choices import parse_choices
 
     check_exclusive(detach=detach, follow=follow, cancel=cancel, slurm=slurm)
     check_exclusive(**{"slurm": slurm, "jobs-address": jobs_address})
@@ -93,15 +105,20 @@ def submit(
         return jobs.follow(follow, address)
     if cancel:
         return jobs.cancel(cancel, address)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
+    words = _words(choices, scale, gpus_per_stack, stack_size, keep_learner)
     if slurm:
         if not sweep:
             raise UserError("name a sweep: smore-sweep submit quickstart --slurm")
+        if keep_learner and nodes is None:
+            raise UserError("--keep-learner is not for the tasks of an array; give --nodes")
         for name, number in {"array": array, "nodes": nodes, "CPUs per task": cpus_per_task}.items():
             check_at_least_one(name, number)
         return submit_to_slurm(
             sweep,
-            _words(scale, seeds, tasks, source if source != GENERATED else "", gpus_per_stack, stack_size, None),
-            {"scale": scale, "seeds": seeds, "tasks": split_names(tasks), "source": source},
+            words, choices, scale,
             results=results, notify=notify, dry_run=dry_run, array=array, nodes=nodes, cpus=cpus_per_task,
             gpus=gpus_per_task, memory=memory, time=time, partition=partition, account=account,
             requeue=not no_requeue, extra=sbatch, image=Path(image) if image else None,
@@ -110,27 +127,20 @@ def submit(
         raise UserError(
             "name a sweep and a results folder on the cluster: smore-sweep submit quickstart --results /..."
         )
-    words = _words(scale, seeds, tasks, source, gpus_per_stack, stack_size, notify)
+    choices.expand(load_sweep(sweep), scale)  # what is wrong is refused here, not on the cluster
+    words += ["--notify", notify] if notify else []
     return jobs.submit(sweep, words, results=results, address=address, detach=detach)
 
 
 def _words(
-    scale: str | None,
-    seeds: int | None,
-    tasks: str | None,
-    source: str,
-    gpus_per_stack: float | None,
-    stack_size: int | None,
-    notify: str | None,
+    choices: Choices, scale: str | None, gpus_per_stack: float | None, stack_size: int | None, keep_learner: bool
 ) -> list[str]:
     """Return the options of ``smore-sweep run`` on its command line."""
     options = {
         "--scale": scale,
-        "--seeds": seeds,
-        "--tasks": ",".join(split_names(tasks) or ()),
-        "--source": source,
+        **{f"--{name}": text for name, text in choices.options().items()},
         "--gpus-per-stack": gpus_per_stack,
         "--stack-size": stack_size,
-        "--notify": notify,
     }
-    return [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
+    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return words + ["--keep-learner"] * keep_learner

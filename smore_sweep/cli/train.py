@@ -25,7 +25,8 @@ def train(
     seed: Annotated[int, typer.Option(metavar="SEED", help="seed of the run")] = 0,
     expert_share: Annotated[float, typer.Option(metavar="SHARE", help="share of expert episodes")] = 0.1,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="may be given several times")
+        list[str] | None,
+        typer.Option("--set", metavar="KNOB=VALUE", help="such as expectile=0.9; may be given several times"),
     ] = None,
     scale: Annotated[
         str, typer.Option(metavar="SCALE", help="scale of the budget", autocompletion=complete.scales)
@@ -41,11 +42,19 @@ def train(
     """Train one run in this process, without Ray."""
     from smore_sweep.discovery import configure, find_method, find_scale
     from smore_sweep.execution.local import train_one
+    from smore_sweep.planning.choices import parse_settings
     from smore_sweep.storage.paths import storage_path
 
-    knobs = dict(_setting(text) for text in settings or ())
+    kind = find_method(method)
+    knobs: dict[str, str] = {}
+    for setting in parse_settings(settings or ()):
+        if setting.method and find_method(setting.method) is not kind:
+            raise UserError(f"--set {setting.name} is not a knob of {kind.name}; give KNOB=VALUE")
+        if len(setting.values) > 1 or setting.knob in knobs:
+            raise UserError(f"--set gives {setting.name} more than one value; a single run has one")
+        knobs[setting.knob] = setting.values[0]
     changes = {"updates": updates, "episodes": episodes, "batch_size": batch_size}
-    size, declared = find_scale(task, scale), configure(find_method(method), knobs)
+    size, declared = find_scale(task, scale), configure(kind, knobs)
     run = RunSpec(
         method=size.configure(declared, task, varied=knobs),
         declared=declared,
@@ -57,10 +66,3 @@ def train(
         source=source,
     )
     return train_one(run, storage_path(results), mirror or ())
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text} is not valid; give KNOB=VALUE, such as expectile=0.9")
-    return name.strip(), value.strip()

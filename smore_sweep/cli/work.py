@@ -8,15 +8,17 @@ import typer
 
 from smore_sweep.cli.options import (
     GpusPerStack,
+    MethodNames,
     Results,
     ScaleName,
     Seeds,
+    Settings,
     Source,
     StackSize,
     SweepName,
     TaskNames,
+    Updates,
     check_at_least_one,
-    split_names,
 )
 from smore_sweep.spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -27,6 +29,9 @@ def work(
     scale: ScaleName = None,
     seeds: Seeds = None,
     tasks: TaskNames = None,
+    methods: MethodNames = None,
+    settings: Settings = None,
+    updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
     gpus_per_stack: GpusPerStack = None,
@@ -41,6 +46,7 @@ def work(
     """Train stacks beside other processes with the same results folder."""
     from smore_sweep.cli.results_table import print_results
     from smore_sweep.execution.sharing import share_sweep
+    from smore_sweep.planning.choices import parse_choices
     from smore_sweep.storage.paths import storage_path
 
     check_at_least_one("stack size", stack_size)
@@ -50,9 +56,9 @@ def work(
     return share_sweep(
         sweep,
         scale=scale,
-        seeds=seeds,
-        tasks=split_names(tasks),
-        source=source,
+        choices=parse_choices(
+            tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+        ),
         results=folder,
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,

@@ -9,7 +9,7 @@ import numpy as np
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.seeding import episode_seed
-from smore_sweep.tasks import task
+from smore_sweep.tasks import Task, task
 
 if TYPE_CHECKING:
     import gymnasium
@@ -33,6 +33,8 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
             for its expert, else 0.
     """
     row = task(name)
+    if row.dataset == policy:
+        return _trajectories(row, first, count)
     env = environment(name) if count else None
     act = row.policy(policy)
     if noise is None:
@@ -65,3 +67,13 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
             if not ended:
                 observation, _, ended, _, _ = env.step(episodes.actions[i, t])
     return episodes
+
+
+def _trajectories(row: Task, first: int, count: int) -> Episodes:
+    """Make episodes of a task's own dataset. Goals are whole observations, the commanded one the last."""
+    steps = row.data_steps or row.horizon
+    states = np.empty((count, steps + 1, row.sizes.observation), np.float32)
+    actions = np.empty((count, steps, row.sizes.action), np.float32)
+    for i in range(count):
+        states[i], actions[i] = row.make_trajectory(episode_seed("data", row.name, row.dataset, first + i))
+    return Episodes(states, actions, states, states[:, -1])

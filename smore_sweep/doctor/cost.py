@@ -7,8 +7,8 @@ from typing import Any
 
 from smore_sweep.doctor.findings import GOOD, SKIPPED, Finding
 from smore_sweep.planning.campaign import campaign
+from smore_sweep.planning.choices import Choices
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import GENERATED
 from smore_sweep.tasks import task
 
 SCALE = "paper"
@@ -32,7 +32,7 @@ def paper_campaign(rates: dict[str, Any] | None, results: Path, cores: int, gpus
     best = max(row["rate"] for row in rates["stacks"]) * (gpus or cores)
     training = evaluation = 0.0
     runs = 0
-    for entry in campaign(SCALE, results, GENERATED):
+    for entry in campaign(SCALE, results, Choices()):
         for run, behind in entry.fresh.pending:
             row, budget = task(run.task), run.budget
             reference = SMORe().flops(row.sizes, budget.batch_size)

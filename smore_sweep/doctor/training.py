@@ -40,7 +40,7 @@ def device_agreement(store: EpisodeStore, device: torch.device) -> Finding:
         return Finding(name, SKIPPED, "there is no GPU")
     error = _difference(_after(store, torch.device("cpu"), EAGER)[0], _after(store, device, EAGER)[0], store)
     good = error <= TOLERANCE
-    verdict = f"{COMPARED} updates differ by {error:.1e} of their size (at most {TOLERANCE:g} is rounding)"
+    verdict = f"{COMPARED} updates differ by {error:.1e} of their size (tolerance {TOLERANCE:g})"
     return Finding(name, GOOD if good else BAD, verdict, {"difference": error, "tolerance": TOLERANCE})
 
 

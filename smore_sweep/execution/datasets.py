@@ -8,7 +8,7 @@ from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError
 from smore_sweep.planning.plan import Plan
-from smore_sweep.spec import GENERATED
+from smore_sweep.spec import GENERATED, RunSpec
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
         if available < count and plan.source != GENERATED:
             raise pools.too_few(*pool, available, count, plan.source)
         if available < count:
-            task(pool[0]).policy(pool[1])  # raises for a policy that the task lacks
+            task(pool[0]).check_maker(pool[1])
             missing[pool] = count - available
     return missing
 
@@ -45,16 +45,18 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, suboptimal = (episodes[name, policy] for policy in task(name).pools)
+        expert, *others = (episodes[name, policy] for policy in task(name).pools)
+        suboptimal = others[0] if others else expert.first(0)  # a dataset of its own is one pool
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
         if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
         by_share = {run.expert_share: run for run, _ in plan.pending if run.task == name}
-        fingerprints = {
-            share: concatenate(
-                [expert.first(run.expert_episodes), suboptimal.first(run.budget.episodes - run.expert_episodes)]
-            ).fingerprint()
-            for share, run in by_share.items()
-        }
+        fingerprints = {share: dataset_fingerprint(run, expert, suboptimal) for share, run in by_share.items()}
         stores[name] = (EpisodeStore.build(expert, suboptimal, task(name).threshold), fingerprints)
     return stores
+
+
+def dataset_fingerprint(run: RunSpec, expert: Episodes, suboptimal: Episodes) -> str:
+    """Return the fingerprint of the episodes that a run trains on, from the pools of its task."""
+    episodes = [expert.first(run.expert_episodes), suboptimal.first(run.budget.episodes - run.expert_episodes)]
+    return concatenate(episodes).fingerprint()

@@ -81,6 +81,7 @@ def stage(sweep: str, folder: Path) -> str:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     if not sweep.endswith(".py"):
         return sweep
+    load_sweep(sweep)  # makes its folder known
     if not shipping.stage(folder):  # a file of sweeps/
         shutil.copy(sweep, folder)
     return Path(sweep).name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from smore_sweep.console import make_console
 from smore_sweep.data import generate, pools
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import DeclarationError
+from smore_sweep.execution.continuing import begin_longer
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
@@ -20,16 +22,19 @@ from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
+from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
+from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
+from smore_sweep.planning.search import Search, Trial, read_trials
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.record_writer import RecordingError
 from smore_sweep.results.recorder import recording
 from smore_sweep.results.tracking import Experiment
-from smore_sweep.spec import GENERATED, Sweep
+from smore_sweep.spec import Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
@@ -41,9 +46,7 @@ def run(
     requested: Sweep | str,
     *,
     scale: str | None = None,
-    seeds: int | None = None,
-    tasks: Sequence[str] | None = None,
-    source: str = GENERATED,
+    choices: Choices = AS_DECLARED,
     results: StoragePath,
     address: str | None = None,
     gpus_per_stack: float | None = None,
@@ -52,6 +55,9 @@ def run(
     mirrors: Sequence[str] = (),
     retrain: bool = False,
     keep: bool = False,
+    keep_learner: bool = False,
+    search: Search | None = None,
+    out: Console | None = None,
     show: Callable[[Console, Plan], None] | None = None,
 ) -> int:
     """Run a sweep to its end.
@@ -59,9 +65,7 @@ def run(
     Args:
         requested: A sweep, the name of a shipped one, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
-        seeds: Seeds per cell; None for the scale's.
-        tasks: Tasks to run; None for the scale's.
-        source: Source of the episodes.
+        choices: The part of the sweep to run, and changes of it.
         results: Results folder.
         address: A running Ray cluster; None starts a local Ray.
         gpus_per_stack: GPUs per stack; None for one where the cluster has GPUs.
@@ -70,21 +74,26 @@ def run(
         mirrors: Where else to show the runs (:data:`smore_sweep.results.mirrors.PACKAGES`).
         retrain: Train stored runs again whose code has changed since.
         keep: Accept stored runs whose code has changed since.
-        show: Prints the results of the plan's runs when training has ended.
+        keep_learner: Keep the learners of done runs, from which longer runs can go on.
+        search: Search the grid in place of training all of it.
+        out: Where to print; None for standard output.
+        show: Prints the results when training has ended, given the plan as it was before.
 
     Returns:
-        The exit code: 0 if every planned run is done.
+        The exit code: 0 if every planned run is done, or the search has ended without failures.
 
     Raises:
         UserError: If anything about the request is wrong.
     """
-    out = make_console()
+    out = out or make_console()
+    training = _Training(address, gpus_per_stack, stack_size, keep_learner, search)
     name = requested.name if isinstance(requested, Sweep) else requested
     with notifying(notification, name, out.print) as ending:
         sweep = requested if isinstance(requested, Sweep) else load_sweep(requested)
 
         def read_plan() -> Plan:
-            return make_plan(sweep, scale, results, seeds=seeds, tasks=tasks, source=source)
+            plan = make_plan(sweep, scale, results, choices)
+            return search.choose(plan) if search else plan
 
         plan = read_plan()
         check_folder(results)
@@ -98,13 +107,19 @@ def run(
             if plan.changed:
                 _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
                 plan = read_plan()
+            record_here = partial(recording, experiment, partial(out.print, markup=False), fence)
+            if choices.updates is not None:
+                begun = begin_longer(find_continuations(plan, results), results, record_here)
+                for sentence in begun.describe():
+                    out.print(sentence, markup=False, soft_wrap=True)
+                plan = read_plan()
             out.print(plan_table(plan))
             failures: list[str] = []
             try:
                 if plan.pending:
-                    failures = _train(out, plan, experiment, fence, address, gpus_per_stack, stack_size)
+                    failures = _train(out, plan, experiment, fence, training)
                 else:
-                    with recording(experiment, partial(out.print, markup=False), fence) as recorder:
+                    with record_here() as recorder:
                         recorder.publish(_done_runs(plan))
             except KeyboardInterrupt:
                 ending.status, ending.message = "interrupted", f"{name}: interrupted"
@@ -116,14 +131,30 @@ def run(
                 return INCOMPLETE
             if show:
                 show(out, plan)
+            if search:
+                _report_failures(out, failures)
+                ending.status = "incomplete" if failures else "done"
+                ending.message = f"{name}: the search has ended"
+                return INCOMPLETE if failures else 0
             plan = read_plan()  # reading the outcomes may have put a broken record aside
-            _report(out, plan, results, failures, name)
+            _report(out, plan, results, failures, name, choices)
         if plan.pending:
             ending.status, missing = "incomplete", f"{len(plan.pending)} of {len(plan.runs)} runs are missing"
             ending.message = "; failed: ".join([f"{name}: {missing}", *failures])
             return INCOMPLETE
         ending.status, ending.message = "done", f"{name}: all {len(plan.runs)} runs are done"
         return 0
+
+
+@dataclass(frozen=True)
+class _Training:
+    """How the pending runs are trained; see :func:`run`."""
+
+    address: str | None
+    gpus_per_stack: float | None
+    stack_size: int | None
+    keep_learner: bool
+    search: Search | None
 
 
 def _settle_changes(
@@ -150,40 +181,52 @@ def _done_runs(plan: Plan) -> list[tuple[str, str]]:
     return [(run.run_id, run.title) for run in plan.runs if plan.states[run.run_id] == record.DONE]
 
 
+def _open_trials(plan: Plan, results: StoragePath) -> list[Trial]:
+    """Return the trials of a search on those tasks and expert shares where a trial has not ended.
+
+    Ended trials are among them: the others are compared with what is stored of those.
+    """
+    trials = read_trials(plan, results)
+    unfinished = {trial.group for trial in trials if not trial.ended}
+    return [trial for trial in trials if trial.group in unfinished]
+
+
 def _train(
     out: Console,
     plan: Plan,
     experiment: Experiment,
     fence: Fence,
-    address: str | None,
-    gpus_per_stack: float | None,
-    stack_size: int | None,
+    training: _Training,
 ) -> list[str]:
     """Train the pending runs; return one sentence per error for which runs were given up."""
     updates = capture.chosen()
-    if address is None:
+    if training.address is None:
         fused.chosen()
         require_private_token()
     from smore_sweep.execution.cluster import connected
+    from smore_sweep.execution.early_stopping import asha, reports
     from smore_sweep.execution.recorder_actor import recorder_actor
     from smore_sweep.execution.trainable import train_stacks
 
     needed, missing = plan.pools(), missing_episodes(plan)
     # Existing pools are loaded first: a damaged dataset is refused before a cluster is requested.
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in needed.items() if pool not in missing}
-    if address is None:
+    if training.address is None:
         out.print(estimate_line(estimate(plan, missing, os.cpu_count() or 1)))
     with (
-        connected(address, gpus_per_stack) as cluster,
+        connected(training.address, training.gpus_per_stack) as cluster,
         recorder_actor(experiment, _done_runs(plan), partial(out.print, markup=False), fence) as recorder,
     ):
         for pool in missing:
             generate.ensure(out, *pool, needed[pool])
             episodes[pool] = pools.load(*pool, needed[pool])
-        largest = stack_size or cluster.largest_stack
-        stacks = group_into_stacks(plan.pending, slots=cluster.slots, largest=largest)
+        trials = _open_trials(plan, experiment.results) if training.search else []
+        largest = training.stack_size or cluster.largest_stack
+        stacks = [trial.stack for trial in trials] or group_into_stacks(
+            plan.pending, slots=cluster.slots, largest=largest
+        )
         padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
-        if address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
+        if training.address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
             out.print(warning, markup=False)
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
         filled = f", each filled up to {padded}" if padded else ""
@@ -191,27 +234,42 @@ def _train(
         stores = build_stores(plan, episodes)
         with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
-                stacks, stores, recorder, git=experiment.tags["git"], cluster=cluster, callback=reporter,
-                padded=padded, updates=updates,
-            )  # fmt: skip
+                stacks,
+                stores,
+                recorder,
+                git=experiment.tags["git"],
+                cluster=cluster,
+                callback=reporter,
+                padded=padded,
+                updates=updates,
+                keep_learner=training.keep_learner,
+                scheduler=asha(training.search, trials) if training.search and training.search.stops else None,
+                history=[reports(trial.points) for trial in trials],
+            )
 
 
-def _report(out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str) -> None:
+def _report_failures(out: Console, failures: Sequence[str]) -> None:
     for failure in failures:
         out.print(f"failed: {failure}", markup=False, soft_wrap=True)
     if failures:
         out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
+
+
+def _report(
+    out: Console, plan: Plan, results: StoragePath, failures: Sequence[str], name: str, choices: Choices
+) -> None:
+    _report_failures(out, failures)
     if plan.pending:
         out.print(f"{len(plan.pending)} of {len(plan.runs)} planned runs are missing; give the same command again")
     else:
-        _print_next_steps(out, plan, results, name)
+        _print_next_steps(out, plan, results, name, choices)
 
 
-def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str) -> None:
+def _print_next_steps(out: Console, plan: Plan, results: StoragePath, name: str, choices: Choices) -> None:
     name = shlex.quote(name)
     where = "" if str(results) == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
-    source = "" if plan.source == GENERATED else f" --source {plan.source}"
-    request = f"--sweep {name} --scale {plan.scale}{where}{source}"
+    chosen = "".join(f" --{option} {shlex.quote(text)}" for option, text in choices.options().items())
+    request = f"--sweep {name} --scale {plan.scale}{where}{chosen}"
     next_steps = {
         f"smore-sweep ui {name}{where}": "its runs in the MLflow page",
         f"smore-sweep tables {request}": "LaTeX tables (--format markdown|csv|json|terminal)",

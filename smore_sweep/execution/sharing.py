@@ -30,6 +30,7 @@ from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
 from smore_sweep.monitoring.usage import usable_cores, usable_gpus
+from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.code_changes import describe_changes
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
@@ -48,9 +49,7 @@ def share_sweep(
     name: str,
     *,
     scale: str | None,
-    seeds: int | None,
-    tasks: list[str] | None,
-    source: str,
+    choices: Choices,
     results: StoragePath,
     gpus_per_stack: float | None,
     stack_size: int | None,
@@ -63,9 +62,7 @@ def share_sweep(
     Args:
         name: A shipped sweep, or a ``.py`` file.
         scale: Its scale; None for the sweep's own.
-        seeds: Seeds per cell; None for the scale's.
-        tasks: Tasks to run; None for the scale's.
-        source: Source of the episodes.
+        choices: What is asked of the sweep.
         results: Results folder, on a file system that all machines share.
         gpus_per_stack: Share of a GPU per stack; None for 1 where there are GPUs; 0 for CPUs.
         stack_size: Largest number of runs in a stack; None for the device's default.
@@ -85,7 +82,7 @@ def share_sweep(
         raise StorageError(f"results in {results} cannot be shared by claims; give a folder that all machines share")
     workers = _devices(gpus_per_stack)
     request = Request(
-        name, scale, seeds, tasks, source, results.resolve(), _submission(), git_revision(),
+        name, scale, choices, results.resolve(), _submission(), git_revision(),
         slots=processes * len(workers), largest=stack_size or LARGEST_STACK["cuda" if workers[0] else "cpu"],
         grace=grace,
     )  # fmt: skip

@@ -11,13 +11,16 @@ import os
 import socket
 import traceback
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune.schedulers import TrialScheduler
 
 from smore_sweep.execution.cluster import Cluster
+from smore_sweep.execution.early_stopping import UPDATE
 from smore_sweep.execution.evaluators import Evaluators
 from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.recorder_actor import failure_reason
@@ -45,6 +48,9 @@ def train_stacks(
     callback: ProgressCallback,
     padded: int | None = None,
     updates: str = AUTO,
+    keep_learner: bool = False,
+    scheduler: TrialScheduler | None = None,
+    history: Sequence[Sequence[dict[str, float]]] = (),
 ) -> list[str]:
     """Train all stacks on the connected cluster; blocks.
 
@@ -57,6 +63,9 @@ def train_stacks(
         callback: Receives the stacks' progress.
         padded: Members to which a GPU's stacks are filled up.
         updates: How a GPU runs updates (:mod:`smore_sweep.training.capture`).
+        keep_learner: Whether to keep the learners of done runs, for longer ones.
+        scheduler: Decides whether a stack goes on after an evaluation; None for all.
+        history: The stored evaluations of each stack, which are reported to the scheduler first.
 
     Returns:
         One sentence per error for which runs were given up.
@@ -81,6 +90,8 @@ def train_stacks(
             padded=padded,
             updates=updates,
             evaluators=cluster.evaluators,
+            keep_learner=keep_learner,
+            history=history or [()] * len(stacks),
         ),
         resources,
     )
@@ -89,7 +100,7 @@ def train_stacks(
         tuner = Tuner(
             trainable,
             param_space={"stack": tune.grid_search(list(range(len(stacks))))},
-            tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots),
+            tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=cluster.slots, scheduler=scheduler),
             run_config=RunConfig(
                 name="tune",
                 storage_path=str(scratch),  # Tune's own state, which nothing reads
@@ -159,6 +170,8 @@ def _train_stack(
     padded: int | None,
     updates: str,
     evaluators: int,
+    keep_learner: bool,
+    history: Sequence[Sequence[dict[str, float]]],
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
 
@@ -168,6 +181,8 @@ def _train_stack(
     declare(tasks)
     index = config["stack"]
     stack = stacks[index]
+    for point in history[index]:
+        tune.report(point)
     store_ref, fingerprints = shared[stack.runs[0].task]
     facts = {"stack": stack.name, "git": git, **machine_facts(gpu)}
     candidates = [
@@ -187,7 +202,9 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators)
+                _train_assignment(
+                    index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators, keep_learner
+                )
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -208,6 +225,7 @@ def _train_assignment(
     padded: int | None,
     updates: str,
     evaluators: int,
+    keep_learner: bool,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.assessment import assess_here
@@ -221,29 +239,32 @@ def _train_assignment(
     runs = [by_id[run_id] for run_id, _ in assignment.members]
     records = [record for _, record in assignment.members]
     writes: list[Any] = []
-    evaluated, latest, ended = 0, None, assignment.ended
+    evaluated, ended = 0, assignment.ended
+    latest: dict[str, float] = {}
 
     def keep(batch: Sequence[tuple[str, Record]]) -> None:
         nonlocal evaluated, latest, ended
         # Training goes on while a batch of records is written; one write is under way at most.
         if writes:
             ray.get(writes.pop())
-        returns = [record.summary()["return99"] for _, record in batch if record.status != DIVERGED]
-        evaluated, latest = batch[0][1].update, sum(returns) / len(returns) if returns else None
+        numbers = [record.summary() for _, record in batch if record.status != DIVERGED]
+        evaluated, latest = batch[0][1].update, {}
+        if numbers:
+            latest = {name: fmean(each[name] for each in numbers) for name in numbers[0]}
         ended += sum(record.status != PARTIAL for _, record in batch)
         writes.append(recorder.keep.remote(list(batch)))
 
     def tick(times: TrainingProgress) -> None:
         progress = Progress(
-            index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated, latest,
-            times.training_seconds, times.evaluation_seconds, meter.look(),
+            index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated,
+            latest.get("return99"), times.training_seconds, times.evaluation_seconds, meter.look(),
         )  # fmt: skip
-        tune.report({"progress": progress})
+        tune.report({"progress": progress, **({UPDATE: evaluated, **latest} if latest else {})})
 
     assess = Evaluators(evaluators) if evaluators else assess_here
     learner = build_learner(runs, ray.get(store_ref), device, padded)
     load_records(learner, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess)
+        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner)
     finally:
         ray.get(writes)

@@ -31,6 +31,7 @@ from smore_sweep.execution.processor import machine_facts
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
+from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import Stack, group_into_stacks, padded_size
@@ -62,9 +63,7 @@ class Request:
 
     sweep: str
     scale: str | None
-    seeds: int | None
-    tasks: Sequence[str] | None
-    source: str
+    choices: Choices
     results: Path
     submission: str
     git: str
@@ -74,9 +73,7 @@ class Request:
 
     def plan(self) -> Plan:
         """Read what is done."""
-        return make_plan(
-            _load_once(self.sweep), self.scale, self.results, seeds=self.seeds, tasks=self.tasks, source=self.source
-        )
+        return make_plan(_load_once(self.sweep), self.scale, self.results, self.choices)
 
 
 @cache

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from smore_sweep.discovery import all_sweeps
+from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import LARGEST_STACK, group_into_stacks
@@ -44,28 +45,20 @@ class CampaignEntry:
         return estimate(self.fresh, {}, cores).total
 
 
-def campaign(
-    scale: str, results: StoragePath, source: str, *, seeds: int | None = None, tasks: Sequence[str] | None = None
-) -> Iterator[CampaignEntry]:
-    """Plan the sweeps that have a scale, one after the other.
-
-    Args:
-        scale: The scale.
-        results: Results folder.
-        source: Source of the episodes.
-        seeds: Seeds per cell; None for each scale's own.
-        tasks: Tasks to plan; sweeps without any of them are left out. None for each scale's own.
+def campaign(scale: str, results: StoragePath, choices: Choices = AS_DECLARED) -> Iterator[CampaignEntry]:
+    """Plan the sweeps that have a scale, one after the other; without those that have none of the chosen tasks.
 
     Raises:
-        DeclarationError: If no sweep has the scale, and for an unknown task.
+        DeclarationError: If no sweep has the scale, for an unknown task, and for choices that concern one sweep only.
     """
-    for name in tasks or ():
+    choices.refuse_changes("name it in place of all")
+    for name in choices.tasks:
         task(name)
     earlier: set[str] = set()
     for sweep in all_sweeps(scale):
-        own = [name for name in tasks or () if name in sweep.tasks]
-        if tasks and not own:
+        own = tuple(name for name in choices.tasks if name in sweep.tasks)
+        if choices.tasks and not own:
             continue
-        plan = make_plan(sweep, scale, results, seeds=seeds, tasks=own, source=source)
+        plan = make_plan(sweep, scale, results, replace(choices, tasks=own))
         yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in earlier]))
         earlier |= {run.run_id for run in plan.runs}

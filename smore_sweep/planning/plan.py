@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from smore_sweep.discovery import all_sweeps
 from smore_sweep.errors import DeclarationError, did_you_mean
+from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
-from smore_sweep.spec import GENERATED, RunSpec, Sweep
+from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 
@@ -58,42 +59,32 @@ class Plan:
         return required_pools(run for run, _ in self.pending)
 
 
-def make_plan(
-    sweep: Sweep,
-    scale: str | None,
-    results: StoragePath,
-    *,
-    seeds: int | None = None,
-    tasks: Sequence[str] | None = None,
-    source: str = GENERATED,
-) -> Plan:
+def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Choices = AS_DECLARED) -> Plan:
     """Expand a sweep and read the states of its runs.
 
     Raises:
-        DeclarationError: For anything wrong in the declaration.
+        DeclarationError: For anything wrong in the declaration or in the choices.
     """
     if isinstance(results, Path) and (results / EXPORT).exists():
         raise DeclarationError(
             f"{results} is an export, for tables, figures and reports; plan, run and status need a results folder"
         )
-    for name in (*(tasks or ()), *sweep.tasks):
+    for name in (*choices.tasks, *sweep.tasks):
         task(name)
-    runs = sweep.expand(scale, seeds=seeds, tasks=tasks, source=source)
+    runs = choices.expand(sweep, scale)
     run_ids = [run.run_id for run in runs]
     summaries = run_files.peek_each(results, run_ids, on_broken=None)
     states = run_files.states_of(summaries, run_ids)
     behind = {run_id: summary.update for run_id, summary in summaries.items() if summary.status == record.PARTIAL}
-    return Plan(sweep, sweep.scale(scale), source, runs, states, behind, changed_runs(runs, summaries))
+    return Plan(sweep, sweep.scale(scale), choices.source, runs, states, behind, changed_runs(runs, summaries))
 
 
 def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
     """Return the number of episodes that runs need, by (task, policy)."""
     needed: dict[tuple[str, str], int] = {}
     for run in runs:
-        for policy, count in (
-            ("expert", run.expert_episodes),
-            (task(run.task).suboptimal, run.budget.episodes - run.expert_episodes),
-        ):
+        counts = (run.expert_episodes, run.budget.episodes - run.expert_episodes)
+        for policy, count in zip(task(run.task).pools, counts, strict=False):
             needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
     return needed
 

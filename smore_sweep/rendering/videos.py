@@ -5,6 +5,7 @@ from __future__ import annotations
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import TrackingError, UserError
 from smore_sweep.execution.session import sweep_experiment
+from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import Tracker
@@ -27,7 +28,7 @@ def videos(name: str, scale: str | None, *, source: str = GENERATED, results: St
     Raises:
         UserError: If no run is done, if this machine cannot draw, or if MLflow cannot be used.
     """
-    plan = make_plan(load_sweep(name), scale, results, source=source)
+    plan = make_plan(load_sweep(name), scale, results, Choices(source=source))
     runs = first_done(plan.runs, results)
     if not runs:
         option = "" if source == GENERATED else f" SOURCE={source}"

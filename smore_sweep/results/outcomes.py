@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-METRICS = ("return99", "return98", "return999", "success", "final_distance")
+METRICS = ("return99", "return98", "return999", "success", "final_distance", "ever")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Outcomes:
             ``return99``, ``return98``, ``return999``: mean over episodes of ``sum_k discount^k (r_k + 1)``, k from 0,
             for discounts of 0.99, 0.98 and 0.999 (the paper's for locomotion, whose episodes are long).
             ``success``: share of episodes that succeed after the last action. ``final_distance``: mean distance then.
+            ``ever``: share of episodes that succeed after any action.
         """
         return {
             "return99": discounted_return(self.reached, 0.99),
@@ -50,6 +51,7 @@ class Outcomes:
             "return999": discounted_return(self.reached, 0.999),
             "success": float(self.succeeded[:, -1].mean()),
             "final_distance": float(self.distances[:, -1].mean(dtype=np.float64)),
+            "ever": float(self.succeeded.any(1).mean()),
         }
 
 

@@ -18,6 +18,9 @@ METHOD_CODE, TASK_CODE = "method_code", "task_code"
 ACCEPTED = "accepted_code"
 """Fact: fingerprints of later code that the run's owner accepts as equivalent, by the names of those facts."""
 
+CONTINUED = "continued_from"
+"""Fact: the id of the shorter run whose learner the run went on from."""
+
 
 @dataclass
 class Record:
@@ -33,6 +36,7 @@ class Record:
         evaluations: Outcomes, by number of updates.
         learner: The member's parameters while the run is partial.
         policy: The policy's parameters once the run is done.
+        kept: The member's parameters once the run is done, if a longer run may need them; stored in a file of its own.
         log: Lines for people: starts, evaluations, failures.
     """
 
@@ -45,6 +49,7 @@ class Record:
     evaluations: dict[int, Outcomes] = field(default_factory=dict)
     learner: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     policy: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    kept: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:

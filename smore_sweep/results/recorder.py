@@ -97,6 +97,11 @@ class Recorder(RecordWriter):
             with self._writing():
                 run_files.retire(self._results, run_id)
 
+    def adopt(self, run_id: str, record: Record) -> None:
+        """Write the record with which a run begins. Raises as :meth:`keep`."""
+        self.check()
+        self._save(run_id, record)
+
     def accept_code(self, facts: Mapping[str, Mapping[str, str]]) -> None:
         """Accept stored runs with the code of these fingerprints, by run id. Raises as :meth:`keep`."""
         self.check()
@@ -144,7 +149,7 @@ class Recorder(RecordWriter):
         if not self._closed:
             snapshot = replace(
                 record, metrics={**record.metrics}, evaluations={**record.evaluations}, log=[*record.log],
-                learner={}, policy={},
+                learner={}, policy={}, kept={},
             )  # fmt: skip
             self._unseen[run_id] = snapshot, title, path, error
             self._publications.append(self._publisher.submit(self._publish, run_id))

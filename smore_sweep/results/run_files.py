@@ -2,6 +2,7 @@
 
 ``<results>/runs/<run id>/partial.npz``       everything to resume from, replaced at each evaluation
 ``<results>/runs/<run id>/done.npz``          outcomes and policy, written once
+``<results>/runs/<run id>/learner.npz``       the learner of a done run, if it was kept for a longer one
 ``<results>/runs/<run id>/published-<hash>``  empty marker: a tracking store shows the ended run
 
 Writes are atomic (:mod:`smore_sweep.storage.paths`): a kill leaves the old file or the new one. A file that does not
@@ -33,6 +34,8 @@ T = TypeVar("T", covariant=True)
 OnBroken: TypeAlias = "Callable[[str], None] | None"
 """Receives a sentence about each broken file, which is put aside. None leaves broken files in their places."""
 warn = logging.getLogger(__name__).warning
+LEARNER = "learner.npz"
+"""A record of the last update with the learner's parameters and no outcomes, sealed like a partial one."""
 REASON = 120
 """Most characters that a sentence quotes of why a file is broken."""
 
@@ -75,9 +78,15 @@ def states_of(summaries: Mapping[str, Summary], run_ids: Sequence[str]) -> dict[
 
 
 def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
-    """Write a run's ``partial.npz`` or, once the run has ended, ``done.npz`` in its place. Returns the path."""
+    """Write a run's ``partial.npz`` or, once the run has ended, ``done.npz`` in its place. Returns the path.
+
+    A kept learner goes into a file of its own.
+    """
     folder = run_folder(results, run_id)
     ended = record.status != PARTIAL
+    if record.kept:
+        kept = Record(record.content, PARTIAL, record.update, record.seconds, learner=record.kept)
+        paths.write(folder / LEARNER, encode(kept))  # first, so that a done run has what was to be kept
     path = folder / ("done.npz" if ended else "partial.npz")
     paths.write(path, encode(record))
     if ended:
@@ -108,6 +117,28 @@ def peek_each(results: StoragePath, run_ids: Sequence[str], on_broken: OnBroken 
     return _read_each(results, run_ids, decode_summary, on_broken)
 
 
+def kept_learners(results: StoragePath) -> dict[str, int]:
+    """Return the updates behind each kept learner whose header is intact, by run id."""
+    kept = {}
+    for run_id in with_learner(results):
+        if summary := _read_one(run_folder(results, run_id) / LEARNER, run_id, decode_summary, None):
+            kept[run_id] = summary.update
+    return kept
+
+
+def load_learner(results: StoragePath, run_id: str, on_broken: OnBroken = warn) -> Record | None:
+    """Return the record of a kept learner, fully checked, or None if there is no intact one."""
+    return _read_one(run_folder(results, run_id) / LEARNER, run_id, decode, on_broken)
+
+
+def with_learner(results: StoragePath) -> list[str]:
+    """Return the ids of the runs with a kept learner, intact or not, sorted."""
+    if isinstance(results, Path):
+        return sorted(path.parent.name for path in (results / "runs").glob(f"*/{LEARNER}"))
+    names = paths.list_names(results / "runs")
+    return sorted(name.split("/")[0] for name in names if name.endswith(f"/{LEARNER}"))
+
+
 def accept_code(results: StoragePath, run_id: str, facts: Mapping[str, str]) -> None:
     """Add to a stored run's record that its owner accepts it with the code of these fingerprints."""
     if record := load(results, run_id):
@@ -117,7 +148,7 @@ def accept_code(results: StoragePath, run_id: str, facts: Mapping[str, str]) -> 
 def retire(results: StoragePath, run_id: str) -> None:
     """Put the files of a run aside as ``<name>.replaced``, so that it counts as missing."""
     folder = run_folder(results, run_id)
-    for name in ("done.npz", "partial.npz"):
+    for name in ("done.npz", "partial.npz", LEARNER):
         paths.put_aside(folder / name, "replaced")
     names = {path.name for path in folder.glob("*")} if isinstance(folder, Path) else paths.list_names(folder)
     for marker in names:
@@ -173,21 +204,28 @@ def _read_each(results: StoragePath, run_ids: Sequence[str], parse: Parse[T], on
 def _read(results: StoragePath, run_id: str, parse: Parse[T], on_broken: OnBroken) -> T | None:
     folder = run_folder(results, run_id)
     for name in ("done.npz", "partial.npz", "done.npz"):  # a run that ends meanwhile goes from partial to done
-        path = folder / name
-        try:
-            with paths.open_binary(path) as file:
-                return parse(file, run_id, ended=name == "done.npz")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except StorageError:  # an object store that cannot be reached
-            raise
-        except Exception as error:  # a damaged file makes its readers raise almost anything
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                # The disk's fault, not the file's.
-                raise StorageError(f"{path} cannot be read: {error.strerror}") from None
-            if on_broken is not None:
-                _put_aside(path, error, on_broken)
+        content = _read_one(folder / name, run_id, parse, on_broken, ended=name == "done.npz")
+        if content is not None:
+            return content
     return None
+
+
+def _read_one(path: StoragePath, run_id: str, parse: Parse[T], on_broken: OnBroken, *, ended: bool = False) -> T | None:
+    """Read one file of a run; None if it is missing or broken."""
+    try:
+        with paths.open_binary(path) as file:
+            return parse(file, run_id, ended=ended)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except StorageError:  # an object store that cannot be reached
+        raise
+    except Exception as error:  # a damaged file makes its readers raise almost anything
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            # The disk's fault, not the file's.
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from None
+        if on_broken is not None:
+            _put_aside(path, error, on_broken)
+        return None
 
 
 def _put_aside(path: StoragePath, error: Exception, on_broken: Callable[[str], None]) -> None:

@@ -37,6 +37,8 @@ def verify_records(results: StoragePath, advance: Callable[[int], None]) -> Veri
     run_ids = run_files.run_ids(results)
     ended, partial = [], 0
     broken: list[str] = []
+    for run_id in run_files.with_learner(results):
+        run_files.load_learner(results, run_id, broken.append)
     for start in range(0, len(run_ids), AT_ONCE):
         chunk = run_ids[start : start + AT_ONCE]
         for run_id, record in run_files.load_each(results, chunk, broken.append).items():

@@ -6,6 +6,7 @@ members with different expert shares read the same memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.goal_mixture import GoalMixture
 from smore_sweep.stacked.nontrivial_goals import NontrivialGoals
 from smore_sweep.stacked.tables import on_device
 
@@ -126,6 +128,40 @@ class GoalSampler:
         episode, time = self._uniform_transition(uniform[0], uniform[1])
         other, when = self._uniform_transition(uniform[2], uniform[4])
         return self._relabelled(uniform[3], her_ratio, episode, time, self._row(other, when + 1))
+
+    def mixed_goals(self, uniform: torch.Tensor, mixture: GoalMixture) -> Transitions:
+        """Sample ``(n, t)`` uniformly, with a goal of a mixture. Takes ``k = 6``; see :meth:`relabelled`."""
+        episode, time = self._uniform_transition(uniform[0], uniform[1])
+        return self.relabelled(Transitions(episode, time, episode), uniform[2:], mixture)
+
+    def relabelled(self, transitions: Transitions, uniform: torch.Tensor, mixture: GoalMixture) -> Transitions:
+        """Give transitions other goals, of a mixture (OGBench's ``GCDataset``). Takes ``k = 4``.
+
+        Goals are states ``s_0 .. s_{T-1}``. With a discount a future goal is ``s_min(t + k, T - 1)``, ``k`` geometric:
+        ``P(k) = (1 - discount) discount^(k-1)``, and all that lies beyond the end falls on it. Else its time is
+        ``round(d min(t + 1, T - 1) + (1 - d) (T - 1))`` with ``d`` uniform. A random goal may be of the same episode.
+        """
+        episode, time, end = transitions.episode, transitions.time, self._horizon - 1
+        if mixture.discount is None:
+            first = (time + 1).clamp(max=end)
+            future = torch.round(end + uniform[0] * (first - end)).long()
+        else:
+            steps = 1 + torch.floor(torch.log1p(-uniform[0]) / math.log(mixture.discount)).long()
+            future = (time + steps).clamp(max=end)
+        other, when = self._uniform_transition(uniform[1], uniform[0])
+        goal = torch.where(self._chosen(uniform[2], mixture), self._row(episode, future), self._row(other, when))
+        goal = torch.where(uniform[3] < mixture.current, self._row(episode, time), goal)
+        return Transitions(episode, time, goal)
+
+    def at_goal(self, transitions: Transitions) -> torch.Tensor:
+        """Return whether the goal is the transition's own state, by index and not by distance, ``[M, B]``."""
+        return transitions.goal == self._row(transitions.episode, transitions.time)
+
+    @staticmethod
+    def _chosen(uniform: torch.Tensor, mixture: GoalMixture) -> torch.Tensor:
+        """Return where a goal that is not the current state is a future one."""
+        rest = 1.0 - mixture.current
+        return uniform < (mixture.future / rest if rest > 0 else 0.0)
 
     def goal_transitions(self, uniform: torch.Tensor, her_ratio: torch.Tensor) -> Transitions:
         """Sample SMORe's goal-transition distribution q(s, a, g) (Sec. 3.2): the *next* achieved goal is g.

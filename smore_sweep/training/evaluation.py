@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.seeding import episode_seed
 from smore_sweep.tasks import Task
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
     observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
     goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
     for row, episode in enumerate(episodes):
-        observation, _ = envs[row].reset(seed=episode_seed("evaluation", task.name, episode))
+        observation = task.reset(envs[row], episode)
         observations[0, row], goals[0, row] = observation["observation"], observation["desired_goal"]
     ended = [False] * len(episodes)
     for t in range(task.horizon):
@@ -78,10 +77,13 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
             if ended[row]:  # before the horizon: the last distance holds, and no goal is reached any more
                 outcome.distances[episode, t] = outcome.distances[episode, t - 1]
                 continue
-            observation, _, ended[row], _, _ = envs[row].step(actions[0, row])
+            observation, _, ended[row], _, info = envs[row].step(actions[0, row])
             observations[0, row] = observation["observation"]
             achieved, desired = observation["achieved_goal"], observation["desired_goal"]
             distance = float(np.linalg.norm(achieved - desired))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
-            outcome.succeeded[episode, t] = task.succeeded(achieved, desired, distance)
+            succeeded = (
+                task.succeeded(achieved, desired, distance) if task.success != "environment" else info["success"]
+            )
+            outcome.succeeded[episode, t] = succeeded

@@ -87,6 +87,7 @@ def train(
     tick: Callable[[TrainingProgress], None],
     updates: str = AUTO,
     assess: Assess = assess_here,
+    keep_learner: bool = False,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
 
@@ -99,6 +100,7 @@ def train(
         updates: how a GPU runs updates (:mod:`smore_sweep.training.capture`).
         assess: starts an evaluation. Training goes on until its result is there; at most one is under way, and records
             are kept in the order of updates.
+        keep_learner: whether to keep the learner's state of done runs, from which longer runs can go on.
     """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
@@ -153,9 +155,10 @@ def train(
         evaluating += asked
         facts, problem = do_update.facts(), do_update.problem
         do_update.problem = ""
+        resumable = learner.state() if ended and keep_learner else None
         stretch = _Stretch(
             update, ended, seconds + asked, alive, metrics, policies if ended else learner.state(), pending, facts,
-            problem,
+            problem, resumable,
         )  # fmt: skip
         if ended or not healthy or pending.ready():
             settle(stretch)
@@ -166,7 +169,8 @@ def train(
 @dataclass(frozen=True)
 class _Stretch:
     """Updates up to an evaluation, for the ``alive`` runs: the seconds they took, the last one's metrics, the members'
-    states after it, the evaluation under way, and what is to be noted of the updates."""
+    states after it, the evaluation under way, what is to be noted of the updates, and the states from which longer
+    runs can go on."""
 
     update: int
     ended: bool
@@ -177,6 +181,7 @@ class _Stretch:
     pending: Pending
     facts: Mapping[str, str]
     problem: str
+    resumable: Sequence[Arrays] | None
 
     def note(self, records: Sequence[Record], outcomes: Mapping[int, Outcomes], waited: float) -> None:
         """Add the stretch and its outcomes, for which the loop ``waited`` so many seconds, to the runs' records. A run
@@ -190,6 +195,7 @@ class _Stretch:
                 record.note(self.problem)
             if member in outcomes:
                 _note_evaluation(record, outcomes[member], self.states[member], ended=self.ended)
+                record.kept = self.resumable[member] if self.resumable else {}
             else:
                 _note_divergence(record)
 

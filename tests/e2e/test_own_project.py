@@ -115,6 +115,8 @@ def test_a_changed_line_is_noticed(shell: Shell) -> None:
     said = "td3bc.py has changed since 6 runs were made; --retrain makes them again, --keep accepts them as they are"
     assert _counts(shell) == (6, 0, [said])
     assert said in shell.sweep("run", "wall.py", "--source", "mine", expect=2)
+    shown = shell.sweep("tables", "--sweep", "wall.py", "--source", "mine", "--format", "markdown")
+    assert "td3bc.py has changed since 6 of these runs were made." in shown
     table = shell.sweep("run", "wall.py", "--source", "mine", "--keep")
     assert "All 6 runs are done" in table
     assert _counts(shell) == (6, 0, [])

@@ -43,9 +43,10 @@ def called(folder: Path, *words: str) -> list[str]:
     [
         (
             "plan TASK=FetchReach",
-            "make plan has no variable TASK; it has: PYTHON, SWEEP, SCALE, SEEDS, TASKS, SOURCE, RESULTS.",
+            "make plan has no variable TASK; it has: PYTHON, SWEEP, SCALE, TASKS, METHODS, SEEDS, SET, UPDATES, "
+            "SOURCE, RESULTS.",
         ),
-        ("plan METHODS=smore TASK=x", "make plan has no variable METHODS, TASK; it has: "),
+        ("plan METHOD=smore TASK=x", "make plan has no variable METHOD, TASK; it has: "),
         ("tasks SWEEP=main", "make tasks has no variable SWEEP; it has: PYTHON."),
         ("test SEED=1", "make test has no variable SEED; it has: PYTHON."),
         ("SWEEP=main", "make help has no variable SWEEP; it has: PYTHON."),
@@ -67,6 +68,8 @@ def test_an_unknown_variable_is_refused_before_anything_is_installed(words: str,
         (["sweep"], "run quickstart"),
         (["sweep", "SWEEP=main", "SCALE=paper", "TASKS=Reacher,FetchPush", "STACK_SIZE=3", "GPUS_PER_STACK=0.5"],
          "run main --scale paper --tasks Reacher,FetchPush --gpus-per-stack 0.5 --stack-size 3"),
+        (["plan", "METHODS=smore", "SEEDS=0,3-5", "UPDATES=20000"],
+         "plan quickstart --methods smore --seeds 0,3-5 --updates 20000"),
         (["plan", "SWEEP=all", "RESULTS=s3://bucket/prefix"], "plan all --results s3://bucket/prefix"),
         (["status"], "status"),
         (["status", "SWEEP=mine.py"], "status mine.py"),
@@ -103,6 +106,11 @@ def test_a_value_is_one_word(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_several_knobs_are_one_word(tmp_path: Path) -> None:
+    knobs = "smore.beta=0.5,0.7 temperature=1,3"
+    assert called(tmp_path, "status", "SWEEP=main", f"SET={knobs}") == ["status", "main", "--set", knobs]
+
+
 def test_every_variable_is_an_option_of_its_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     commands = vars(get_command(app))["commands"]
@@ -123,4 +131,6 @@ def test_every_variable_is_an_option_of_its_command() -> None:
     ):
         (line,) = re.findall(rf"^{target}: .*## (.*)", makefile, re.MULTILINE)
         names = {name.lower() for name in re.findall(r"([A-Z_]+)=", line)}
-        assert names <= {option.name for option in commands[renamed.get(target, target)].params}, target
+        params = commands[renamed.get(target, target)].params
+        flags = {flag.removeprefix("--").replace("-", "_") for option in params for flag in option.opts}
+        assert names <= flags, target

@@ -17,6 +17,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, UserError
 from smore_sweep.execution.datasets import build_stores, missing_episodes
+from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.plan import make_plan, task_pools
 from smore_sweep.training import loop
 
@@ -88,7 +89,7 @@ def test_imported_episodes_that_are_missing_are_not_made(capsys: pytest.CaptureF
 def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
     pools.save("Reacher", "expert", made_up(4, 49, 0), {}, "wgcsl")
     pools.save("Reacher", "random", made_up(20, 49, 1), {}, "wgcsl")
-    wanted = make_plan(load_sweep("mine.py"), None, tmp_path / "results", source="wgcsl")
+    wanted = make_plan(load_sweep("mine.py"), None, tmp_path / "results", Choices(source="wgcsl"))
     own = make_plan(load_sweep("mine.py"), None, tmp_path / "results")
     assert not {run.run_id for run in wanted.runs} & {run.run_id for run in own.runs}
     assert wanted.runs[0].title.endswith(" · s0 · wgcsl")

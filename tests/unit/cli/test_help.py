@@ -43,16 +43,20 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("run", "scale seeds tasks source results address gpus-per-stack stack-size notify mirror retrain keep"),
+        (
+            "run",
+            "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify mirror "
+            "retrain keep keep-learner search metric budget json",
+        ),
         (
             "submit",
-            "scale seeds tasks source results jobs-address detach follow cancel gpus-per-stack stack-size notify "
-            "slurm array nodes cpus-per-task gpus-per-task memory time partition account no-requeue sbatch image "
-            "dry-run",
+            "scale seeds tasks methods set updates source results jobs-address detach follow cancel gpus-per-stack "
+            "stack-size notify slurm array nodes cpus-per-task gpus-per-task memory time partition account no-requeue "
+            "sbatch image dry-run keep-learner",
         ),
-        ("work", "scale seeds tasks source results gpus-per-stack stack-size processes grace"),
-        ("plan", "scale seeds tasks source results json"),
-        ("status", "scale seeds source results json"),
+        ("work", "scale seeds tasks methods set updates source results gpus-per-stack stack-size processes grace"),
+        ("plan", "scale seeds tasks methods set updates source results json"),
+        ("status", "scale seeds tasks methods set updates source results json"),
         ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
         ("experts", "episodes"),
         ("methods", "file"),

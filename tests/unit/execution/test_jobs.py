@@ -144,7 +144,7 @@ def test_the_job_sends_the_notification(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(jobs, "submit", remember)
     assert main(["submit", "quickstart", "--results", "/r", "--notify", "echo 'it ended'"]) == 0
-    assert submissions == [["--source", "generated", "--notify", "echo 'it ended'"]]
+    assert submissions == [["--notify", "echo 'it ended'"]]
 
 
 def test_a_job_takes_the_code_along_and_nothing_else(tmp_path: Path) -> None:

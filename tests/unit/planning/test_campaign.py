@@ -9,11 +9,10 @@ import pytest
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep
 from smore_sweep.planning.campaign import campaign
-from smore_sweep.spec import GENERATED
 
 
 def test_a_shared_run_is_new_once(tmp_path: Path) -> None:
-    entries = list(campaign("paper", tmp_path, GENERATED))
+    entries = list(campaign("paper", tmp_path))
     fresh = [run.run_id for entry in entries for run in entry.fresh.runs]
     assert len(fresh) == len(set(fresh))
     assert set(fresh) == {run.run_id for entry in entries for run in entry.plan.runs}

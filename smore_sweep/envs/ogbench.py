@@ -1,0 +1,106 @@
+"""OGBench's state environments as Gymnasium goal environments whose seed fixes the episode.
+
+Goals are whole observations. OGBench draws starts, goals and the actions that settle a goal's scene from NumPy's global
+state and from action spaces that nobody seeds, so ``reset(seed=...)`` alone gives another episode each time. Here the
+environment has one action space, and both sources are seeded for a reset and restored after it.
+
+Needs the extra ``ogbench``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from smore_sweep.errors import DeclarationError
+
+Observation = dict[str, NDArray[np.float32]]
+GOALS = 5
+"""Evaluation goals of an environment."""
+INSTALL = 'OGBench is not installed; give: pip install "smore_sweep[ogbench]"'
+
+
+class OGBenchEnv(gymnasium.Env[Any, Any]):
+    """An environment of OGBench, such as ``pointmaze-medium-v0``.
+
+    An episode ends at success. ``info["success"]`` says whether the goal is reached, by OGBench's own test.
+
+    Args:
+        env_id: OGBench's id of the environment, not of a dataset.
+        render_mode: As everywhere in Gymnasium.
+    """
+
+    def __init__(self, env_id: str, render_mode: str | None = None) -> None:
+        self.metadata = {"render_modes": ["rgb_array"]}
+        self.render_mode = render_mode
+        options = {} if render_mode is None else {"render_mode": render_mode}
+        self._env = make_seedable(env_id, **options)
+        size = self._env.observation_space.shape[0]
+        box = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
+        self.action_space = self._env.action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode. ``options={"goal": k}`` chooses one of the five goals, 0 to 4; else the seed does."""
+        super().reset(seed=seed)
+        number = (options or {}).get("goal", seed if seed is not None else int(self.np_random.integers(GOALS)))
+        own = int(self.np_random.integers(2**31))
+        with seeded(self._env, own):
+            observation, info = self._env.reset(seed=own, options={"task_id": 1 + number % GOALS})
+        self._goal = np.asarray(info["goal"], np.float32)
+        return self._observation(observation), {"success": False}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self._env.step(np.asarray(action, np.float64))
+        return self._observation(observation), float(reward), terminated, truncated, {"success": bool(info["success"])}
+
+    def render(self) -> Any:
+        return self._env.render()
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _observation(self, observation: NDArray[np.float64]) -> Observation:
+        state = np.asarray(observation, np.float32)
+        return {"observation": state, "achieved_goal": state, "desired_goal": self._goal}
+
+
+def make_seedable(env_id: str, **options: Any) -> Any:
+    """Build OGBench's own environment with one action space, which :func:`seeded` can seed.
+
+    Raises:
+        DeclarationError: If OGBench is not installed.
+    """
+    try:
+        import ogbench  # noqa: F401  registers the ids
+    except ImportError:
+        raise DeclarationError(INSTALL) from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Box (low|high)'s precision lowered")
+        env = gymnasium.make(env_id, disable_env_checker=True, **options).unwrapped
+        shape = env.action_space.shape
+    space = gymnasium.spaces.Box(-1.0, 1.0, shape, np.float32)
+    # A subclass, because some of OGBench's environments build another space at each access of a property.
+    kind = type(env)
+    env.__class__ = type(kind.__name__, (kind,), {"action_space": space})
+    return env
+
+
+@contextlib.contextmanager
+def seeded(env: Any, seed: int) -> Iterator[None]:
+    """Seed NumPy's global state and the environment's action space for a block; restore the former."""
+    before = np.random.get_state()
+    np.random.seed(seed % 2**32)
+    env.action_space.seed(seed % 2**31)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)

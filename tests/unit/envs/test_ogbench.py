@@ -1,0 +1,119 @@
+"""OGBench's environments with seeded resets, and the makers of its datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ogbench", reason="needs the extra ogbench")
+
+from smore_sweep.data.rollout import rollout
+from smore_sweep.envs.ogbench import OGBenchEnv
+from smore_sweep.errors import DeclarationError
+from smore_sweep.experts import ogbench_data
+from smore_sweep.ogbench_tasks import ogbench_tasks
+from smore_sweep.tasks import TASKS, task
+
+ENVIRONMENTS = ["pointmaze-medium-v0", "cube-single-v0", "scene-v0", "puzzle-3x3-v0"]
+DATASETS = [
+    ("pointmaze-medium-v0", "navigate"),
+    ("pointmaze-large-v0", "stitch"),
+    ("cube-double-v0", "play"),
+    ("scene-v0", "noisy"),
+    ("puzzle-3x3-v0", "play"),
+]
+
+
+def _start(env: OGBenchEnv, seed: int, goal: int) -> list[np.ndarray[Any, Any]]:
+    observation, _ = env.reset(seed=seed, options={"goal": goal})
+    return [observation["observation"], observation["desired_goal"]]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_seed_and_a_goal_fix_an_episode(name: str) -> None:
+    first, second = OGBenchEnv(name), OGBenchEnv(name)
+    np.random.seed(3)
+    starts = [_start(first, 7, goal) for goal in range(5)]
+    state = np.random.get_state()[1].copy()  # type: ignore[index]
+    second.reset(seed=99)
+    second.step(second.action_space.sample())
+    for goal, start in enumerate(starts):
+        np.testing.assert_equal(_start(second, 7, goal), start)
+    assert len({tuple(goal) for _, goal in starts}) == 5
+    assert (np.random.get_state()[1] == state).all()  # type: ignore[index]  # NumPy's own is as before
+    assert any((a != b).any() for a, b in zip(_start(first, 8, 0), starts[0], strict=True))
+
+
+def test_an_episode_ends_at_success() -> None:
+    env = OGBenchEnv("pointmaze-medium-v0")
+    observation, _ = env.reset(seed=0, options={"goal": 0})
+    goal, steps, terminated = observation["desired_goal"], 0, False
+    while not terminated:
+        subgoal, _ = env._env.get_oracle_subgoal(observation["observation"], goal)
+        way = np.asarray(subgoal) - observation["observation"]
+        if np.linalg.norm(way) < 0.3:
+            way = goal - observation["observation"]
+        observation, reward, terminated, truncated, info = env.step(way / max(float(np.linalg.norm(way)), 0.2))
+        assert info["success"] == terminated == (reward == 1.0)
+        assert not truncated
+        steps += 1
+    assert 20 < steps < 1000
+    assert np.linalg.norm(observation["achieved_goal"] - goal) <= 1.0
+
+
+@pytest.mark.parametrize(("name", "kind"), DATASETS)
+def test_an_episode_depends_on_its_seed_alone(name: str, kind: str) -> None:
+    make = getattr(ogbench_data, kind)
+    first = make(name, 5, 60)
+    make(name, 6, 20)
+    np.random.seed(11)
+    again = make(name, 5, 60)
+    np.testing.assert_equal(first, again)
+    assert first[0].shape[0] == 61
+    assert np.abs(first[1]).max() <= 1.0
+    assert (make(name, 6, 60)[0] != first[0]).any()
+
+
+def test_actions_lead_from_state_to_state() -> None:
+    """A point moves by a fifth of its action where no wall is near."""
+    states, actions = ogbench_data.navigate("pointmaze-medium-v0", 0, 200)
+    moved = states[1:] - states[:-1]
+    free = np.abs(moved - 0.2 * actions).max(1) < 1e-5
+    assert free.mean() > 0.6
+
+
+def test_a_walker_goes_on_to_new_goals_and_a_stitcher_stays() -> None:
+    navigating, _ = ogbench_data.navigate("pointmaze-medium-v0", 1, 1000)
+    stitching, _ = ogbench_data.stitch("pointmaze-medium-v0", 1, 200)
+    assert (np.ptp(navigating, axis=0) > 12).all()  # nearly all of the maze of 6 x 6 cells of 4 units
+    assert np.linalg.norm(stitching[-1] - stitching[0]) < 20
+    assert np.linalg.norm(np.diff(stitching[-60:], axis=0), axis=-1).max() < 0.5
+    assert np.ptp(stitching[-60:], axis=0).max() < 4
+
+
+def test_every_dataset_is_a_task() -> None:
+    rows = {row.name: row for row in ogbench_tasks()}
+    assert len(rows) == 47
+    assert not set(rows) & set(TASKS)
+    for name in ("pointmaze-medium-navigate", "cube-single-play", "puzzle-4x6-noisy", "antmaze-large-explore"):
+        row = task(name)
+        assert row.pools == (row.dataset,)
+        if row.trajectories:
+            env = row.make()
+            space: Any = env.observation_space
+            assert space["observation"].shape == (row.sizes.observation,)
+            assert env.action_space.shape == (row.sizes.action,)
+    episodes = rollout("pointmaze-medium-stitch", "stitch", 3, 2)
+    assert episodes.observations.shape == (2, 201, 2)
+    np.testing.assert_array_equal(episodes.desired_goals, episodes.observations[:, -1])
+    np.testing.assert_array_equal(rollout("pointmaze-medium-stitch", "stitch", 4, 1).actions[0], episodes.actions[1])
+
+
+def test_a_dataset_that_cannot_be_made_says_how_to_import_it() -> None:
+    with pytest.raises(DeclarationError) as refusal:
+        task("antmaze-medium-navigate").check_maker("navigate")
+    assert "smore-sweep data import npz antmaze-medium-navigate-v0.npz --task antmaze-medium-navigate" in str(
+        refusal.value
+    )
