@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
+.PHONY: help setup doctor sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -100,6 +100,9 @@ verify: $(READY)  ## check every record, and train some runs again: [RETRAIN=2 S
 
 bench: $(READY)  ## measure training speed, kernels, overhead, memory and packing on this machine: [METHOD=gc_iql|all | ONLY=kernels]
 	@$(BIN)/smore-sweep bench $(call options,$@)
+
+doctor: $(READY)  ## examine this machine for two minutes, and write a report to send to us: [OUTPUT=output RESULTS=]
+	@$(BIN)/smore-sweep doctor $(call options,$@)
 
 methods: $(READY)  ## list the methods, or the knobs of one: [METHOD=gc_iql]
 	@$(BIN)/smore-sweep methods $(call argument,METHOD)

@@ -94,7 +94,7 @@ class AM(Method):
         the proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
         drawn = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
         half = batch_size // 2
-        order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(-1)
+        order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(dim=-1, stable=True)
         goals = torch.cat([drawn.goal[:, :half], drawn.goal[:, half:].gather(-1, order)], -1)
         batch = replay.batch(dataclasses.replace(drawn, goal=goals))
         if self.variant == "release":

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from smore_sweep.cli import data
 from smore_sweep.cli.bench import bench
+from smore_sweep.cli.doctor import doctor
 from smore_sweep.cli.experts import experts
 from smore_sweep.cli.methods import methods
 from smore_sweep.cli.plan import plan
@@ -47,7 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., int], ...] = (
-    run, submit, work, plan, status, train, methods, tasks, experts, play, videos, ui, bench, verify,
+    run, submit, work, plan, status, train, methods, tasks, experts, play, videos, ui, bench, doctor, verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -42,6 +42,8 @@ LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_
 """The longest path of a socket below a scratch folder."""
 SOCKET_BYTES = 107
 """Longest path of a Unix socket, in bytes."""
+MOST_EVALUATORS = 8
+"""Most CPU cores that evaluate beside one stack on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class Cluster:
     def slots(self) -> int:
         """Stacks that train at the same time."""
         return int(self.gpus / self.gpus_per_stack + 1e-9) if self.gpus_per_stack else self.cpus
+
+    @property
+    def evaluators(self) -> int:
+        """CPU cores beside each GPU stack that evaluate its policies. Without a GPU all cores train."""
+        spare = self.cpus // self.slots - 1 if self.gpus_per_stack else 0
+        return min(max(spare, 0), MOST_EVALUATORS)
 
     @property
     def largest_stack(self) -> int:

@@ -26,6 +26,7 @@ from smore_sweep.spec import RunSpec, Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.training import capture
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,7 @@ def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -
         The exit code.
     """
     out = make_console()
+    capture.chosen()  # refuse a bad value before anything starts
     fused.chosen()
     check_folder(results)
     experiment = sweep_experiment(SWEEP, results, mirrors)
@@ -119,7 +121,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
             advance(times.update - done)
             done = times.update
 
-        train([run], learner, [current], keep=keep, tick=tick)
+        train([run], learner, [current], keep=keep, tick=tick, updates=capture.chosen())
 
 
 def _report(out: Console, final: Record, folder: StoragePath) -> None:

@@ -28,7 +28,7 @@ from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.search import Search, Trial, read_trials
-from smore_sweep.planning.stacks import describe_stacks, group_into_stacks
+from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.record_writer import RecordingError
@@ -39,6 +39,7 @@ from smore_sweep.stacked import fused
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
+from smore_sweep.training import capture
 
 
 def run(
@@ -198,6 +199,7 @@ def _train(
     training: _Training,
 ) -> list[str]:
     """Train the pending runs; return one sentence per error for which runs were given up."""
+    updates = capture.chosen()
     if training.address is None:
         fused.chosen()
         require_private_token()
@@ -218,15 +220,17 @@ def _train(
         for pool in missing:
             generate.ensure(out, *pool, needed[pool])
             episodes[pool] = pools.load(*pool, needed[pool])
-        if training.address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
-            out.print(warning, markup=False)
         trials = _open_trials(plan, experiment.results) if training.search else []
         largest = training.stack_size or cluster.largest_stack
         stacks = [trial.stack for trial in trials] or group_into_stacks(
             plan.pending, slots=cluster.slots, largest=largest
         )
+        padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
+        if training.address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
+            out.print(warning, markup=False)
         where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
-        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)} on {where}")
+        filled = f", each filled up to {padded}" if padded else ""
+        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {where}")
         stores = build_stores(plan, episodes)
         with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
@@ -236,6 +240,8 @@ def _train(
                 git=experiment.tags["git"],
                 cluster=cluster,
                 callback=reporter,
+                padded=padded,
+                updates=updates,
                 keep_learner=training.keep_learner,
                 scheduler=asha(training.search, trials) if training.search and training.search.stops else None,
                 history=[reports(trial.points) for trial in trials],

@@ -21,6 +21,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from smore_sweep.execution.cluster import Cluster
 from smore_sweep.execution.early_stopping import UPDATE
+from smore_sweep.execution.evaluators import Evaluators
 from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
@@ -31,6 +32,7 @@ from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import Task, declare, declared
+from smore_sweep.training.capture import AUTO
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -44,6 +46,8 @@ def train_stacks(
     git: str,
     cluster: Cluster,
     callback: ProgressCallback,
+    padded: int | None = None,
+    updates: str = AUTO,
     keep_learner: bool = False,
     scheduler: TrialScheduler | None = None,
     history: Sequence[Sequence[dict[str, float]]] = (),
@@ -57,6 +61,8 @@ def train_stacks(
         git: Git revision for the records.
         cluster: The connected cluster.
         callback: Receives the stacks' progress.
+        padded: Members to which a GPU's stacks are filled up.
+        updates: How a GPU runs updates (:mod:`smore_sweep.training.capture`).
         keep_learner: Whether to keep the learners of done runs, for longer ones.
         scheduler: Decides whether a stack goes on after an evaluation; None for all.
         history: The stored evaluations of each stack, which are reported to the scheduler first.
@@ -69,7 +75,8 @@ def train_stacks(
     """
     shared = {name: (ray.put(store), fingerprints) for name, (store, fingerprints) in stores.items()}
 
-    resources = {"cpu": 1.0, "gpu": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"cpu": 1.0}
+    trainer = {"CPU": 1.0, "GPU": cluster.gpus_per_stack} if cluster.gpus_per_stack else {"CPU": 1.0}
+    resources = tune.PlacementGroupFactory([trainer, *[{"CPU": 1.0}] * cluster.evaluators])
     trainable = tune.with_resources(
         tune.with_parameters(
             _train_stack,
@@ -80,6 +87,9 @@ def train_stacks(
             recorder=recorder,
             git=git,
             gpu=cluster.gpus_per_stack > 0,
+            padded=padded,
+            updates=updates,
+            evaluators=cluster.evaluators,
             keep_learner=keep_learner,
             history=history or [()] * len(stacks),
         ),
@@ -157,6 +167,9 @@ def _train_stack(
     recorder: Any,
     git: str,
     gpu: bool,
+    padded: int | None,
+    updates: str,
+    evaluators: int,
     keep_learner: bool,
     history: Sequence[Sequence[dict[str, float]]],
 ) -> None:
@@ -189,7 +202,9 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
-                _train_assignment(index, stack, assignment, store_ref, recorder, gpu, keep_learner)
+                _train_assignment(
+                    index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators, keep_learner
+                )
             except ray.exceptions.RayError:
                 raise
             except Exception as error:
@@ -201,9 +216,19 @@ def _train_stack(
 
 
 def _train_assignment(
-    index: int, stack: Stack, assignment: Assignment, store_ref: Any, recorder: Any, gpu: bool, keep_learner: bool
+    index: int,
+    stack: Stack,
+    assignment: Assignment,
+    store_ref: Any,
+    recorder: Any,
+    gpu: bool,
+    padded: int | None,
+    updates: str,
+    evaluators: int,
+    keep_learner: bool,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
+    from smore_sweep.training.assessment import assess_here
     from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
@@ -236,9 +261,10 @@ def _train_assignment(
         )  # fmt: skip
         tune.report({"progress": progress, **({UPDATE: evaluated, **latest} if latest else {})})
 
-    learner = build_learner(runs, ray.get(store_ref), device)
+    assess = Evaluators(evaluators) if evaluators else assess_here
+    learner = build_learner(runs, ray.get(store_ref), device, padded)
     load_records(learner, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick, keep_learner=keep_learner)
+        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner)
     finally:
         ray.get(writes)

@@ -34,7 +34,7 @@ from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.plan import Plan, make_plan
-from smore_sweep.planning.stacks import Stack, group_into_stacks
+from smore_sweep.planning.stacks import Stack, group_into_stacks, padded_size
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError, RecordWriter
@@ -42,6 +42,7 @@ from smore_sweep.spec import Sweep
 from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
+from smore_sweep.training import capture
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -184,6 +185,7 @@ class _Worker:
         episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in mine.pools().items()}
         store, fingerprints = build_stores(mine, episodes)[stack.runs[0].task]
         facts = {"stack": stack.name, "git": self._request.git, **machine_facts(self._gpu)}
+        padded = padded_size(plan.runs, self._request.largest) if self._gpu else None
         candidates = [
             Candidate(
                 run.run_id,
@@ -202,7 +204,7 @@ class _Worker:
                 if not assignment.members:
                     break
                 try:
-                    self._train_assignment(stack, assignment, store, reporter)
+                    self._train_assignment(stack, assignment, store, reporter, padded)
                 except RecordingError:
                     raise
                 except Exception as error:
@@ -214,7 +216,12 @@ class _Worker:
         self._claims.give_up({run.run_id: failures[run.run_id] for run in stack.runs if run.run_id in failures})
 
     def _train_assignment(
-        self, stack: Stack, assignment: Assignment, store: EpisodeStore, reporter: ProgressReporter
+        self,
+        stack: Stack,
+        assignment: Assignment,
+        store: EpisodeStore,
+        reporter: ProgressReporter,
+        padded: int | None,
     ) -> None:
         """Train the runs of a stack that the record writer assigned."""
         from smore_sweep.training.device import choose_device, prepare
@@ -245,9 +252,9 @@ class _Worker:
             )  # fmt: skip
             reporter.beat()
 
-        learner = build_learner(runs, store, device)
+        learner = build_learner(runs, store, device, padded)
         load_records(learner, records)
-        train(runs, learner, records, keep=keep, tick=tick)
+        train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen())
 
 
 def _end_with_parent() -> None:

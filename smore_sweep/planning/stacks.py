@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -90,6 +90,13 @@ def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, lar
             return stacks
         bottleneck = max(divisible, key=lambda index: splits[index][0].work)
         counts[bottleneck] += 1
+
+
+def padded_size(runs: Iterable[RunSpec], largest: int) -> int:
+    """Return the one size to which a GPU's stacks are filled up: that of the largest group of runs that can train in
+    one stack. It depends on the runs of a sweep and not on which of them are pending, so results do not either."""
+    groups = Counter(run.stack_key for run in runs)
+    return min(max(groups.values()), largest)
 
 
 def _most_work_first(stack: Stack) -> int:

@@ -197,7 +197,7 @@ class GoalSampler:
     @cached_property
     def _nontrivial(self) -> NontrivialGoals:
         achieved = self.table[: self.first_commanded].view(-1, self._horizon + 1, self.table.shape[-1])
-        return NontrivialGoals(achieved, self._spans, threshold=self._threshold)
+        return NontrivialGoals(achieved, self._spans, threshold=self._threshold, device=self.table.device)
 
     def _row(self, episode: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """State row, which is also the goal table's row of the achieved goal."""

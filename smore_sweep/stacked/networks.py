@@ -60,8 +60,17 @@ class Network:
         self._fused = fused.Passes(spec, self.members, self.member_size, self._starts, LAYER_NORM_EPS)
 
     def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each."""
-        return {leaf: self._leaf(flat, leaf) for leaf in self._shapes}
+        """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each.
+
+        Together, so that autograd puts the leaves' gradients side by side; one by one it would fill a whole buffer with
+        zeros for each.
+        """
+        sizes = [math.prod(shape) for shape in self._shapes.values()]
+        pieces = flat.view(self.stack, -1).split([*sizes, self.member_size - sum(sizes)], 1)  # type: ignore[no-untyped-call]
+        return {
+            leaf: piece.view(self.stack, *shape)
+            for (leaf, shape), piece in zip(self._shapes.items(), pieces[:-1], strict=True)
+        }
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
         """View the leaves of a buffer block by block (:attr:`blocks`)."""

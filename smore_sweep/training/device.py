@@ -56,6 +56,18 @@ def prepare(device: torch.device) -> None:
         # numbers; its update took four times as long. The setting is the calling thread's, which has to train.
         torch.set_flush_denormal(True)
         _allow_fast_products()
+    else:
+        # Plain single precision: with TF32 or bfloat16 units a GPU's numbers would differ from a CPU's by more than
+        # rounding.
+        torch.set_float32_matmul_precision("highest")
+
+
+def wait(device: torch.device) -> None:
+    """Wait for the work that a GPU has been given; its calls return before it is done."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _allow_fast_products() -> None:

@@ -105,7 +105,8 @@ class Learner:
         return members
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
-        """Restore the members' states (see :meth:`state`) after ``step`` updates."""
+        """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on
+        with the same tensors."""
         self.step.fill_(step)
         for moments in self._moments.values():
             moments.reset(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,14 @@ from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.spec import RunSpec
 from smore_sweep.tasks import task
-from smore_sweep.training.evaluation import evaluate
+from smore_sweep.training.assessment import Assess, Pending, assess_here
+from smore_sweep.training.capture import AUTO, Updates
+from smore_sweep.training.device import wait
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from smore_sweep.results.outcomes import Outcomes
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -33,12 +37,19 @@ class TrainingProgress:
     evaluation_seconds: float
 
 
-def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device) -> Learner:
-    """Build the learner of a stack of runs, before its first update."""
+def build_learner(
+    runs: Sequence[RunSpec], store: EpisodeStore, device: torch.device, padded: int | None = None
+) -> Learner:
+    """Build the learner of a stack of runs, before its first update.
+
+    Copies of the first run fill the stack up to ``padded`` members. A GPU chooses its kernels by the size of a stack,
+    so a run's last digits depend on it.
+    """
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
 
     first = runs[0]
+    runs = [*runs, *[first] * ((padded or 0) - len(runs))]
     methods: list[Method] = [run.method for run in runs]
     row = task(first.task)
     replay = Replay(
@@ -63,7 +74,8 @@ def build_learner(runs: Sequence[RunSpec], store: EpisodeStore, device: torch.de
 def load_records(learner: Learner, records: Sequence[Record]) -> None:
     """Bring a fresh learner to where its runs' records stand."""
     if records[0].update:
-        learner.load([record.learner for record in records], records[0].update)
+        states = [record.learner for record in records]
+        learner.load([*states, *states[:1] * (learner.members - len(states))], records[0].update)
 
 
 def train(
@@ -73,6 +85,8 @@ def train(
     *,
     keep: Callable[[Sequence[tuple[str, Record]]], None],
     tick: Callable[[TrainingProgress], None],
+    updates: str = AUTO,
+    assess: Assess = assess_here,
     keep_learner: bool = False,
 ) -> None:
     """Train a stack from the update of its ``records`` to its end.
@@ -83,51 +97,107 @@ def train(
         records: the runs' records, all at the same update; they are changed in place.
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
         tick: receives the progress about once a second.
+        updates: how a GPU runs updates (:mod:`smore_sweep.training.capture`).
+        assess: starts an evaluation. Training goes on until its result is there; at most one is under way, and records
+            are kept in the order of updates.
         keep_learner: whether to keep the learner's state of done runs, from which longer runs can go on.
     """
-    from smore_sweep.training.policy import restore
-
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
     first = update = records[0].update
+    do_update = Updates(learner, updates)
     training = evaluating = 0.0
     alive = list(range(len(runs)))
+    stretch: _Stretch | None = None
+
+    def settle(behind: _Stretch) -> None:
+        """Wait for a stretch's evaluation, and keep its records."""
+        nonlocal evaluating
+        waited = time.perf_counter()
+        outcomes = behind.pending.result()
+        waited = time.perf_counter() - waited
+        evaluating += waited
+        behind.note(records, outcomes, waited)
+        keep([(runs[member].run_id, records[member]) for member in behind.alive])
+        tick(TrainingProgress(update, training, evaluating))
+
     while update < budget.updates and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
         started = reported = time.perf_counter()
+        elsewhere = evaluating
         while update < goal:
-            learner.update()
+            do_update()
             update += 1
             now = time.perf_counter()
             if now - reported >= REPORT_SECONDS or update == first + 1:
-                tick(TrainingProgress(update, training + now - started, evaluating))
-                reported = now
-        metrics = learner.metrics()
-        diverged = learner.diverged()
-        trained = time.perf_counter()
-        training += trained - started
+                wait(learner.device)
+                if stretch and stretch.pending.ready():
+                    settle(stretch)
+                    stretch = None
+                reported = time.perf_counter()
+                tick(TrainingProgress(update, training + reported - started - (evaluating - elsewhere), evaluating))
+        metrics, diverged = learner.metrics(), learner.diverged()
+        seconds = time.perf_counter() - started - (evaluating - elsewhere)
+        training += seconds
+        if stretch:
+            settle(stretch)
 
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
-        episodes = budget.final_episodes if ended else budget.evaluation_episodes
         policies = learner.policy.arrays()
-        actors = {member: restore(runs[member].method, row.sizes, policies[member]) for member in healthy}
-        outcomes = evaluate(actors, row, episodes=episodes)
-        evaluating += time.perf_counter() - trained
-        states = policies if ended else learner.state()
-        kept = learner.state() if ended and keep_learner else [{} for _ in runs]
-        seconds = (time.perf_counter() - started) / len(alive)
-        for member in alive:
-            numbers = {name: float(values[member]) for name, values in metrics.items()}
-            _note_updates(records[member], update, seconds, numbers)
-            if diverged[member]:
-                _note_divergence(records[member])
-            else:
-                _note_evaluation(records[member], outcomes[member], states[member], ended=ended)
-                records[member].kept = kept[member]
-        keep([(runs[member].run_id, records[member]) for member in alive])
-        tick(TrainingProgress(update, training, evaluating))
+        asked = time.perf_counter()
+        pending = assess(
+            {member: (runs[member].method, policies[member]) for member in healthy},
+            row,
+            budget.final_episodes if ended else budget.evaluation_episodes,
+        )
+        asked = time.perf_counter() - asked
+        evaluating += asked
+        facts, problem = do_update.facts(), do_update.problem
+        do_update.problem = ""
+        resumable = learner.state() if ended and keep_learner else None
+        stretch = _Stretch(
+            update, ended, seconds + asked, alive, metrics, policies if ended else learner.state(), pending, facts,
+            problem, resumable,
+        )  # fmt: skip
+        if ended or not healthy or pending.ready():
+            settle(stretch)
+            stretch = None
         alive = healthy
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Updates up to an evaluation, for the ``alive`` runs: the seconds they took, the last one's metrics, the members'
+    states after it, the evaluation under way, what is to be noted of the updates, and the states from which longer
+    runs can go on."""
+
+    update: int
+    ended: bool
+    seconds: float
+    alive: list[int]
+    metrics: Mapping[str, NDArray[np.float32]]
+    states: Sequence[Arrays]
+    pending: Pending
+    facts: Mapping[str, str]
+    problem: str
+    resumable: Sequence[Arrays] | None
+
+    def note(self, records: Sequence[Record], outcomes: Mapping[int, Outcomes], waited: float) -> None:
+        """Add the stretch and its outcomes, for which the loop ``waited`` so many seconds, to the runs' records. A run
+        without outcomes has diverged."""
+        for member in self.alive:
+            record = records[member]
+            numbers = {name: float(values[member]) for name, values in self.metrics.items()}
+            _note_updates(record, self.update, (self.seconds + waited) / len(self.alive), numbers)
+            record.facts |= self.facts
+            if self.problem:
+                record.note(self.problem)
+            if member in outcomes:
+                _note_evaluation(record, outcomes[member], self.states[member], ended=self.ended)
+                record.kept = self.resumable[member] if self.resumable else {}
+            else:
+                _note_divergence(record)
 
 
 def _note_updates(record: Record, update: int, seconds: float, metrics: dict[str, float]) -> None:

@@ -19,6 +19,7 @@ from smore_sweep.errors import UserError
 from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
 from smore_sweep.stacked import fused
+from smore_sweep.training.learner import Learner
 from smore_sweep.training.policy import restore
 from tests.contract.members import (
     BATCH,
@@ -280,3 +281,25 @@ def test_the_policy_step_takes_fresh_noise() -> None:
     by_policy, by_data = SMORe(hidden=16, initial_action="policy"), SMORe(hidden=16)
     first, second = (trained(stack(method), 1).state()[0]["S/w0/mean"] for method in (by_policy, by_data))
     assert not np.allclose(first, second)
+
+
+def test_restoring_a_state_keeps_the_tensors_in_place() -> None:
+    """A captured update goes on with the tensors it was captured with."""
+    learner = trained(stack(SMORe(hidden=16)), 3)
+
+    def places() -> list[int]:
+        moments = [each for m in learner._moments.values() for each in (m.mean, m.square, m._count)]
+        return [tensor.data_ptr() for tensor in [learner.step, *moments, *leaves_in_place(learner)]]
+
+    before, state = places(), saved(learner)
+    trained(learner, 2)
+    learner.load(state, 3)
+    assert places() == before
+    assert learner.state()[0].keys() == state[0].keys()
+    for restored, kept in zip(learner.state(), state, strict=True):
+        assert_equal(restored, kept)
+
+
+def leaves_in_place(learner: Learner) -> list[torch.Tensor]:
+    nets = learner.nets.values()
+    return [net.flat for net in nets] + [net.target_flat for net in nets if net.target_flat is not None]

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "ray", "mlflow", "matplotlib", "pandas", "gymnasium", "mujoco", "h5py")
 COMMANDS = (
     "run", "submit", "work", "plan", "status", "train", "methods", "tasks", "experts", "play", "videos", "ui", "bench",
-    "data", "verify", "tables", "figures", "claims", "report", "results", "select", "export",
+    "data", "doctor", "verify", "tables", "figures", "claims", "report", "results", "select", "export",
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ("videos", "scale source results"),
         ("ui", "port results"),
         ("bench", "batch-size method only"),
+        ("doctor", "output results"),
         ("verify", "results retrain seed tasks"),
     ],
 )

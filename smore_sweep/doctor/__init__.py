@@ -1,0 +1,1 @@
+"""Examine a machine: will sweeps run on it, right and how fast?"""

@@ -1,0 +1,68 @@
+"""Actors on CPU cores that evaluate policies while a GPU trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.tasks import Task, declare, declared
+from smore_sweep.training.assessment import Policies, evaluate_arrays
+
+
+class _Evaluator:
+    """Keeps its environments between evaluations."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        import torch
+
+        from smore_sweep.training.device import prepare
+
+        declare(list(tasks))
+        prepare(torch.device("cpu"))
+
+    def evaluate(self, policies: Policies, task: Task, episodes: int) -> dict[int, Outcomes]:
+        return evaluate_arrays(policies, task, episodes)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The parts of an evaluation, one an actor."""
+
+    references: list[Any]
+
+    def ready(self) -> bool:
+        """Return whether all actors are done."""
+        _, waiting = ray.wait(self.references, num_returns=len(self.references), timeout=0)
+        return not waiting
+
+    def result(self) -> Mapping[int, Outcomes]:
+        """Wait for the outcomes by member."""
+        return {member: outcomes for part in ray.get(self.references) for member, outcomes in part.items()}
+
+
+class Evaluators:
+    """Actors that evaluate; pass the object to :func:`smore_sweep.training.loop.train` as ``assess``.
+
+    Inside a Tune trial they take the CPUs of the trial's own placement group. They end with the object.
+
+    Args:
+        count: Number of actors, at least 1.
+    """
+
+    def __init__(self, count: int) -> None:
+        actor = ray.remote(num_cpus=1)(_Evaluator)
+        self._actors = [actor.remote(declared()) for _ in range(count)]
+
+    def __call__(self, policies: Policies, task: Task, episodes: int) -> _Parts:
+        """Start an evaluation; each actor takes every so many-th member."""
+        members, count = list(policies), len(self._actors)
+        shares = [{member: policies[member] for member in members[i::count]} for i in range(count)]
+        return _Parts([
+            actor.evaluate.remote(share, task, episodes)
+            for actor, share in zip(self._actors, shares, strict=True)
+            if share
+        ])  # fmt: skip
