@@ -1,4 +1,4 @@
-"""The README shows files, folders and make targets that exist."""
+"""The README and the pages show files, folders and make targets that exist."""
 
 from __future__ import annotations
 
@@ -15,9 +15,22 @@ def test_the_sweep_shown_is_the_real_file() -> None:
 
 
 def test_every_file_and_make_target_named_exists() -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = "\n".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE)):
         assert f"\n{target}:" in makefile, target
     for path in set(re.findall(r"[(`]((?:docs|smore_sweep|baselines|sweeps|analysis|tests)/[\w/.]+)[)`]", readme)):
         assert (ROOT / path).exists(), path
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
