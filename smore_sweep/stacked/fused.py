@@ -152,16 +152,14 @@ class Passes:
         members: the size of the stack, without copies.
         member_size: parameters of one copy of one member in the flat buffer, with padding.
         starts: where each leaf begins among them.
-        epsilon: LayerNorm's.
     """
 
-    def __init__(
-        self, spec: NetworkSpec, members: int, member_size: int, starts: dict[str, int], epsilon: float
-    ) -> None:
+    def __init__(self, spec: NetworkSpec, members: int, member_size: int, starts: dict[str, int]) -> None:
         widths = (spec.inputs, *spec.hidden, spec.outputs)
         layers = len(widths) - 1
-        self.fit = layers <= _MOST_LAYERS
-        """Whether the network is not too deep for the compiled code."""
+        self.fit = layers <= _MOST_LAYERS and spec.activation != "gelu" and not spec.layer_norm_after
+        """Whether the compiled code has such networks: it has none with GELU, with LayerNorm after the activation, or
+        too deep."""
         self._stacked = (spec.copies, members) if spec.copies > 1 else (members,)
         self._members, self._outputs = members, spec.outputs
         self._network = _Network(
@@ -172,7 +170,7 @@ class Passes:
             members=members,
             member_size=member_size,
             used=starts.get("log_std", starts["end"]),
-            epsilon=epsilon,
+            epsilon=spec.layer_norm_epsilon,
         )
         if self.fit:
             self._network.widths[: len(widths)] = widths

@@ -16,10 +16,13 @@ class NetworkSpec:
         hidden: widths of the hidden layers.
         learning_rate: Adam's.
         copies: independent networks that are trained side by side (2 for twin critics).
-        layer_norm: whether hidden layers are normalised before their activation.
-        activation: "relu" or "tanh".
+        layer_norm: whether hidden layers are normalised.
+        layer_norm_after: whether this is after their activation and not before it.
+        layer_norm_epsilon: PyTorch's default; flax has 1e-6.
+        activation: "relu", "tanh" or "gelu" (in its tanh approximation, flax's default).
         init: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
             biases start at 0.
+        last_scale: factor of the last layer's initial weights.
         target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
         target_period: updates between two of these moves.
         log_std: size of a state-independent log standard deviation (Gaussian policies); at 0 there is none.
@@ -32,8 +35,11 @@ class NetworkSpec:
     learning_rate: float
     copies: int = 1
     layer_norm: bool = False
+    layer_norm_after: bool = False
+    layer_norm_epsilon: float = 1e-5
     activation: str = "relu"
     init: str = "orthogonal"
+    last_scale: float = 1.0
     target_rate: float = 0.0
     target_period: int = 1
     log_std: int = 0

@@ -17,7 +17,7 @@ import torch
 from smore_sweep.seeding import key
 from smore_sweep.stacked import fused, passes
 from smore_sweep.stacked.network_spec import NetworkSpec
-from smore_sweep.stacked.passes import LAYER_NORM_EPS, Leaves
+from smore_sweep.stacked.passes import Leaves
 
 LANES = 32
 """A member's parameters are padded to a multiple of this, so that element-wise CPU kernels have no scalar tail: tail
@@ -57,7 +57,7 @@ class Network:
         self.parameters = self.by_block(self.flat)
         self.target_parameters = self.by_block(self.target_flat) if self.target_flat is not None else None
         self.flat.requires_grad_()
-        self._fused = fused.Passes(spec, self.members, self.member_size, self._starts, LAYER_NORM_EPS)
+        self._fused = fused.Passes(spec, self.members, self.member_size, self._starts)
 
     def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each.
@@ -202,12 +202,13 @@ def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seed
     if kind != "w":
         return torch.zeros(spec.copies * len(seeds), *shape)
     values = torch.empty(spec.copies * len(seeds), *shape)
+    scale = spec.last_scale if leaf == f"w{len(spec.hidden)}" else 1.0
     for copy in range(spec.copies):
         for member, seed in enumerate(seeds):
             generator = torch.Generator().manual_seed(key(seed, "init", name, leaf, copy))
             weight = values[copy * len(seeds) + member]
             if spec.init == "orthogonal":
-                torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0), generator=generator)
+                torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0) * scale, generator=generator)
             else:
-                torch.nn.init.xavier_uniform_(weight, generator=generator)
+                torch.nn.init.xavier_uniform_(weight, gain=scale, generator=generator)
     return values

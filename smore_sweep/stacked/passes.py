@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Network
-
-LAYER_NORM_EPS = 1e-5
-"""PyTorch's default; flax, which the release of SMORe uses, has 1e-6."""
 
 Leaves = list[dict[str, torch.Tensor]]
 """Parameters by block, then by leaf name."""
@@ -25,10 +23,17 @@ Leaves = list[dict[str, torch.Tensor]]
 
 @dataclass
 class _Layer:
-    """A hidden layer's activations for the backward pass and, with LayerNorm, the values before normalisation with the
-    means and reciprocal standard deviations of their rows."""
+    """What a hidden layer keeps for the backward pass.
 
-    activations: torch.Tensor
+    Attributes:
+        outputs: the next layer's inputs.
+        activated: the activation's values or, of GELU, its arguments.
+        normalised: with LayerNorm, the values before normalisation with the means and reciprocal standard deviations of
+            their rows.
+    """
+
+    outputs: torch.Tensor
+    activated: torch.Tensor
     normalised: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
@@ -43,13 +48,15 @@ def forward(
         h, layers = x[block], []
         for i in range(last):
             z, normalised = torch.bmm(h, leaves[f"w{i}"]).add_(leaves[f"b{i}"]), None
-            if spec.layer_norm:
-                before = z
-                z, mean, rstd = _layer_norm(before, leaves[f"scale{i}"], leaves[f"shift{i}"])
-                normalised = (before, mean, rstd)
-            h = z.relu_() if spec.activation == "relu" else z.tanh_()
+            if spec.layer_norm and not spec.layer_norm_after:
+                z, normalised = _normalised(spec, z, leaves, i)
+            h = activated = _activate(spec, z)
+            if spec.activation == "gelu":
+                activated = z
+            if spec.layer_norm and spec.layer_norm_after:
+                h, normalised = _normalised(spec, h, leaves, i)
             if keep:
-                layers.append(_Layer(h, normalised))
+                layers.append(_Layer(h, activated, normalised))
         torch.baddbmm(leaves[f"b{last}"], h, leaves[f"w{last}"], out=outputs[block])
         blocks.append(layers)
     return outputs, blocks
@@ -75,7 +82,7 @@ class Pass(torch.autograd.Function):
         for block, leaves, out, layers in zip(net.blocks, net.parameters, slots, ctx.layers, strict=True):
             d = gradients[0][block]
             for i in reversed(range(last + 1)):
-                before = layers[i - 1].activations if i else ctx.x[block]
+                before = layers[i - 1].outputs if i else ctx.x[block]
                 if to_parameters:
                     if i == last:  # a product with few columns is slow, its transpose with few rows is not
                         out[f"w{i}"].copy_(torch.bmm(d.transpose(1, 2), before).transpose(1, 2))
@@ -86,31 +93,58 @@ class Pass(torch.autograd.Function):
                     break
                 after = leaves[f"w{i}"].transpose(1, 2)
                 d = d * after if spec.outputs == 1 and i == last else torch.bmm(d, after)
-                if spec.activation == "relu":
-                    torch.ops.aten.threshold_backward.grad_input(d, before, 0, grad_input=d)
-                else:
-                    torch.ops.aten.tanh_backward.grad_input(d, before, grad_input=d)
-                if (normalised := layers[i - 1].normalised) is not None:
-                    z, mean, rstd = normalised
+                layer = layers[i - 1]
+                if not spec.layer_norm_after:
+                    d = _activation_gradient(spec, d, layer.activated)
+                if layer.normalised is not None:
+                    z, mean, rstd = layer.normalised
                     d, to_scale, to_shift = _layer_norm_backward(d, z, mean, rstd, leaves[f"scale{i - 1}"])
                     if to_parameters:
                         out[f"scale{i - 1}"].copy_(to_scale)
                         out[f"shift{i - 1}"].copy_(to_shift)
+                if spec.layer_norm_after:
+                    d = _activation_gradient(spec, d, layer.activated)
             if x_gradient is not None:
                 torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])
         return None, x_gradient, flat_gradient
 
 
+def _activate(spec: NetworkSpec, z: torch.Tensor) -> torch.Tensor:
+    """Apply the activation, in place but for GELU, whose gradient needs its arguments."""
+    if spec.activation == "gelu":
+        return torch.nn.functional.gelu(z, approximate="tanh")
+    return z.relu_() if spec.activation == "relu" else z.tanh_()
+
+
+def _activation_gradient(spec: NetworkSpec, d: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
+    """Multiply ``d``, in place, by the activation's gradient at what a layer keeps of it."""
+    if spec.activation == "gelu":
+        torch.ops.aten.gelu_backward.grad_input(d, activated, approximate="tanh", grad_input=d)
+    elif spec.activation == "relu":
+        torch.ops.aten.threshold_backward.grad_input(d, activated, 0, grad_input=d)
+    else:
+        torch.ops.aten.tanh_backward.grad_input(d, activated, grad_input=d)
+    return d
+
+
+def _normalised(
+    spec: NetworkSpec, z: torch.Tensor, leaves: dict[str, torch.Tensor], i: int
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Normalise layer ``i``; also return what :attr:`_Layer.normalised` holds."""
+    normalised, mean, rstd = _layer_norm(z, leaves[f"scale{i}"], leaves[f"shift{i}"], spec.layer_norm_epsilon)
+    return normalised, (z, mean, rstd)
+
+
 def _layer_norm(
-    z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+    z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, epsilon: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Normalise ``z`` ``[members, B, width]`` with each member's scale and shift ``[members, 1, width]``; also return
     the means and reciprocal standard deviations of the rows. PyTorch's kernel takes one scale, so a single member's is
     passed to it, which saves two passes over the activations."""
     width = z.shape[-1:]
     if len(z) == 1:
-        return torch.native_layer_norm(z, width, scale.view(width), shift.view(width), LAYER_NORM_EPS)
-    normalised, mean, rstd = torch.native_layer_norm(z, width, None, None, LAYER_NORM_EPS)
+        return torch.native_layer_norm(z, width, scale.view(width), shift.view(width), epsilon)
+    normalised, mean, rstd = torch.native_layer_norm(z, width, None, None, epsilon)
     return torch.addcmul(shift, normalised, scale), mean, rstd
 
 

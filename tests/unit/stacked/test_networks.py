@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ import torch
 from smore_sweep.stacked import fused, networks
 from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.networks import Network
-from smore_sweep.stacked.passes import LAYER_NORM_EPS
 
 CPU = torch.device("cpu")
 SEEDS = [4, 0, 9]
@@ -22,6 +22,11 @@ SPECS = {
     "one hidden layer": NetworkSpec(5, 3, (16,), RATE),
     "layer norm": NetworkSpec(5, 2, (16, 12), RATE, layer_norm=True),
     "layer norm, tanh": NetworkSpec(5, 2, (16, 12), RATE, layer_norm=True, activation="tanh"),
+    "tanh, layer norm": NetworkSpec(5, 2, (16, 12), RATE, activation="tanh", layer_norm=True, layer_norm_after=True),
+    "gelu": NetworkSpec(5, 1, (16, 12), RATE, activation="gelu", init="xavier", last_scale=0.1),
+    "gelu, layer norm": NetworkSpec(
+        5, 2, (16, 12), RATE, activation="gelu", layer_norm=True, layer_norm_after=True, layer_norm_epsilon=1e-2
+    ),
     "twin": NetworkSpec(5, 1, (16, 12), RATE, copies=2, target_rate=0.1),
     "policy": NetworkSpec(5, 2, (16, 12), RATE, log_std=2),
 }
@@ -53,6 +58,23 @@ def normal(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape) + shape[-1]))
 
 
+def gelu(x: torch.Tensor) -> torch.Tensor:
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": gelu}
+
+
+def plain_norm(
+    spec: NetworkSpec, leaves: dict[str, torch.Tensor], place: int, layer: int, h: torch.Tensor
+) -> torch.Tensor:
+    if not spec.layer_norm:
+        return h
+    scale, shift = leaves[f"scale{layer}"][place, 0], leaves[f"shift{layer}"][place, 0]
+    variance = h.var(-1, correction=0, keepdim=True)
+    return (h - h.mean(-1, keepdim=True)) / torch.sqrt(variance + spec.layer_norm_epsilon) * scale + shift
+
+
 def plain(net: Network, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
     """The forward pass, member by member and copy by copy, in textbook operations."""
     spec, leaves = net.spec, net.leaves(flat)
@@ -61,12 +83,13 @@ def plain(net: Network, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tens
         for member in range(net.members):
             place = copy * net.members + member
             h = torch.cat([x[member] for x in inputs], -1)
-            for i, width in enumerate(spec.hidden):
+            for i in range(len(spec.hidden)):
                 h = torch.nn.functional.linear(h, leaves[f"w{i}"][place].T, leaves[f"b{i}"][place, 0])
-                if spec.layer_norm:
-                    scale, shift = leaves[f"scale{i}"][place, 0], leaves[f"shift{i}"][place, 0]
-                    h = torch.nn.functional.layer_norm(h, (width,), scale, shift, LAYER_NORM_EPS)
-                h = torch.relu(h) if spec.activation == "relu" else torch.tanh(h)
+                if not spec.layer_norm_after:
+                    h = plain_norm(spec, leaves, place, i, h)
+                h = ACTIVATIONS[spec.activation](h)
+                if spec.layer_norm_after:
+                    h = plain_norm(spec, leaves, place, i, h)
             last = len(spec.hidden)
             outputs.append(h @ leaves[f"w{last}"][place] + leaves[f"b{last}"][place])
     shape = (spec.copies, net.members) if spec.copies > 1 else (net.members,)
@@ -139,12 +162,12 @@ def test_gradients_of_two_passes_add_up(precision: float) -> None:
         assert_near(net.leaves(got)[name], leaf, precision)
 
 
-@pytest.mark.parametrize("kind", ["tanh", "layer norm, tanh"])
+@pytest.mark.parametrize("kind", ["tanh", "layer norm, tanh", "gelu, layer norm"])
 def test_gradients_equal_finite_differences(kind: str) -> None:
     torch.set_default_dtype(torch.float64)
     try:
         spec = SPECS[kind]
-        small = NetworkSpec(2, 1, (3, 4), RATE, layer_norm=spec.layer_norm, activation=spec.activation)
+        small = replace(spec, inputs=2, outputs=1, hidden=(3, 4))
         net = network(small)
         x = normal(3, 2, 2)
         (gradient,) = torch.autograd.grad(net(x).square().sum(), net.flat)
@@ -236,6 +259,31 @@ def test_xavier_init() -> None:
         assert float(leaves[name].var()) == pytest.approx(bound**2 / 3, rel=0.1)
     assert (leaves["b0"] == 0).all()
     assert (leaves["b1"] == 0).all()
+
+
+@pytest.mark.parametrize("init", ["xavier", "orthogonal"])
+def test_a_scaled_last_layer(init: str) -> None:
+    spec = NetworkSpec(30, 20, (40,), RATE, init=init)
+    usual, scaled = (Network(each, "net", SEEDS, CPU) for each in (spec, replace(spec, last_scale=0.1)))
+    before, after = usual.leaves(usual.flat.detach()), scaled.leaves(scaled.flat.detach())
+    assert torch.equal(after["w0"], before["w0"])
+    torch.testing.assert_close(after["w1"], 0.1 * before["w1"])
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_members_numbers_do_not_depend_on_the_stack(kind: str) -> None:
+    """The rows and widths leave remainders of vectors; other stacks have them elsewhere."""
+    x = normal(3, 7, 5)
+    found = []
+    for members in ([0, 1, 2], [1], [2, 1]):
+        net = Network(SPECS[kind], "net", [SEEDS[m] for m in members], CPU)
+        outputs = net(x[members])
+        (gradient,) = torch.autograd.grad(outputs.square().sum(), net.flat)
+        place = members.index(1)
+        leaves = [net.by_member(leaf)[place] for leaf in net.leaves(gradient).values()]
+        found.append([outputs.detach()[..., place, :, :], *leaves])
+    for other in found[1:]:
+        assert all(torch.equal(mine, yours) for mine, yours in zip(found[0], other, strict=True))
 
 
 @pytest.mark.parametrize("kind", SPECS)
