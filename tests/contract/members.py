@@ -17,10 +17,13 @@ from baselines.am import AM
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
+from baselines.gcbc import GCBC
+from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.iql import GCIQL
+from baselines.ogbench_gciql import OGBenchGCIQL
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
@@ -77,6 +80,10 @@ SHIPPED: list[Method] = [
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
+    GCBC(hidden=16),
+    GCIVL(hidden=16),
+    GCIVL(hidden=16, random_policy_goals=0.5),
+    OGBenchGCIQL(hidden=16),
 ]
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])

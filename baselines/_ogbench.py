@@ -1,0 +1,110 @@
+"""The common frame of OGBench's methods (Park et al., ICLR 2025): networks, goals, policies and constants by task.
+
+Networks are MLPs of three hidden layers of 512 with GELU, from Xavier uniform; those of values and critics have
+LayerNorm after the activation. A policy is a Gaussian of unit deviation around the network's linear output, whose last
+layer starts ten times smaller; it acts by its mean, clipped to [-1, 1]. Inputs are not normalised.
+
+Value and policy have goals of their own, each from a mixture (:class:`~smore_sweep.stacked.goal_mixture.GoalMixture`)
+of the current state, a later one of the episode and any one. A transition is at its goal if the goal is its own state,
+by index; its reward is then 0, else -1, and nothing is bootstrapped there (``m = -r``).
+
+Sources: the paper, and the code (``impls/agents``, ``impls/utils``, ``impls/hyperparameters.sh``) at commit 1d41409.
+Deviation, for all: targets follow each update; the code's lag behind it by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from smore_sweep.method import POLICY
+from smore_sweep.stacked.goal_mixture import GoalMixture
+from smore_sweep.stacked.network_spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
+
+PAPER = "Park et al., OGBench: Benchmarking Offline Goal-Conditioned RL, ICLR 2025"
+
+CURRENT, FUTURE, RANDOM = 0.2, 0.5, 0.3
+"""Shares of a value's goals."""
+WEIGHT_CLIP = 100.0
+
+RANDOM_POLICY_GOALS: Mapping[str, float] = MappingProxyType({"stitch": 0.5, "explore": 1.0})
+"""Share of random goals of the policy by dataset; the others have none."""
+LONG_DISCOUNT = 0.995
+"""Discount of giant mazes and of the humanoid."""
+FAMILIES = ("pointmaze", "antmaze", "humanoidmaze", "antsoccer", "cube", "scene", "puzzle")
+
+
+def family(task: str) -> str | None:
+    """Return the name under which hyperparameters are chosen: the body of a maze, ``antmaze-explore``, or the dataset
+    of a manipulation task, ``play`` or ``noisy``; None for a task that is not OGBench's."""
+    body, dataset = task.partition("-")[0], task.rpartition("-")[2]
+    if body not in FAMILIES:
+        return None
+    if body in ("cube", "scene", "puzzle"):
+        return dataset
+    return f"{body}-explore" if dataset == "explore" else body
+
+
+def by_task(task: str) -> dict[str, Any]:
+    """Return the constants that all methods with a value share."""
+    if family(task) is None:
+        return {}
+    long = "giant" in task or task.startswith("humanoidmaze")
+    dataset = task.rpartition("-")[2]
+    return ({"discount": LONG_DISCOUNT} if long else {}) | (
+        {"random_policy_goals": RANDOM_POLICY_GOALS[dataset]} if dataset in RANDOM_POLICY_GOALS else {}
+    )
+
+
+def value_network(
+    inputs: int, hidden: tuple[int, ...], learning_rate: float, *, copies: int = 1, target_rate: float = 0.0
+) -> NetworkSpec:
+    """Return the network of a value or critic."""
+    return NetworkSpec(
+        inputs, 1, hidden, learning_rate,
+        copies=copies, target_rate=target_rate, activation="gelu", init="xavier",
+        layer_norm=True, layer_norm_after=True, layer_norm_epsilon=1e-6,
+    )  # fmt: skip
+
+
+def policy_network(sizes: Sizes, hidden: tuple[int, ...], learning_rate: float) -> NetworkSpec:
+    """Return the network of a policy's mean."""
+    inputs = sizes.observation + sizes.goal
+    return NetworkSpec(inputs, sizes.action, hidden, learning_rate, activation="gelu", init="xavier", last_scale=0.1)
+
+
+def policy_goals(random: float) -> GoalMixture:
+    """Return the mixture of a policy's goals: a share of random ones, and later states, uniformly."""
+    return GoalMixture(0.0, 1.0 - random, random)
+
+
+def value_and_policy_batch(
+    replay: Replay, streams: Streams, batch_size: int, *, discount: float, random_policy_goals: float
+) -> Batch:
+    """Sample transitions with a value's goals, rewards by index, and the policy's goals."""
+    goals = replay.goals
+    drawn = goals.mixed_goals(streams.uniform("rho", 6, batch_size), GoalMixture(CURRENT, FUTURE, RANDOM, discount))
+    own = goals.relabelled(drawn, streams.uniform("policy goals", 4, batch_size), policy_goals(random_policy_goals))
+    rewards = goals.at_goal(drawn).to(torch.float32) - 1.0
+    return dataclasses.replace(replay.batch(drawn), rewards=rewards, policy_goals=replay.goals_of(own))
+
+
+def log_prob(actions: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+    """Return the log density ``[M, B]`` of actions ``[M, B, a]`` under Gaussians of unit deviation."""
+    return -0.5 * (actions - means).square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
+
+
+def act(nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+    """Return the policy's means, clipped to [-1, 1]."""
+    return nets[POLICY].frozen(observations, goals).clamp(-1.0, 1.0)

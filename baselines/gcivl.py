@@ -1,0 +1,97 @@
+"""GCIVL: goal-conditioned implicit value learning, as OGBench has it (IQL without a critic).
+
+A twin value ``V_k(s, g)`` with slow targets ``V'_k`` regresses to an upper expectile over the data's next states, and
+the policy clones actions by how much the value rises. At the value's goals, with ``m = -r``,
+
+    y_k   = r + discount m V'_k(s', g)
+    A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
+    L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
+
+so each value has its own target and both have the weight of the slow values; and at the policy's goals
+
+    B     = mean_k V_k(s', g) - mean_k V_k(s, g)                                    (V as a constant)
+    L(pi) = -E[ min(exp(temperature B), 100) log pi(a|s, g) ]
+
+without reward or discount in ``B``. The value is biased upwards where next states are random. Frame and deviations:
+:mod:`baselines._ogbench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from baselines import _ogbench
+from smore_sweep import Method, NetworkSpec, knob, method
+from smore_sweep.losses import exponential_weights
+
+if TYPE_CHECKING:
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.tasks import Sizes
+
+
+@method
+class GCIVL(Method):
+    """GCIVL's configuration; the module's docstring gives the equations."""
+
+    name: ClassVar[str] = "GCIVL"
+    paper: ClassVar[str] = _ogbench.PAPER
+
+    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
+    temperature: float = knob("inverse temperature of the policy weights", default=10.0, low=0.0, stackable=True)
+    discount: float = knob("discount of V, and of its goals", default=0.99, above=0.0, high=0.9999)
+    random_policy_goals: float = knob("share of random goals of the policy", default=0.0, low=0.0, high=1.0)
+    target_rate: float = knob("step of V's target towards V, each update", default=0.005, above=0.0, high=1.0)
+    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0, stackable=True)
+    hidden: int = knob("width of a hidden layer", default=512, low=1)
+    hidden_layers: int = knob("hidden layers", default=3, low=1)
+    normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return _ogbench.by_task(task)
+
+    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+        hidden, state = (self.hidden,) * self.hidden_layers, sizes.observation + sizes.goal
+        return {
+            "V": _ogbench.value_network(state, hidden, self.learning_rate, copies=2, target_rate=self.target_rate),
+            "pi": _ogbench.policy_network(sizes, hidden, self.learning_rate),
+        }
+
+    def rows(self, batch_size: int) -> dict[str, int]:
+        # V trains; its target and, at the policy's goals, itself are evaluated at s and s'.
+        return {"V": (3 + 2 + 2) * batch_size, "pi": 3 * batch_size}
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        return _ogbench.value_and_policy_batch(
+            replay, streams, batch_size, discount=self.discount, random_policy_goals=self.random_policy_goals
+        )
+
+    def losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        states, next_states, goals = batch.observations, batch.next_observations, batch.goals
+        rewards, discounts = batch.rewards, -self.discount * batch.rewards
+        slow = nets["V"].target(states, goals)[..., 0].mean(0)
+        slow_next = nets["V"].target(next_states, goals)[..., 0]  # [2, M, B]
+        advantages = rewards + discounts * slow_next.amin(0) - slow
+        expectile = torch.where(advantages >= 0, knobs["expectile"], 1.0 - knobs["expectile"])
+        values = nets["V"](states, goals)[..., 0]
+        errors = rewards + discounts * slow_next - values
+
+        wanted = batch.policy_goals
+        assert wanted is not None
+        rises = (nets["V"].frozen(next_states, wanted) - nets["V"].frozen(states, wanted))[..., 0].mean(0)
+        weights = exponential_weights(rises, knobs["temperature"], _ogbench.WEIGHT_CLIP)
+        log_prob = _ogbench.log_prob(batch.actions, nets["pi"](states, wanted))
+        losses = {
+            "value": (expectile * errors.square()).mean(-1).sum(0),
+            "policy": -(weights * log_prob).mean(-1),
+        }
+        return losses, {"value_mean": values.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
+
+    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return _ogbench.act(nets, observations, goals)
