@@ -1,0 +1,47 @@
+"""OGBench's methods on one of its tasks, from generated data to a kept policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ogbench", reason="needs the extra ogbench")
+
+from smore_sweep.cli.main import main
+from smore_sweep.results import record, run_files
+from sweeps.ogbench import SWEEP
+
+TASK = "pointmaze-medium-navigate"
+
+
+def test_the_sweep_at_workstation_scale() -> None:
+    """Constants by task reach the runs; a result is the mean of evaluations at 80, 90 and 100%, as in the paper."""
+    runs = SWEEP.expand()
+    alphas = {run.task: run.method.fields()["alpha"] for run in runs if run.method.name == "GCIQL (OGBench)"}
+    assert alphas == {TASK: 0.003, "pointmaze-large-stitch": 0.003, "cube-single-play": 1.0}
+    assert all(run.method.fields()["hidden"] == 256 for run in runs)
+    for scale in ("workstation", "paper"):
+        budget = SWEEP.scales[scale].budget
+        assert budget.updates == 10 * budget.evaluate_every
+        assert budget.evaluation_episodes == budget.final_episodes
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ogbench")
+
+
+@pytest.mark.parametrize("name", ["gcivl", "ogbench_gciql"])
+def test_a_small_run(name: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(results / "datasets"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    command = ["train", "--method", name, "--task", TASK, "--expert-share", "1", "--scale", "smoke", "--episodes", "2"]
+    assert main([*command, "--set", "hidden=16", "--results", str(results / name)]) == 0
+    (folder,) = (results / name / "runs").iterdir()
+    final = run_files.load(results / name, folder.name)
+    assert final is not None
+    assert (final.status, sorted(final.evaluations)) == (record.DONE, [20, 40])
+    assert np.isfinite(list(final.summary().values())).all()
+    assert 0.0 <= final.summary()["ever"] <= 1.0
