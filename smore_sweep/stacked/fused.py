@@ -34,6 +34,10 @@ FUSED, TORCH = "fused", "torch"
 """Names of the two paths in a record. Vectors of 512 and of 256 bits give the same numbers."""
 
 _MOST_LAYERS = 16
+_ACTIVATIONS = ("relu", "tanh", "gelu")
+"""As numbered by ``native/network.h``."""
+_LAYOUT = 2
+"""Of the structures that are shared with the compiled code."""
 _Indices = ctypes.c_int64 * _MOST_LAYERS
 
 
@@ -41,7 +45,7 @@ class _Network(ctypes.Structure):
     """``Network`` of ``native/network.h``."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("layers", "tanh", "layer_norm", "copies", "members")),
+        *((name, ctypes.c_int64) for name in ("layers", "activation", "layer_norm", "copies", "members")),
         *((name, ctypes.c_int64) for name in ("member_size", "used")),
         ("widths", ctypes.c_int64 * (_MOST_LAYERS + 1)),
         *((name, _Indices) for name in ("weights", "biases", "scales", "shifts")),
@@ -133,7 +137,9 @@ def _library() -> ctypes.CDLL | None:
         file = Path(__file__).with_name(f"_fused{suffix}")
         if file.exists():
             with contextlib.suppress(OSError):  # built for an older or another system, and sent here by a job
-                return ctypes.CDLL(str(file))
+                library = ctypes.CDLL(str(file))
+                if hasattr(library, "layout") and library.layout() == _LAYOUT:  # else built from older code
+                    return library
     return None
 
 
@@ -157,14 +163,16 @@ class Passes:
     def __init__(self, spec: NetworkSpec, members: int, member_size: int, starts: dict[str, int]) -> None:
         widths = (spec.inputs, *spec.hidden, spec.outputs)
         layers = len(widths) - 1
-        self.fit = layers <= _MOST_LAYERS and spec.activation != "gelu" and not spec.layer_norm_after
-        """Whether the compiled code has such networks: it has none with GELU, with LayerNorm after the activation, or
-        too deep."""
+        self.fit = layers <= _MOST_LAYERS and (
+            not spec.layer_norm or spec.layer_norm_after == (spec.activation == "gelu")
+        )
+        """Whether the compiled code has such networks: not too deep, and with LayerNorm after GELU or before another
+        activation."""
         self._stacked = (spec.copies, members) if spec.copies > 1 else (members,)
         self._members, self._outputs = members, spec.outputs
         self._network = _Network(
             layers=layers,
-            tanh=spec.activation == "tanh",
+            activation=_ACTIVATIONS.index(spec.activation),
             layer_norm=spec.layer_norm,
             copies=spec.copies,
             members=members,

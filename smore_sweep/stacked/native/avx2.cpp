@@ -62,6 +62,9 @@ inline __m256 fold(const Vector* x) { return _mm256_add_ps(x[0], x[1]); }
 #endif
 #endif
 
+// Raised when the structures of network.h change: fused.py passes over a library of another layout.
+extern "C" int64_t layout() { return 2; }
+
 // The widest vectors that both this file and the processor know: 512, 256, or 0 for none.
 extern "C" int64_t vector_bits() {
 #if defined(__x86_64__)

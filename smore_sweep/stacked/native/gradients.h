@@ -129,14 +129,21 @@ extern "C" void ENTRY(backward)(const Network* network, const float* flat, int64
                         const int64_t width = net.widths[i], matrix = rows * padded(width);
                         float* const here = mine + layout.before(i - 1);
                         const Place h = kept_rows(here, width, block, block_rows, block + first);
+                        const Epilogue activation = net.activation == TANGENT ? TANH_GRADIENT : RELU_GRADIENT;
                         product(count, d[i].data + first * PANEL, d[i].stride, net.widths[i + 1], transposed[i], width,
                                 nullptr, h.data, h.stride, d[i - 1].data + first * PANEL, d[i - 1].stride,
-                                net.tanh ? TANH_GRADIENT : RELU_GRADIENT);
+                                net.activation == GAUSSIAN ? PLAIN : activation);
                         if (net.layer_norm) {
                             const Place normal = kept_rows(here + matrix, width, block, block_rows, block + first);
                             normalise_gradient(count, width, scales[i - 1], d[i - 1].data + first * PANEL,
                                                d[i - 1].stride, normal.data, normal.stride,
                                                here + 2 * matrix + block + first, to_scales[i - 1], to_shifts[i - 1]);
+                        }
+                        if (net.activation == GAUSSIAN) {
+                            const Place arguments = kept_rows(here + layout.arguments(i - 1), width, block, block_rows,
+                                                              block + first);
+                            gelu_gradient(count, width, arguments.data, arguments.stride,
+                                          d[i - 1].data + first * PANEL, d[i - 1].stride);
                         }
                     }
                     const float* right = to_x;

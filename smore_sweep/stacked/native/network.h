@@ -6,10 +6,12 @@
 
 constexpr int MOST_LAYERS = 16;
 
+enum Activation { RECTIFIER, TANGENT, GAUSSIAN };  // of hidden layers: ReLU, tanh, GELU in its tanh approximation
+
 struct Network {
     int64_t layers;  // products: hidden layers + 1
-    int64_t tanh;  // the hidden layers' activation: tanh, or else ReLU
-    int64_t layer_norm;
+    int64_t activation;
+    int64_t layer_norm;  // before the activation, but after GELU
     int64_t copies;
     int64_t members;
     int64_t member_size;  // parameters of one copy of one member, with padding

@@ -10,13 +10,16 @@ constexpr int64_t FEW = 4;  // outputs that are computed as sums along the rows
 inline int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
 
 // Where a pass keeps what its gradient needs. Per member: the packed inputs; then per copy and hidden layer the
-// activations and, with LayerNorm, the normalised values and the rows' reciprocal deviations.
+// layer's outputs; with LayerNorm, the normalised values and the rows' reciprocal deviations; and GELU's arguments.
 struct Kept {
     const Network& net;
     int64_t rows;
     int64_t inputs() const { return rows * padded(net.widths[0]); }
-    int64_t layer(int64_t i) const {
+    int64_t arguments(int64_t i) const {  // where they are in a layer
         return rows * padded(net.widths[i + 1]) * (net.layer_norm ? 2 : 1) + (net.layer_norm ? aligned(rows) : 0);
+    }
+    int64_t layer(int64_t i) const {
+        return arguments(i) + (net.activation == GAUSSIAN ? rows * padded(net.widths[i + 1]) : 0);
     }
     int64_t before(int64_t i) const {
         int64_t size = 0;
@@ -65,8 +68,9 @@ struct Row {
     float* at(int64_t panel_start, int64_t offset) const { return data + panel_start * stride + offset; }
 };
 
-// LayerNorm and activation of some rows of `values` in place; `normalised` gets the values before scale and shift.
-void normalise(int64_t rows, int64_t width, const float* scale, const float* shift, float epsilon, bool tanh,
+// LayerNorm of some rows of `values` in place, and the activation if it comes after; `normalised` gets the values before
+// scale and shift.
+void normalise(int64_t rows, int64_t width, const float* scale, const float* shift, float epsilon, int64_t activation,
                float* values, int64_t stride, float* normalised, int64_t normalised_stride, float* deviations) {
     const bool full = width % PANEL == 0;
     float inside[2 * PANEL];  // 1 for the columns of the last panel that exist
@@ -90,7 +94,8 @@ void normalise(int64_t rows, int64_t width, const float* scale, const float* shi
             const Vector x = mul(load(row.at(c, v)), all(deviation));
             if (deviations) store(normal.at(c, v), x);
             const Vector y = fma(x, load(scale + c + v), load(shift + c + v));
-            store(row.at(c, v), tanh ? hyperbolic_tangent(y) : max(all(0.0f), y));
+            store(row.at(c, v), activation == TANGENT ? hyperbolic_tangent(y)
+                                : activation == RECTIFIER ? max(all(0.0f), y) : y);
         });
     }
 }
@@ -118,6 +123,23 @@ void normalise_gradient(int64_t rows, int64_t width, const float* scale, float* 
             store(row.at(c, v), mul(fma(slope, x, sub(load(row.at(c, v)), mean)), deviation));
         });
     }
+}
+
+// GELU of some rows.
+void gelu(int64_t rows, int64_t width, const float* arguments, int64_t stride, float* out, int64_t out_stride) {
+    for (int64_t p = 0; p < panels(width); ++p)
+        for (int64_t i = 0; i < rows * PANEL; i += LANES)
+            store(out + p * out_stride + i, gelu(load(arguments + p * stride + i)));
+}
+
+// Multiplies the gradient of some rows by GELU's.
+void gelu_gradient(int64_t rows, int64_t width, const float* arguments, int64_t arguments_stride, float* gradient,
+                   int64_t stride) {
+    for (int64_t p = 0; p < panels(width); ++p)
+        for (int64_t i = 0; i < rows * PANEL; i += LANES) {
+            float* const at = gradient + p * stride + i;
+            store(at, mul(load(at), gelu_gradient(load(arguments + p * arguments_stride + i))));
+        }
 }
 
 // The last layer's outputs, `[rows][outputs]`, where these are few: sums along the rows.
@@ -238,17 +260,24 @@ extern "C" void ENTRY(forward)(const Network* network, const float* flat, const 
                     for (int64_t i = 0; i < last; ++i) {
                         const int64_t width = net.widths[i + 1], size = rows * padded(width);
                         Place next = {scratch[i % 2], TILE * PANEL}, normal = {scratch[2], TILE * PANEL};
+                        Place arguments = next;
                         float* deviations = nullptr;
                         if (mine) {
                             float* const here = mine + layout.before(i);
                             next = kept_rows(here, width, block, block_rows, first);
                             normal = kept_rows(here + size, width, block, block_rows, first);
                             deviations = here + 2 * size + first;
+                            const bool apart = net.activation == GAUSSIAN;
+                            arguments = apart ? kept_rows(here + layout.arguments(i), width, block, block_rows, first) : next;
                         }
+                        const Epilogue activation = net.activation == TANGENT ? TANH : RELU;
                         product(count, left.data, left.stride, net.widths[i], packed.weights[i], width, packed.biases[i],
-                                nullptr, 0, next.data, next.stride, net.layer_norm ? PLAIN : net.tanh ? TANH : RELU);
+                                nullptr, 0, arguments.data, arguments.stride,
+                                net.layer_norm || net.activation == GAUSSIAN ? PLAIN : activation);
+                        if (net.activation == GAUSSIAN)
+                            gelu(count, width, arguments.data, arguments.stride, next.data, next.stride);
                         if (net.layer_norm)
-                            normalise(count, width, packed.scales[i], packed.shifts[i], float(net.epsilon), net.tanh,
+                            normalise(count, width, packed.scales[i], packed.shifts[i], float(net.epsilon), net.activation,
                                       next.data, next.stride, normal.data, normal.stride, deviations);
                         left = next;
                     }

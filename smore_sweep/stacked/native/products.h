@@ -19,17 +19,8 @@ inline int64_t padded(int64_t columns) { return panels(columns) * PANEL; }
 inline int64_t groups(int64_t count, int64_t largest) { return (count + largest - 1) / largest; }
 inline int64_t begin(int64_t index, int64_t count, int64_t groups) { return index * count / groups; }
 
-// tanh to about 1.5 units in the last place (coefficients of Cephes' tanhf and expf).
-inline Vector hyperbolic_tangent(Vector x) {
-    const Vector size = absolute(x), square = mul(x, x);
-    Vector p = all(-5.70498872745e-3f);
-    p = fma(p, square, all(2.06390887954e-2f));
-    p = fma(p, square, all(-5.37397155531e-2f));
-    p = fma(p, square, all(1.33314422036e-1f));
-    p = fma(p, square, all(-3.33332819422e-1f));
-    const Vector near = fma(mul(p, square), x, x);
-
-    const Vector y = min(all(20.0f), add(size, size));
+// exp of |y| < 88 (coefficients of Cephes' expf).
+inline Vector exponential(Vector y) {
     const Vector n = nearest(mul(y, all(1.44269504088896341f)));
     const Vector r = fma(n, all(2.12194440e-4f), fma(n, all(-0.693359375f), y));
     Vector e = all(1.9875691500e-4f);
@@ -39,9 +30,45 @@ inline Vector hyperbolic_tangent(Vector x) {
     e = fma(e, r, all(1.6666665459e-1f));
     e = fma(e, r, all(5.0000001201e-1f));
     e = add(fma(e, mul(r, r), r), all(1.0f));
-    const Vector one = all(1.0f), exponential = mul(e, power_of_two(n));
-    const Vector far = sub(one, div(all(2.0f), add(exponential, one)));
+    return mul(e, power_of_two(n));
+}
+
+// tanh to about 1.5 units in the last place (coefficients of Cephes' tanhf).
+inline Vector hyperbolic_tangent(Vector x) {
+    const Vector size = absolute(x), square = mul(x, x);
+    Vector p = all(-5.70498872745e-3f);
+    p = fma(p, square, all(2.06390887954e-2f));
+    p = fma(p, square, all(-5.37397155531e-2f));
+    p = fma(p, square, all(1.33314422036e-1f));
+    p = fma(p, square, all(-3.33332819422e-1f));
+    const Vector near = fma(mul(p, square), x, x);
+
+    const Vector one = all(1.0f), e = exponential(min(all(20.0f), add(size, size)));
+    const Vector far = sub(one, div(all(2.0f), add(e, one)));
     return where_less(size, all(0.625f), near, with_sign(far, x));
+}
+
+// GELU is x s with s = (1 + tanh(y / 2)) / 2 = 1 / (1 + exp(-y)) and y = 2 sqrt(2 / pi) (x + 0.044715 x^3).
+constexpr float GELU_LINEAR = 1.5957691216057308f, GELU_CUBIC = 0.07135481627f;
+
+struct Gelu {
+    Vector share;  // s
+    Vector rest;  // 1 - s, which is exp(-y) s
+};
+inline Gelu gelu_parts(Vector x, Vector square) {
+    const Vector y = mul(x, fma(square, all(-GELU_CUBIC), all(-GELU_LINEAR))), one = all(1.0f);
+    const Vector e = exponential(max(all(-80.0f), min(all(80.0f), y))), share = div(one, add(one, e));
+    return {share, mul(e, share)};
+}
+
+inline Vector gelu(Vector x) { return mul(x, gelu_parts(x, mul(x, x)).share); }
+
+inline Vector gelu_gradient(Vector x) {
+    x = max(all(-9.0f), min(all(9.0f), x));  // where it is 0 or 1; beyond, the slope of y would overflow
+    const Vector square = mul(x, x);
+    const Gelu parts = gelu_parts(x, square);
+    const Vector slope = mul(x, fma(square, all(3.0f * GELU_CUBIC), all(GELU_LINEAR)));
+    return fma(mul(slope, parts.rest), parts.share, parts.share);
 }
 
 enum Epilogue { PLAIN, RELU, TANH, RELU_GRADIENT, TANH_GRADIENT };
