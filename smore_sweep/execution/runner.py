@@ -26,6 +26,7 @@ from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
+from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.search import Search, Trial, read_trials
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
@@ -113,6 +114,8 @@ def run(
                 for sentence in begun.describe():
                     out.print(sentence, markup=False, soft_wrap=True)
                 plan = read_plan()
+            if isinstance(requested, str) and not search:
+                remember(results, requested, plan.scale, choices)
             out.print(plan_table(plan))
             failures: list[str] = []
             try:

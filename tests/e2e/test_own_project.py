@@ -62,6 +62,12 @@ def _counts(shell: Shell) -> tuple[int, int, list[str]]:
     return plan["done"], plan["missing"], plan["changed_code"]
 
 
+def test_status_knows_it(shell: Shell) -> None:
+    assert f"wall · small --source mine ({shell.folder / 'wall.py'}): 6 done, 0 partial, 0 missing" in shell.sweep(
+        "status"
+    )
+
+
 def test_its_runs_are_on_the_page(shell: Shell) -> None:
     client = MlflowClient(f"sqlite:///{shell.folder / 'output' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("wall")
