@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smore_sweep.errors import DeclarationError, first_line, unknown
-from smore_sweep.goal_environment import read_sizes
+from smore_sweep.goal_environment import check_resets, read_sizes
 from smore_sweep.plugins import installed
 from smore_sweep.seeding import episode_seed
 
@@ -122,6 +122,7 @@ class Task:
         env = self.make()
         try:
             sizes = Sizes(*read_sizes(self.name, env))
+            check_resets(self.name, env)
             limit = env.spec.max_episode_steps if env.spec else None
         finally:
             env.close()

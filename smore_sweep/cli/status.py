@@ -44,6 +44,7 @@ def status(
     from smore_sweep.discovery import all_sweeps, load_sweep
     from smore_sweep.monitoring import heartbeat, progress_reporter
     from smore_sweep.planning.choices import parse_choices
+    from smore_sweep.planning.code_changes import describe_changes
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.planning.tables import STATES, plan_table
     from smore_sweep.results.record import MISSING
@@ -85,6 +86,8 @@ def status(
         if sweep:
             out.print(plan_table(plan))
         line = ", ".join(f"{plan.count(state)} {state}" for state in STATES)
+        for sentence in describe_changes(plan.changed):
+            gone.append(f"{plan.sweep.name}: {sentence}")
         out.print(f"{plan.sweep.name} · {plan.scale}{how}: {line}", markup=False, soft_wrap=True)
     for sentence in gone:
         out.print(sentence, markup=False, soft_wrap=True)

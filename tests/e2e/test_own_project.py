@@ -125,6 +125,7 @@ def test_a_changed_line_is_noticed(shell: Shell) -> None:
     assert "td3bc.py has changed since 6 of these runs were made." in shown
     table = shell.sweep("run", "wall.py", "--source", "mine", "--keep")
     assert "All 6 runs are done" in table
+    assert "6 of these runs were made, and --keep has accepted them" in " ".join(table.split())
     assert _counts(shell) == (6, 0, [])
     method.write_text(text.replace("square().mean(-1).sum(0)", "mean()"))
     broken = shell.sweep("run", "wall.py", "--source", "mine", "--retrain", expect=2)
