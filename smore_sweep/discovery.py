@@ -58,7 +58,8 @@ def find_method(name: str) -> type[Method]:
         DeclarationError: If there is none; the message lists the valid names.
     """
     known = methods()
-    if kind := match_method(name, known):
+    of_this_process = {kind.__name__: kind for kind in _subclasses(Method) if _is_method(kind)}  # a script's, say
+    if kind := match_method(name, known) or match_method(name, of_this_process):
         return kind
     raise DeclarationError(unknown("method", name, known, ", or one of your own, with --file FILE.py"))
 
@@ -67,6 +68,13 @@ def match_method(name: str, known: Mapping[str, type[Method]]) -> type[Method] |
     """Return the method of this name, as :func:`find_method` reads names, among some methods by name."""
     letters = _letters(name)
     return next((kind for file, kind in known.items() if letters in (_letters(file), _letters(kind.name))), None)
+
+
+def _subclasses(kind: type[Method]) -> Iterator[type[Method]]:
+    """Yield all classes that derive from a method, in the order of their definition."""
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
 
 
 def _letters(name: str) -> str:

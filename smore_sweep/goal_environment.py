@@ -47,3 +47,18 @@ def read_sizes(name: str, env: gymnasium.Env[Any, Any]) -> tuple[int, int, int]:
             "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"
         )
     return observation, desired, actions.shape[0]
+
+
+def check_resets(name: str, env: gymnasium.Env[Any, Any]) -> None:
+    """Raise :class:`DeclarationError` unless a seed fixes an episode's start, and observations have their parts."""
+    import numpy as np
+
+    first, second = (env.reset(seed=0)[0] for _ in range(2))
+    for part in PARTS:
+        if not isinstance(first, dict) or part not in first:
+            raise DeclarationError(f"{name}: its observations have no {part!r}, which its observation space has")
+        if not np.array_equal(np.asarray(first[part]), np.asarray(second[part])):
+            raise DeclarationError(
+                f"{name}: reset(seed=0) gives another {part!r} each time; call super().reset(seed=seed) and draw from "
+                "self.np_random"
+            )

@@ -433,6 +433,8 @@ def grid(method: type[Method], **choices: Any) -> list[Method]:
         raise DeclarationError(
             f"grid({_shown(method)}, ...) is not valid; give the class, as in grid(SMORe, beta=[0.5, 0.7])"
         )
+    if "__dataclass_fields__" not in vars(method):
+        raise DeclarationError(f"the class {method.__name__} is not a method yet; put @method above it")
     declared = knobs(method)
     for name in choices:
         if name not in declared:

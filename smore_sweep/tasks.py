@@ -10,11 +10,11 @@ import importlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smore_sweep.errors import DeclarationError, first_line, unknown
-from smore_sweep.goal_environment import read_sizes
+from smore_sweep.goal_environment import check_resets, read_sizes
 from smore_sweep.plugins import installed
 from smore_sweep.seeding import episode_seed
 
@@ -122,6 +122,7 @@ class Task:
         env = self.make()
         try:
             sizes = Sizes(*read_sizes(self.name, env))
+            check_resets(self.name, env)
             limit = env.spec.max_episode_steps if env.spec else None
         finally:
             env.close()
@@ -421,6 +422,14 @@ def find_task(name: str) -> Task | None:
         return None
 
 
+@cache
+def ogbench() -> dict[str, Task]:
+    """Return OGBench's tasks by name."""
+    from smore_sweep.ogbench_tasks import ogbench_tasks
+
+    return {row.name: row for row in ogbench_tasks()}
+
+
 def declared_content(name: str) -> dict[str, Any]:
     """Return what makes up a declared task in a run's content; nothing for a task that ships."""
     row = find_task(name)
@@ -440,10 +449,10 @@ def task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
-    if name.partition("-")[0] in OGBENCH_FAMILIES:
-        from smore_sweep.ogbench_tasks import ogbench_tasks
-
-        _declared.update({row.name: row for row in ogbench_tasks()})
+    if name.partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
+        if name not in (benchmark := ogbench()):
+            raise DeclarationError(unknown("OGBench task", name, benchmark))
+        return benchmark[name]
     if name not in _declared:
         offers = installed("tasks")
         if name not in offers:

@@ -50,7 +50,7 @@ def import_file(path: Path) -> ModuleType:
         file.exists() and file.stat().st_mtime_ns == changed for file, changed in _imported.values()
     ):
         return sys.modules[name]
-    _forget()
+    forget()
     _check_names(path)
     _folder.append(path.parent)
     sys.path.insert(0, str(path.parent))
@@ -74,7 +74,7 @@ def own_line(error: BaseException) -> str:
     return ""
 
 
-def _forget() -> None:
+def forget() -> None:
     """Undo the last import of a sweep file."""
     for old in _folder:
         if str(old) in sys.path:

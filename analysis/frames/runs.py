@@ -19,16 +19,24 @@ from smore_sweep.tasks import task
 IDENTITY = ("run_id", "method", "label", "task", "expert_share", "seed", "scale", "source")
 """The columns that identify the run of a row."""
 
+COUNT = "COUNT"
+CHANGED = "{file} has changed since COUNT of these runs were made."
+KEPT = "{file} has changed since COUNT of these runs were made, and --keep has accepted them."
+"""What a table says of runs that were made by other code."""
+
 
 def load(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
     """Load one row per run: its identity, status and budget, and its metrics after the last update (NaN unless done).
 
-    ``changed`` is the name of the file of a run's method or task whose code has changed since, if one has.
+    ``changed`` says that the code of a run's method or task has changed since, if it has.
     ``results`` is a results folder or an archive.
     """
     by_id = summaries(runs, results)
-    changed = {run_id: file for file, run_ids in changed_runs(runs, by_id).items() for run_id in run_ids}
-    return pd.DataFrame([_row(run, by_id.get(run.run_id), changed.get(run.run_id, "")) for run in runs])
+    code: dict[str, str] = {}
+    for accepted, sentence in ((False, CHANGED), (True, KEPT)):
+        for file, run_ids in changed_runs(runs, by_id, accepted=accepted).items():
+            code |= {run_id: sentence.format(file=file) for run_id in run_ids}
+    return pd.DataFrame([_row(run, by_id.get(run.run_id), code.get(run.run_id, "")) for run in runs])
 
 
 def curves(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
@@ -55,7 +63,7 @@ def changes(frame: pd.DataFrame) -> list[str]:
     if "changed" not in frame:
         return []
     counts = frame.drop_duplicates("run_id").query("changed != ''")["changed"].value_counts()
-    return [f"{file} has changed since {count} of these runs were made." for file, count in counts.items()]
+    return [sentence.replace(COUNT, str(count)) for sentence, count in counts.items()]
 
 
 def _row(run: RunSpec, summary: Summary | None, changed: str) -> dict[str, object]:

@@ -212,7 +212,10 @@ def _provenance(material: Material) -> Markup:
     summaries = material.summaries
     recorded = [(run, summaries[run.run_id].facts) for run in material.runs if run.run_id in summaries]
     facts = Counter(
-        (name, str(value)) for _, facts in recorded for name, value in facts.items() if name not in ("dataset", "stack")
+        (name, value)
+        for _, facts in recorded
+        for name, value in facts.items()
+        if name not in ("dataset", "stack") and isinstance(value, str)
     )
     data: dict[tuple[str, float], dict[str, None]] = defaultdict(dict)
     for run, known in recorded:

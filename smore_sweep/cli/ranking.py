@@ -15,8 +15,8 @@ from smore_sweep.spec import RunSpec, percent
 from smore_sweep.storage.paths import StoragePath
 
 NOTE = (
-    "The ranking of a search, not a table of results: configurations that fell behind were stopped at the update that "
-    "is shown, and the best of many looks better than it is. The same command without --search trains all to the end."
+    "The ranking of a search, not a table of results: asha stops configurations that fall behind at the update that is "
+    "shown, and the best of many looks better than it is. The same command without --search trains all to the end."
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from smore_sweep.cli.options import File
 
@@ -13,12 +15,16 @@ if TYPE_CHECKING:
     from smore_sweep.tasks import Task
 
 
-def tasks(file: File = None) -> int:
+def tasks(
+    ogbench: Annotated[bool, typer.Option("--ogbench", help="OGBench's, one per dataset")] = False,
+    file: File = None,
+) -> int:
     """List the tasks."""
+    from smore_sweep import tasks as known
     from smore_sweep.console import make_console
-    from smore_sweep.tasks import TASKS, declared
 
-    make_console().print(tasks_table([*TASKS.values(), *declared()]))
+    rows = known.ogbench().values() if ogbench else [*known.TASKS.values(), *known.declared()]
+    make_console().print(tasks_table(rows))
     return 0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
+from smore_sweep.execution import shipping
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.tasks import Task, declare, declared
 from smore_sweep.training.assessment import Policies, evaluate_arrays
@@ -16,12 +17,12 @@ from smore_sweep.training.assessment import Policies, evaluate_arrays
 class _Evaluator:
     """Keeps its environments between evaluations."""
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, packed: bytes) -> None:
         import torch
 
         from smore_sweep.training.device import prepare
 
-        declare(list(tasks))
+        declare(shipping.unpack(packed))
         prepare(torch.device("cpu"))
 
     def evaluate(self, policies: Policies, task: Task, episodes: int) -> dict[int, Outcomes]:
@@ -55,7 +56,7 @@ class Evaluators:
 
     def __init__(self, count: int) -> None:
         actor = ray.remote(num_cpus=1)(_Evaluator)
-        self._actors = [actor.remote(declared()) for _ in range(count)]
+        self._actors = [actor.remote(shipping.pack(declared())) for _ in range(count)]
 
     def __call__(self, policies: Policies, task: Task, episodes: int) -> _Parts:
         """Start an evaluation; each actor takes every so many-th member."""

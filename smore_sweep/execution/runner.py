@@ -26,6 +26,7 @@ from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
+from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.search import Search, Trial, read_trials
 from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padded_size
@@ -100,11 +101,12 @@ def run(
         experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
-            changed = {run_id for run_ids in plan.changed.values() for run_id in run_ids} if retrain else set()
+            again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []
+            changed = {run_id for run_ids in again for run_id in run_ids}
             check_own_methods(
                 run for run in plan.runs if run.run_id in changed or plan.states[run.run_id] != record.DONE
             )
-            if plan.changed:
+            if plan.changed or changed:
                 _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
                 plan = read_plan()
             record_here = partial(recording, experiment, partial(out.print, markup=False), fence)
@@ -113,6 +115,8 @@ def run(
                 for sentence in begun.describe():
                     out.print(sentence, markup=False, soft_wrap=True)
                 plan = read_plan()
+            if isinstance(requested, str) and not search:
+                remember(results, requested, plan.scale, choices)
             out.print(plan_table(plan))
             failures: list[str] = []
             try:
@@ -168,7 +172,8 @@ def _settle_changes(
     if not (retrain or keep):
         raise DeclarationError("\n".join(describe_changes(plan.changed)))
     by_id = {run.run_id: run for run in plan.runs}
-    run_ids = dict.fromkeys(run_id for run_ids in plan.changed.values() for run_id in run_ids)
+    groups = [*plan.changed.values(), *(plan.accepted.values() if retrain else ())]
+    run_ids = dict.fromkeys(run_id for run_ids in groups for run_id in run_ids)
     with recording(experiment, partial(out.print, markup=False), fence) as recorder:
         if retrain:
             recorder.retire(list(run_ids))

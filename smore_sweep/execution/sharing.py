@@ -32,6 +32,7 @@ from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, Ou
 from smore_sweep.monitoring.usage import usable_cores, usable_gpus
 from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.code_changes import describe_changes
+from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.results import record
@@ -94,6 +95,7 @@ def share_sweep(
     publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
     children = _Children(request, workers)
     with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():
+        remember(results, name, plan.scale, choices)
         counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
         out.print(f"{plan.sweep.name} · {plan.scale}: {counts}")
         if plan.pending and slower:

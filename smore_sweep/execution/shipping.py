@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
+
+import cloudpickle
 
 from smore_sweep import user_code
 from smore_sweep.errors import ClusterError
@@ -19,6 +24,22 @@ def add_to_path() -> None:
     if folder := user_code.folder():
         entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *entries]))
+
+
+def pack(value: Any) -> bytes:
+    """Pickle what refers to the code of the sweep file, for :func:`unpack` in a worker."""
+    return pickle.dumps((str(user_code.folder() or ""), cloudpickle.dumps(value)))
+
+
+def unpack(data: bytes) -> Any:
+    """Unpickle in a worker, with the folder of the sweep file before all others on the path.
+
+    Ray puts the driver's current folder first, which may hold another version of the same modules.
+    """
+    folder, value = pickle.loads(data)
+    if folder and Path(folder).is_dir() and sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    return cloudpickle.loads(value)
 
 
 def stage(target: Path) -> bool:

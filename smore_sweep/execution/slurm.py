@@ -161,7 +161,12 @@ def script(name: str, options: Sequence[str], results: Path | str, resources: Re
     lines += [] if resources.array else ["--exclusive"]  # symmetric-run stops every Ray of the user on its node
     lines += [f"--{option.lstrip('-')}" for option in resources.extra]
     common = [name, *options, "--results", str(results)]
-    shell = ["#!/bin/bash", *(f"#SBATCH {line}" for line in lines), "", f"export PYTHONPATH={_quoted(ROOT)}"]
+    shell = [
+        "#!/bin/bash",
+        *(f"#SBATCH {line}" for line in lines),
+        "",
+        f"export PYTHONPATH={_quoted(ROOT)}${{PYTHONPATH:+:$PYTHONPATH}}",
+    ]
     if resources.image:  # it has the libraries; the code is that of the checkout
         shell.append(f"export {REVISION}={_quoted(git_revision())}")
         start = _container(resources, results)

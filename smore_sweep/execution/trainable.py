@@ -19,6 +19,9 @@ from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.schedulers import TrialScheduler
 
+from smore_sweep.code_digest import source_file
+from smore_sweep.errors import ClusterError, first_line
+from smore_sweep.execution import shipping
 from smore_sweep.execution.cluster import Cluster
 from smore_sweep.execution.early_stopping import UPDATE
 from smore_sweep.execution.evaluators import Evaluators
@@ -31,7 +34,7 @@ from smore_sweep.planning.stacks import Stack
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
-from smore_sweep.tasks import Task, declare, declared
+from smore_sweep.tasks import declare, declared
 from smore_sweep.training.capture import AUTO
 
 if TYPE_CHECKING:
@@ -80,9 +83,9 @@ def train_stacks(
     trainable = tune.with_resources(
         tune.with_parameters(
             _train_stack,
-            stacks=list(stacks),
-            tasks=declared(),
-            code={run.run_id: code_facts(run) for stack in stacks for run in stack.runs},
+            packed=shipping.pack(
+                (list(stacks), declared(), {run.run_id: code_facts(run) for stack in stacks for run in stack.runs})
+            ),
             shared=shared,
             recorder=recorder,
             git=git,
@@ -160,9 +163,7 @@ class _Stop(Stopper):  # type: ignore[misc]
 
 def _train_stack(
     config: dict[str, int],
-    stacks: list[Stack],
-    tasks: list[Task],
-    code: dict[str, dict[str, str]],
+    packed: bytes,
     shared: dict[str, tuple[Any, dict[float, str]]],
     recorder: Any,
     git: str,
@@ -178,9 +179,14 @@ def _train_stack(
     Training errors go to the recorder, which assigns the runs to try next, so a trial ends without an error. Tune
     restarts it only if its worker is lost.
     """
+    try:
+        stacks, tasks, code = shipping.unpack(packed)
+    except Exception as error:  # of the user's modules
+        tune.report({"stop": f"a worker cannot import the sweep's code: {type(error).__name__}: {first_line(error)}"})
+        return
     declare(tasks)
     index = config["stack"]
-    stack = stacks[index]
+    stack: Stack = stacks[index]
     for point in history[index]:
         tune.report(point)
     store_ref, fingerprints = shared[stack.runs[0].task]
@@ -202,6 +208,7 @@ def _train_stack(
             if not assignment.members:
                 return
             try:
+                _check_code(stack, code)
                 _train_assignment(
                     index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators, keep_learner
                 )
@@ -213,6 +220,15 @@ def _train_stack(
                 ray.get(recorder.fail.remote(run_ids, reason, traceback.format_exc()))
     except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # from the recorder
         tune.report({"stop": failure_reason(error)})
+
+
+def _check_code(stack: Stack, code: dict[str, dict[str, str]]) -> None:
+    """Raise :class:`ClusterError` if this worker imports other code than the driver has checked."""
+    for run in stack.runs:
+        if code_facts(run) != code[run.run_id]:
+            raise ClusterError(
+                f"this worker has other code than the driver, of {source_file(type(run.method))} or of {run.task}"
+            )
 
 
 def _train_assignment(

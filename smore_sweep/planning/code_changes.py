@@ -19,16 +19,24 @@ def code_facts(run: RunSpec) -> dict[str, str]:
     return {name: value for name, value in digests.items() if value}
 
 
-def changed_runs(runs: Iterable[RunSpec], summaries: Mapping[str, Summary]) -> dict[str, list[str]]:
-    """Return the ids of stored runs whose code has changed since, by the name of the changed file."""
+def changed_runs(
+    runs: Iterable[RunSpec], summaries: Mapping[str, Summary], *, accepted: bool = False
+) -> dict[str, list[str]]:
+    """Return the ids of stored runs whose code has changed since, by the name of the changed file.
+
+    Args:
+        runs: The runs.
+        summaries: What is stored of them.
+        accepted: Whether to return those that their owner has accepted with the present code, instead of the others.
+    """
     changed: dict[str, list[str]] = {}
     for run in runs:
         if run.run_id not in summaries:
             continue
         facts, now = summaries[run.run_id].facts, code_facts(run)
         for name, files in ((METHOD_CODE, [type(run.method)]), (TASK_CODE, _task_code(run.task))):
-            valid = (facts.get(name), facts.get(ACCEPTED, {}).get(name))
-            if name in now and name in facts and now[name] not in valid:
+            other = name in now and name in facts and now[name] != facts[name]
+            if other and (now[name] == facts.get(ACCEPTED, {}).get(name)) == accepted:
                 changed.setdefault(" or ".join(dict.fromkeys(map(source_file, files))), []).append(run.run_id)
     return changed
 

@@ -28,6 +28,7 @@ class Plan:
         states: ``done``, ``partial`` or ``missing``, by run id.
         behind: Updates behind the partial runs, by run id.
         changed: Stored runs whose code has changed since, by the name of the changed file.
+        accepted: Those that their owner has accepted as they are, likewise.
     """
 
     sweep: Sweep
@@ -37,6 +38,7 @@ class Plan:
     states: dict[str, str]
     behind: dict[str, int]
     changed: dict[str, list[str]] = field(default_factory=dict)
+    accepted: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[tuple[RunSpec, int]]:
@@ -76,7 +78,16 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
     summaries = run_files.peek_each(results, run_ids, on_broken=None)
     states = run_files.states_of(summaries, run_ids)
     behind = {run_id: summary.update for run_id, summary in summaries.items() if summary.status == record.PARTIAL}
-    return Plan(sweep, sweep.scale(scale), choices.source, runs, states, behind, changed_runs(runs, summaries))
+    return Plan(
+        sweep,
+        sweep.scale(scale),
+        choices.source,
+        runs,
+        states,
+        behind,
+        changed_runs(runs, summaries),
+        changed_runs(runs, summaries, accepted=True),
+    )
 
 
 def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:

@@ -146,11 +146,17 @@ def environment(task: Task) -> gymnasium.Env[Any, Any]:
             _follow(base)
         env.reset(seed=0)
         if env.render() is None:
-            raise UserError(f"{task.name} cannot be drawn: its environment renders nothing as rgb_array")
-    except UserError:
-        raise
+            raise ValueError("its environment renders nothing")
     except Exception as error:  # of any kind, from MuJoCo, PyOpenGL or the library loader
-        raise UserError(f"{task.name} cannot be drawn ({first_line(error)}); {INSTALL}") from error
+        reason = first_line(error) or type(error).__name__
+        remedy = (
+            INSTALL
+            if shipped(task.environment)
+            else (
+                'its environment must take render_mode="rgb_array" and its render() return a picture [height, width, 3]'
+            )
+        )
+        raise UserError(f"{task.name} cannot be drawn ({reason}); {remedy}") from error
     return env
 
 

@@ -62,6 +62,12 @@ def _counts(shell: Shell) -> tuple[int, int, list[str]]:
     return plan["done"], plan["missing"], plan["changed_code"]
 
 
+def test_status_knows_it(shell: Shell) -> None:
+    assert f"wall · small --source mine ({shell.folder / 'wall.py'}): 6 done, 0 partial, 0 missing" in shell.sweep(
+        "status"
+    )
+
+
 def test_its_runs_are_on_the_page(shell: Shell) -> None:
     client = MlflowClient(f"sqlite:///{shell.folder / 'output' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("wall")
@@ -119,6 +125,7 @@ def test_a_changed_line_is_noticed(shell: Shell) -> None:
     assert "td3bc.py has changed since 6 of these runs were made." in shown
     table = shell.sweep("run", "wall.py", "--source", "mine", "--keep")
     assert "All 6 runs are done" in table
+    assert "6 of these runs were made, and --keep has accepted them" in " ".join(table.split())
     assert _counts(shell) == (6, 0, [])
     method.write_text(text.replace("square().mean(-1).sum(0)", "mean()"))
     broken = shell.sweep("run", "wall.py", "--source", "mine", "--retrain", expect=2)

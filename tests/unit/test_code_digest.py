@@ -24,7 +24,7 @@ def _digest(folder: Path, changes: dict[str, tuple[str, str]]) -> str:
         old, new = changes.get(name, ("", ""))
         assert old in text
         (folder / name).write_text(text.replace(old, new, 1) if old else text)
-    user_code._forget()
+    user_code.forget()
     module = user_code.import_file(folder / "wares.py")
     digest = code_digest(module.Loss)
     assert source_file(module.Loss) == "wares.py"

@@ -19,7 +19,7 @@ POINTS = """
 [smore_sweep.methods]
 offered_td3bc = offered.td3bc:TD3BC
 [smore_sweep.tasks]
-Wall = offered.wall:WALL
+OfferedWall = offered.wall:WALL
 Broken = offered.nothing:WALL
 Number = offered.wall:NUMBER
 [smore_sweep.sweeps]
@@ -53,7 +53,7 @@ def test_what_is_offered_is_known_by_name() -> None:
     assert len(sweep.expand()) == 6
     assert "offered_td3bc" in methods()
     assert find_method("offered_td3bc") is type(sweep.grids[0].methods[0])
-    assert task("Wall").horizon == 40
+    assert task("OfferedWall").horizon == 40
 
 
 @pytest.mark.parametrize(

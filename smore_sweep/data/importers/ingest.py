@@ -67,7 +67,9 @@ def ingest(
         np.clip(episodes.actions, -1.0, 1.0, out=episodes.actions)
     with pools.writing(name, policy, say, source):
         pools.save(name, policy, episodes, {"origin": origin, "actions_clipped": beyond}, source)
-    steps = episodes.actions.shape[1]
+    steps, horizon = episodes.actions.shape[1], task(name).horizon
+    if steps != horizon:
+        say(f"{origin}: its episodes have {steps:,} steps; an evaluation on {name} has {horizon:,}")
     say(f"{pools.dataset_id(name, policy, source)}: {len(episodes):,} episodes of {steps:,} steps from {origin}")
 
 

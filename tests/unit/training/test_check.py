@@ -42,7 +42,7 @@ def test_a_mistake(old: str, new: str, said: str, tmp_path: Path) -> None:
     assert old in text
     file = tmp_path / "td3bc.py"
     file.write_text(text.replace(old, new))
-    user_code._forget()
+    user_code.forget()
     kind = user_code.import_file(file).TD3BC
     if not said:
         check_method(kind(hidden=8), Sizes(3, 2, 2))

@@ -1,0 +1,39 @@
+"""The sweeps that were run in a results folder, as they were asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smore_sweep.planning.choices import AS_DECLARED, parse_choices
+from smore_sweep.planning.history import remember, remembered
+from smore_sweep.storage.paths import StoragePath
+
+
+def test_own_files_and_choices_are_remembered_once(results: StoragePath) -> None:
+    chosen = parse_choices(
+        tasks="Reacher,FetchReach", methods="smore", seeds="0,3-5", settings=["smore.beta=0.5,0.7", "hidden=8"],
+        updates=50, source="mine",
+    )  # fmt: skip
+    for _ in range(2):
+        remember(results, "mine.py", "laptop", chosen)
+        remember(results, "mine.py", "smoke", AS_DECLARED)
+        remember(results, "quickstart", "smoke", chosen)
+        remember(results, "quickstart", "smoke", AS_DECLARED)  # a plain status shows it
+    found = remembered(results)
+    here = str(Path("mine.py").resolve())
+    assert [(request.sweep, request.scale) for request in found] == [
+        (here, "laptop"),
+        (here, "smoke"),
+        ("quickstart", "smoke"),
+    ]
+    assert found[0].choices == found[2].choices == chosen
+    assert found[1].choices == AS_DECLARED
+    assert found[1].title == ""
+    assert "--set smore.beta=0.5,0.7 hidden=8" in found[0].title
+
+
+def test_a_damaged_note_is_left_out(tmp_path: Path) -> None:
+    remember(tmp_path, "mine.py", "smoke", AS_DECLARED)
+    (tmp_path / "sweeps" / "broken.json").write_bytes(b'{"sweep": "x"')
+    (tmp_path / "sweeps" / "other.json").write_bytes(b'{"sweep": "x", "scale": "y", "choices": {"seeds": "many"}}')
+    assert len(remembered(tmp_path)) == 1
