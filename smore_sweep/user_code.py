@@ -92,8 +92,10 @@ def _check_names(path: Path) -> None:
                 f"{neighbour.name} beside the sweep file hides Python's module {neighbour.stem}; give it another name"
             )
     try:
-        spec = importlib.util.find_spec(path.stem)  # the file itself, if its folder is on the path
-        taken = spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path)
+        spec = importlib.util.find_spec(path.stem)
+        # Python may have the current folder on the path; the file's own comes before it.
+        own = {path, Path.cwd() / path.name}
+        taken = spec is not None and (spec.origin is None or Path(spec.origin).resolve() not in own)
     except (ImportError, ValueError):
         taken = path.stem in sys.modules
     if taken:

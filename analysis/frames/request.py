@@ -11,6 +11,7 @@ import pandas as pd
 
 from smore_sweep.errors import UserError
 from smore_sweep.planning.choices import AS_DECLARED, Choices, parse_choices
+from smore_sweep.planning.history import other_requests, remembered
 from smore_sweep.spec import GENERATED, RunSpec, Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, is_folder, storage_path
 
@@ -49,6 +50,16 @@ class ResultsRequest:
         """Explain that there is nothing to show, and name the command that runs the sweep."""
         if not is_folder(self.results):
             return f"there is no folder {self.results}; sweeps write to RESULTS=output unless they are told otherwise"
+        if others := other_requests(self.results, sweep, self.choices):
+            return f"no such finished run in {self.results}; it was run there with: {' or '.join(others)}"
+        own = [request for request in remembered(self.results) if request.sweep.endswith(".py")]
+        if own and not sweep.endswith(".py"):
+            named = f"--sweep {own[0].sweep}{own[0].title}"
+            return f"no finished run of a shipped sweep in {self.results}; name your own, as in {named}"
+        if sweep.endswith(".py"):
+            given = {"scale": scale or "", **self.choices.options(), "results": str(self.results)}
+            options = "".join(f" --{name} {shlex.quote(text)}" for name, text in given.items() if text)
+            return f"no finished run in {self.results}; run: smore-sweep run {sweep}{options}"
         results = "" if str(self.results) == DEFAULT_RESULTS else f" RESULTS={self.results}"
         at, option = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
         return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{option}{self.options}{results}"

@@ -45,6 +45,7 @@ def status(
     from smore_sweep.monitoring import heartbeat, progress_reporter
     from smore_sweep.planning.choices import parse_choices
     from smore_sweep.planning.code_changes import describe_changes
+    from smore_sweep.planning.history import other_requests
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.planning.tables import STATES, plan_table
     from smore_sweep.results.record import MISSING
@@ -89,6 +90,8 @@ def status(
         for sentence in describe_changes(plan.changed):
             gone.append(f"{plan.sweep.name}: {sentence}")
         out.print(f"{plan.sweep.name} · {plan.scale}{how}: {line}", markup=False, soft_wrap=True)
+    if sweep and all(plan.count(MISSING) == len(plan.runs) for plan, _ in shown):
+        gone += [f"it was run here with: {options}" for options in other_requests(folder, sweep, choices)]
     for sentence in gone:
         out.print(sentence, markup=False, soft_wrap=True)
     if not shown and not gone:

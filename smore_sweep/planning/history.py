@@ -64,3 +64,10 @@ def remembered(results: StoragePath) -> list[Request]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, DeclarationError):
             continue
     return sorted(requests, key=lambda request: (request.sweep, request.scale, request.title))
+
+
+def other_requests(results: StoragePath, sweep: str, choices: Choices) -> list[str]:
+    """Return the choices, as options, with which a sweep was run here, other than these."""
+    name = str(Path(sweep).resolve()) if sweep.endswith(".py") else sweep
+    found = [request for request in remembered(results) if request.sweep == name and request.choices != choices]
+    return list(dict.fromkeys(request.title.strip() for request in found if request.title))

@@ -121,7 +121,7 @@ def test_an_image_has_the_libraries_and_the_checkout_the_code(tmp_path: Path) ->
     text = slurm.script("main", [], tmp_path, Resources(gpus="1", image=image))
     start = f"apptainer exec --nv --bind {slurm.ROOT} --bind {tmp_path} '{image}' "
     assert f"\n{start}python -m smore_sweep work main" in text
-    assert f"export PYTHONPATH={slurm.ROOT}\nexport SMORE_SWEEP_REVISION=" in text
+    assert f"export PYTHONPATH={slurm.ROOT}${{PYTHONPATH:+:$PYTHONPATH}}\nexport SMORE_SWEEP_REVISION=" in text
     text = slurm.script("main", [], tmp_path, Resources(array=0, nodes=2, image=image))
     assert f"{start.replace(' --nv', '')}ray symmetric-run" in text
 
