@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from rich.console import Console
 
-from analysis.frames.metrics import DEFAULT_METRIC, METRICS
+from analysis.frames.metrics import METRICS, usual_metric
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
@@ -119,7 +119,7 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
         check_choice("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
         wanted = [(sweep, table) for sweep, table in wanted if options.scale in sweep.scales]
     requests = [
-        TableRequest(sweep, scale, options.metric or (table.metric if table else DEFAULT_METRIC), table)
+        TableRequest(sweep, scale, options.metric or (table.metric if table else usual_metric(sweep.tasks)), table)
         for sweep, table in wanted
         for scale in ([sweep.scale(options.scale)] if options.scale else sweep.scales)
     ]

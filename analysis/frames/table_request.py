@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.metrics import DEFAULT_METRIC
+from analysis.frames.metrics import usual_metric
 from analysis.frames.request import ResultsRequest
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from smore_sweep.results.record import DONE
@@ -37,7 +37,7 @@ class TableRequest:
     @property
     def stem(self) -> str:
         """Stem of the file name."""
-        usual = self.table.metric if self.table else DEFAULT_METRIC
+        usual = self.table.metric if self.table else usual_metric(self.sweep.tasks)
         return f"{self.name}_{self.scale}" + ("" if self.metric == usual else f"_{self.metric}")
 
     @property

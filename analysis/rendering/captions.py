@@ -61,12 +61,20 @@ def caption(
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
         f"training episodes ({sources} data){_revisions(frame)}.",
         *changes(frame),
-        f"Evaluation: sparse reward, {_per_task(horizons)} steps, last checkpoint, {_budget(frame, 'final_episodes')} "
+        f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, {_budget(frame, 'final_episodes')} "
         f"episodes a seed{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),
         *_average(shown, averaged, comparable(frame, shown)),
         *_published(cells, shown, averaged, compare, long=any(map(is_long, horizons))),
     ]
+
+
+def _checkpoints(frame: pd.DataFrame) -> str:
+    """Return which evaluations a result is the mean of."""
+    counts = {task_row(name).last_evaluations for name in map(str, frame["task"])}
+    return (
+        "last checkpoint" if counts == {1} else f"mean of the last {' or '.join(map(str, sorted(counts)))} evaluations"
+    )
 
 
 def comparable(frame: pd.DataFrame, metric: Metric) -> bool:

@@ -10,7 +10,7 @@ from smore_sweep.storage.paths import StoragePath
 
 def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
     """Print the mean return of every cell of a plan, beside the published one."""
-    from analysis.frames.metrics import DEFAULT_METRIC
+    from analysis.frames.metrics import usual_metric
     from analysis.frames.runs import load
     from analysis.frames.series import series_names
     from analysis.rendering import terminal
@@ -18,4 +18,4 @@ def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
 
     frame = load(plan.runs, results)
     names = series_names(run.named for run in plan.runs)
-    out.print(terminal.table(layout(frame, DEFAULT_METRIC, plan.sweep.description, names=names)))
+    out.print(terminal.table(layout(frame, usual_metric(frame["task"]), plan.sweep.description, names=names)))
