@@ -72,9 +72,9 @@ def caption(
 def _checkpoints(frame: pd.DataFrame) -> str:
     """Return which evaluations a result is the mean of."""
     counts = {task_row(name).last_evaluations for name in map(str, frame["task"])}
-    return (
-        "last checkpoint" if counts == {1} else f"mean of the last {' or '.join(map(str, sorted(counts)))} evaluations"
-    )
+    if counts == {1}:
+        return "last checkpoint"
+    return f"mean of the last {' or '.join(map(str, sorted(counts)))} evaluations"
 
 
 def comparable(frame: pd.DataFrame, metric: Metric) -> bool:
