@@ -61,8 +61,8 @@ def caption(
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
         f"training episodes ({sources} data){_revisions(frame)}.",
         *changes(frame),
-        f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, {_budget(frame, 'final_episodes')} "
-        f"episodes a seed{discount}.",
+        f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, "
+        f"{_budget(frame, 'final_episodes')} episodes a seed{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),
         *_average(shown, averaged, comparable(frame, shown)),
         *_published(cells, shown, averaged, compare, long=any(map(is_long, horizons))),
