@@ -52,7 +52,9 @@ def test_a_sweep_in_an_object_store(
     kept = {name for name in names if name.startswith("runs/")}
     assert {name.split("/")[2].split("-")[0] for name in kept} == {"done.npz", "published"}
     assert len(kept) == 2 * len(RUN_IDS)
-    others = {name for name in names - kept if not name.startswith("artifacts/")}
+    asked = {name for name in names if name.startswith("sweeps/")}
+    others = {name for name in names - kept - asked if not name.startswith("artifacts/")}
     assert others == {"live.json"}  # the lock is given back
+    assert len(asked) == 1  # what status shows again
     assert len([name for name in names if name.endswith("/artifacts/done.npz")]) == len(RUN_IDS)
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
