@@ -187,13 +187,19 @@ def check_methods(sweep: Sweep) -> None:
 
 
 def find_scale(task_name: str, scale: str) -> Scale:
-    """Return a task's scale as the shipped sweeps have it, so that a single run is one of theirs.
+    """Return a task's scale as its sweep has it, so that a single run is one of the sweep's.
+
+    The sweep is the one of the user's file that has been imported, if that has the task, or else a shipped one.
 
     Raises:
         DeclarationError: For an unknown task or scale.
     """
     task(task_name)
-    scales: dict[str, Scale] = importlib.import_module("sweeps._budgets").scales(task_name)
+    own = [getattr(module, "SWEEP", None) for module in user_code.modules()]
+    scales: dict[str, Scale] = {**importlib.import_module("sweeps._budgets").scales(task_name)}
+    for sweep in own:
+        if isinstance(sweep, Sweep) and task_name in sweep.tasks:
+            scales |= sweep.scales
     if scale not in scales:
         raise DeclarationError(unknown("scale", scale, scales))
     return scales[scale]

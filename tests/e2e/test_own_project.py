@@ -106,7 +106,7 @@ def test_its_policy_is_played(shell: Shell) -> None:
 
 def test_its_method_is_listed_and_trained_alone(shell: Shell) -> None:
     assert "from td3bc import TD3BC" in shell.sweep("methods", "td3bc", "--file", "wall.py")
-    options = ["--updates", "20", "--episodes", "10", "--batch-size", "16", "--scale", "smoke", "--set", "hidden=8"]
+    options = ["--updates", "20", "--batch-size", "16", "--scale", "small", "--set", "hidden=8"]
     where = ["--source", "mine", "--file", "wall.py", "--results", "alone"]
     assert "done after 20 updates" in shell.sweep("train", "--method", "TD3+BC", "--task", "Wall", *options, *where)
 
