@@ -1,0 +1,257 @@
+"""What one declares of a task: its environment, its goals, and where its data come from.
+
+A task of your own is an object in your sweep file, listed in a :class:`~smore_sweep.spec.Grid`. Environments are
+imported when one is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from smore_sweep.errors import DeclarationError, first_line
+from smore_sweep.goal_environment import check_resets, read_sizes
+from smore_sweep.seeding import episode_seed
+
+if TYPE_CHECKING:
+    import gymnasium
+    from gymnasium.envs.registration import EnvSpec
+    from numpy.typing import NDArray
+
+    Observation: TypeAlias = dict[str, NDArray[Any]]
+    Policy: TypeAlias = Callable[[Observation], NDArray[Any]]
+    Environment: TypeAlias = gymnasium.Env[Any, Any]
+    Trajectories: TypeAlias = Callable[[str, int, int], tuple[NDArray[Any], NDArray[Any]]]
+    Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Dimensions of a task's observation, goal and action vectors."""
+
+    observation: int
+    goal: int
+    action: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A goal-conditioned task.
+
+    The sparse reward is ``-1[|achieved - desired| > threshold]``, success is ``|achieved - desired| <
+    success_tolerance`` (Euclidean norm, in the goal's units), or the task's own. Policies are functions of one
+    observation.
+
+    The environment is a Gymnasium goal environment: its observation is a dictionary of the vectors ``observation``,
+    ``achieved_goal`` and ``desired_goal``, its actions are in [-1, 1]. Sizes and horizon are read off it unless given.
+
+    Attributes:
+        name: The name in sweeps and tables.
+        environment: A Gymnasium id, or a function that builds the environment and takes its options, such as
+            ``render_mode``.
+        sizes: Sizes of observations, goals and actions.
+        threshold: Distance up to which the goal counts as reached.
+        expert: Expert policy, a function or ``module:function``; empty if there is none. Its data are then imported.
+        step_milliseconds: Rough time of an environment step on one core, for estimates only.
+        horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
+        success_threshold: Distance below which an episode succeeds; None for ``threshold``.
+        success: The task's own test of success instead of a distance: a function of achieved and desired goals
+            ``[..., g]`` that returns booleans ``[...]``, or "environment" for the steps' ``info["success"]``.
+        goals: Number of evaluation goals, which take turns: episode ``i`` is reset with
+            ``options={"goal": i % goals}``. At 0 an episode's seed decides.
+        dataset: Name of a dataset of its own, instead of the pools of an expert and another policy.
+        trajectories: Maker of an episode of that dataset, a function or ``module:function`` of (environment's id,
+            seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
+        data_steps: Steps of such an episode; None for ``horizon``.
+        last_evaluations: Number of evaluations at a run's end whose mean is its result.
+        suboptimal: Policy whose episodes the data mix with the expert's.
+        medium: Medium policy, a function or ``module:function``; empty if there is none.
+        expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
+            WGCSL data are noisy too).
+
+    Raises:
+        DeclarationError: If the environment cannot be made or is not such a goal environment, or a number is wrong.
+    """
+
+    name: str
+    environment: str | EnvSpec | Callable[..., Environment]
+    sizes: Sizes = None  # type: ignore[assignment]  # read off the environment
+    _: KW_ONLY
+    threshold: float
+    expert: Policy | str = ""
+    step_milliseconds: float = 1.0
+    horizon: int = None  # type: ignore[assignment]  # read off the environment
+    success_threshold: float | None = None
+    success: Success | str | None = None
+    suboptimal: str = "random"
+    medium: Policy | str = ""
+    expert_noise: float = 0.2
+    goals: int = 0
+    dataset: str = ""
+    trajectories: Trajectories | str = ""
+    data_steps: int | None = None
+    last_evaluations: int = 1
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", self.name):
+            raise DeclarationError(f"task name {self.name!r} is not valid; use letters, digits, '.', '_' and '-'")
+        if not self.threshold > 0:
+            raise DeclarationError(f"{self.name}: threshold = {self.threshold!r} is not valid; it must be above 0")
+        if not shipped(self.environment):
+            self._read_environment()
+
+    def _read_environment(self) -> None:
+        """Check the environment, and read off it what is not declared."""
+        import gymnasium
+
+        if isinstance(self.environment, str):
+            try:  # the specification reaches workers, on which the sweep file has registered nothing
+                object.__setattr__(self, "environment", gymnasium.spec(self.environment))
+            except gymnasium.error.Error as error:
+                raise DeclarationError(f"{self.name}: {first_line(error)}") from None
+        elif not callable(self.environment):
+            raise DeclarationError(
+                f"{self.name}: environment = {self.environment!r} is not valid; "
+                "it must be a Gymnasium id or a function that builds one"
+            )
+        env = self.make()
+        try:
+            sizes = Sizes(*read_sizes(self.name, env))
+            check_resets(self.name, env)
+            limit = env.spec.max_episode_steps if env.spec else None
+        finally:
+            env.close()
+        if self.sizes not in (None, sizes):
+            raise DeclarationError(f"{self.name}: sizes = {self.sizes} is not valid; its environment has {sizes}")
+        object.__setattr__(self, "sizes", sizes)
+        horizon: object = limit if self.horizon is None else self.horizon
+        if horizon is None:
+            raise DeclarationError(f"{self.name}: its environment has no time limit; give horizon=, steps per episode")
+        if not isinstance(horizon, int) or horizon < 1:
+            raise DeclarationError(
+                f"{self.name}: horizon = {horizon!r} is not valid; it must be a whole number of at least 1"
+            )
+        object.__setattr__(self, "horizon", horizon)
+
+    @property
+    def success_tolerance(self) -> float:
+        """Distance below which an episode succeeds."""
+        return self.threshold if self.success_threshold is None else self.success_threshold
+
+    def succeeded(self, achieved: NDArray[Any], desired: NDArray[Any], distance: Any) -> Any:
+        """Return whether achieved goals ``[..., g]`` at a ``distance`` ``[...]`` from desired ones are a success."""
+        return self.success(achieved, desired) if callable(self.success) else distance < self.success_tolerance
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools of episodes that make up the task's data: of the expert and another policy, or its own dataset."""
+        return (self.dataset,) if self.dataset else ("expert", self.suboptimal)
+
+    def reset(self, env: Environment, episode: int) -> Observation:
+        """Start an evaluation episode by its number; return the first observation."""
+        options = {"goal": episode % self.goals} if self.goals else None
+        observation, _ = env.reset(seed=episode_seed("evaluation", self.name, episode), options=options)
+        return observation  # type: ignore[no-any-return]
+
+    def make(self, **options: Any) -> Environment:
+        """Build the Gymnasium goal environment with its own options, such as ``render_mode``."""
+        import gymnasium
+
+        if isinstance(self.environment, str):
+            import smore_sweep.envs  # noqa: F401  registers the ids
+        elif callable(self.environment):
+            try:
+                return self.environment(**options)
+            except Exception as error:
+                raise DeclarationError(
+                    f"{self.name}: its environment cannot be made: {type(error).__name__}: {first_line(error)}"
+                ) from error
+        return gymnasium.make(self.environment, max_episode_steps=self.horizon, **options)
+
+    def environment_spec(self) -> EnvSpec | None:
+        """Return the environment's registration with Gymnasium, if it has one."""
+        import gymnasium
+
+        if not isinstance(self.environment, str):
+            return None if callable(self.environment) else self.environment
+        import smore_sweep.envs  # noqa: F401  registers the ids
+
+        return gymnasium.spec(self.environment)
+
+    def source_of(self, name: str) -> str:
+        """Return the function of a policy as ``module:function``; empty for the uniform-random one or a missing one."""
+        function: Any = {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(name, "")
+        return (
+            function
+            if isinstance(function, str)
+            else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+        )
+
+    def check_maker(self, pool: str) -> None:
+        """Raise :class:`DeclarationError` if episodes of a pool cannot be made here."""
+        if pool != self.dataset:
+            self.policy(pool)
+        elif not self.trajectories:
+            raise DeclarationError(
+                f"the dataset {self.name} cannot be made here; import its file: smore-sweep data import npz "
+                f"{self.name}-v0.npz --task {self.name} --policy {pool} --goal 0:{self.sizes.goal} --source ogbench, "
+                "then run with --source ogbench"
+            )
+
+    def make_trajectory(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Make an episode of the task's own dataset: observations ``[T + 1, o]`` and actions ``[T, a]``."""
+        function: Any = self.trajectories
+        if isinstance(function, str):
+            function = _import(function)
+        name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
+        states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
+        return states, actions
+
+    def policy(self, name: str) -> Policy | None:
+        """Return a policy by name: a function from one observation to one action, or None for the uniform-random one.
+
+        Raises:
+            DeclarationError: For an unknown name.
+        """
+        own = {} if self.dataset else {"expert": self.expert, self.suboptimal: self.medium}
+        policies = {**own, "random": ""}
+        if name not in policies:
+            raise DeclarationError(f"{self.name} has no policy {name!r}; it has: {', '.join(policies)}")
+        if name == "random":
+            return None
+        policy = policies[name]
+        if not policy:
+            raise DeclarationError(
+                f"{self.name} has no {name} policy to roll out; declare {name}= or import episodes: "
+                "smore-sweep data import npz --help"
+            )
+        return _import(policy) if isinstance(policy, str) else policy
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What the declaration says of the task's meaning, as plain JSON types; nothing for a task that ships."""
+        if shipped(self.environment):
+            return {}
+        return {
+            "sizes": [self.sizes.observation, self.sizes.goal, self.sizes.action],
+            "threshold": float(self.threshold),
+            "horizon": self.horizon,
+            "suboptimal": self.suboptimal,
+            "expert_noise": float(self.expert_noise),
+            **({} if self.success_threshold is None else {"success_threshold": float(self.success_threshold)}),
+        }
+
+
+def _import(path: str) -> Any:
+    """Import ``module:function``."""
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def shipped(environment: object) -> bool:
+    """Return whether an environment is the package's own."""
+    return isinstance(environment, str) and environment.startswith("smore/")
