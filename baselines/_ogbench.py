@@ -18,13 +18,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from smore_sweep.method import POLICY
+from smore_sweep.method import POLICY, Method, knob, method
 from smore_sweep.stacked.goal_mixture import GoalMixture
 from smore_sweep.stacked.network_spec import NetworkSpec
+from smore_sweep.tasks import OGBENCH_FAMILIES
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -42,14 +43,13 @@ RANDOM_POLICY_GOALS: Mapping[str, float] = MappingProxyType({"stitch": 0.5, "exp
 """Share of random goals of the policy by dataset; the others have none."""
 LONG_DISCOUNT = 0.995
 """Discount of giant mazes and of the humanoid."""
-FAMILIES = ("pointmaze", "antmaze", "humanoidmaze", "antsoccer", "cube", "scene", "puzzle")
 
 
 def family(task: str) -> str | None:
     """Return the name under which hyperparameters are chosen: the body of a maze, ``antmaze-explore``, or the dataset
     of a manipulation task, ``play`` or ``noisy``; None for a task that is not OGBench's."""
     body, dataset = task.partition("-")[0], task.rpartition("-")[2]
-    if body not in FAMILIES:
+    if body not in OGBENCH_FAMILIES:
         return None
     if body in ("cube", "scene", "puzzle"):
         return dataset
@@ -65,6 +65,33 @@ def by_task(task: str) -> dict[str, Any]:
     return ({"discount": LONG_DISCOUNT} if long else {}) | (
         {"random_policy_goals": RANDOM_POLICY_GOALS[dataset]} if dataset in RANDOM_POLICY_GOALS else {}
     )
+
+
+@method
+class ValueMethod(Method):
+    """Knobs, batch and acting of the methods with a value and a policy."""
+
+    paper: ClassVar[str] = PAPER
+
+    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
+    discount: float = knob("discount of values, and of their goals", default=0.99, above=0.0, high=0.9999)
+    random_policy_goals: float = knob("share of random goals of the policy", default=0.0, low=0.0, high=1.0)
+    target_rate: float = knob("step of the targets, each update", default=0.005, above=0.0, high=1.0)
+    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
+    hidden: int = knob("width of a hidden layer", default=512, low=1)
+    hidden_layers: int = knob("hidden layers", default=3, low=1)
+    normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return by_task(task)
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        return value_and_policy_batch(
+            replay, streams, batch_size, discount=self.discount, random_policy_goals=self.random_policy_goals
+        )
+
+    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return act(nets, observations, goals)
 
 
 def value_network(

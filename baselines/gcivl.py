@@ -19,40 +19,27 @@ without reward or discount in ``B``. The value is biased upwards where next stat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from baselines import _ogbench
-from smore_sweep import Method, NetworkSpec, knob, method
+from smore_sweep import NetworkSpec, knob, method
 from smore_sweep.losses import exponential_weights
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.replay import Batch
     from smore_sweep.tasks import Sizes
 
 
 @method
-class GCIVL(Method):
+class GCIVL(_ogbench.ValueMethod):
     """GCIVL's configuration; the module's docstring gives the equations."""
 
     name: ClassVar[str] = "GCIVL"
-    paper: ClassVar[str] = _ogbench.PAPER
 
-    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
     temperature: float = knob("inverse temperature of the policy weights", default=10.0, low=0.0, stackable=True)
-    discount: float = knob("discount of V, and of its goals", default=0.99, above=0.0, high=0.9999)
-    random_policy_goals: float = knob("share of random goals of the policy", default=0.0, low=0.0, high=1.0)
-    target_rate: float = knob("step of V's target towards V, each update", default=0.005, above=0.0, high=1.0)
-    learning_rate: float = knob("Adam, both networks", default=3e-4, above=0.0, stackable=True)
-    hidden: int = knob("width of a hidden layer", default=512, low=1)
-    hidden_layers: int = knob("hidden layers", default=3, low=1)
-    normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
-
-    def by_task(self, task: str) -> Mapping[str, Any]:
-        return _ogbench.by_task(task)
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden, state = (self.hidden,) * self.hidden_layers, sizes.observation + sizes.goal
@@ -64,11 +51,6 @@ class GCIVL(Method):
     def rows(self, batch_size: int) -> dict[str, int]:
         # V trains; its target and, at the policy's goals, itself are evaluated at s and s'.
         return {"V": (3 + 2 + 2) * batch_size, "pi": 3 * batch_size}
-
-    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return _ogbench.value_and_policy_batch(
-            replay, streams, batch_size, discount=self.discount, random_policy_goals=self.random_policy_goals
-        )
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
@@ -92,6 +74,3 @@ class GCIVL(Method):
             "policy": -(weights * log_prob).mean(-1),
         }
         return losses, {"value_mean": values.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return _ogbench.act(nets, observations, goals)

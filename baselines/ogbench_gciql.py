@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from baselines import _ogbench
-from smore_sweep import Method, NetworkSpec, knob, method
+from smore_sweep import NetworkSpec, knob, method
 from smore_sweep.losses import expectile_loss
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
-    from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.replay import Batch
     from smore_sweep.tasks import Sizes
 
 ALPHA: Mapping[str, float] = MappingProxyType(
@@ -48,25 +47,16 @@ ALPHA: Mapping[str, float] = MappingProxyType(
 
 
 @method
-class OGBenchGCIQL(Method):
+class OGBenchGCIQL(_ogbench.ValueMethod):
     """The configuration of OGBench's GCIQL; the module's docstring gives the equations."""
 
     name: ClassVar[str] = "GCIQL (OGBench)"
-    paper: ClassVar[str] = _ogbench.PAPER
 
-    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
     alpha: float = knob("weight of cloning (ALPHA has it by family)", default=0.3, low=0.0, stackable=True)
-    discount: float = knob("discount of Q, and of the value's goals", default=0.99, above=0.0, high=0.9999)
-    random_policy_goals: float = knob("share of random goals of the policy", default=0.0, low=0.0, high=1.0)
-    target_rate: float = knob("step of Q's target towards Q, each update", default=0.005, above=0.0, high=1.0)
-    learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
-    hidden: int = knob("width of a hidden layer", default=512, low=1)
-    hidden_layers: int = knob("hidden layers", default=3, low=1)
-    normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
 
     def by_task(self, task: str) -> Mapping[str, Any]:
         family = _ogbench.family(task)
-        return _ogbench.by_task(task) | ({} if family is None else {"alpha": ALPHA[family]})
+        return {**super().by_task(task), **({} if family is None else {"alpha": ALPHA[family]})}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden, state, rate = (self.hidden,) * self.hidden_layers, sizes.observation + sizes.goal, self.learning_rate
@@ -80,11 +70,6 @@ class OGBenchGCIQL(Method):
     def rows(self, batch_size: int) -> dict[str, int]:
         # All train. Q's target is evaluated at s, V at s', and the policy climbs Q: forwards, and back to the action.
         return {"Q": (3 + 1 + 2) * batch_size, "V": (3 + 1) * batch_size, "pi": 3 * batch_size}
-
-    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return _ogbench.value_and_policy_batch(
-            replay, streams, batch_size, discount=self.discount, random_policy_goals=self.random_policy_goals
-        )
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
@@ -108,6 +93,3 @@ class OGBenchGCIQL(Method):
             "policy": -climbed.mean(-1) / size + knobs["alpha"][:, 0] * cloning,
         }
         return losses, {"value_mean": values.detach().mean(-1), "cloning": cloning.detach()}
-
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return _ogbench.act(nets, observations, goals)

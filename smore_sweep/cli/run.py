@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from smore_sweep.planning.plan import Plan
 
-METRIC = "return99"
-
 
 def run(
     sweep: SweepName,
@@ -69,7 +67,7 @@ def run(
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="METRIC", help=f"with --search: what it compares  [default: {METRIC}]")
+        str | None, typer.Option(metavar="METRIC", help="with --search: what it compares  [default: that of tables]")
     ] = None,
     budget: Annotated[
         int | None,
@@ -96,7 +94,11 @@ def run(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
-    searching = None if search is None else Search(search, metric or METRIC, budget)
+    searching = None
+    if search is not None:
+        from analysis.frames.metrics import usual_metric
+
+        searching = Search(search, metric or usual_metric(load_sweep(sweep).tasks), budget)
 
     def show(out: Console, plan: Plan) -> None:
         if searching:

@@ -10,6 +10,8 @@ import io
 
 import gymnasium
 
+from smore_sweep.ogbench_horizons import HORIZONS
+
 # Every import of Gymnasium-Robotics prints a notice about environments that are not used here.
 with contextlib.redirect_stderr(io.StringIO()):
     import gymnasium_robotics  # noqa: F401
@@ -30,21 +32,7 @@ _ENTRIES = {
 }
 _NOISY = {f"smore/FetchReachNoise{_sigma}-v0": {"sigma": _sigma} for _sigma in (0.5, 1.0, 1.5)}
 
-OGBENCH = {
-    **{f"pointmaze-{size}": 1000 for size in ("medium", "large", "giant", "teleport")},
-    **{f"antmaze-{size}": 1000 for size in ("medium", "large", "giant", "teleport")},
-    **{f"humanoidmaze-{size}": steps for size, steps in (("medium", 2000), ("large", 2000), ("giant", 4000))},
-    **{f"antsoccer-{size}": 1000 for size in ("arena", "medium")},
-    **{
-        f"cube-{count}": steps
-        for count, steps in (("single", 200), ("double", 500), ("triple", 1000), ("quadruple", 1000))
-    },
-    "scene": 750,
-    **{f"puzzle-{size}": steps for size, steps in (("3x3", 500), ("4x4", 500), ("4x5", 1000), ("4x6", 1000))},
-}
-"""OGBench's state environments, and the steps of an evaluation."""
-
-for _environment, _steps in OGBENCH.items():
+for _environment, _steps in HORIZONS.items():
     if f"smore/{_environment}-v0" not in gymnasium.registry:
         gymnasium.register(
             f"smore/{_environment}-v0",
