@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 WEIGHT_CLIP = 100.0
 """Largest weight of a sample in the policy's loss, in all four releases."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 KL_WEIGHT_CLIP = 10.0
 

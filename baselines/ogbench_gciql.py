@@ -30,7 +30,7 @@ from smore_sweep.losses import expectile_loss
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 ALPHA: Mapping[str, float] = MappingProxyType(
     {

@@ -29,7 +29,7 @@ from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 MAX_WEIGHT = 100.0
 

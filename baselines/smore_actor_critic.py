@@ -27,7 +27,7 @@ from smore_sweep import NetworkSpec, knob, method
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 
 @method

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
-    from smore_sweep.tasks import Sizes
+    from smore_sweep.task import Sizes
 
 MAX_ADVANTAGE_WEIGHT = 10.0
 WORSE_WEIGHT = 0.05

@@ -10,7 +10,7 @@ from smore_sweep.errors import UserError
 from smore_sweep.method import POLICY, Method, knob, method
 from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
 from smore_sweep.stacked.network_spec import NetworkSpec
-from smore_sweep.tasks import Sizes, Task
+from smore_sweep.task import Sizes, Task
 
 __all__ = [
     "POLICY",

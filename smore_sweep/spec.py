@@ -16,7 +16,8 @@ from typing import Any
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, check_complete, knobs, stackable_knobs
-from smore_sweep.tasks import Task, declare, declared_content, find_task
+from smore_sweep.task import Task
+from smore_sweep.tasks import declare, declared_content, find_task
 
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""

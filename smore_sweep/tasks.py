@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smore_sweep.errors import DeclarationError, unknown
 from smore_sweep.plugins import installed
-from smore_sweep.task import Sizes as Sizes
-from smore_sweep.task import Task as Task
-from smore_sweep.task import shipped as shipped
-
-if TYPE_CHECKING:
-    from smore_sweep.task import Observation as Observation
-    from smore_sweep.task import Policy as Policy
+from smore_sweep.task import Sizes, Task
 
 TASKS: dict[str, Task] = {
     task.name: task

@@ -19,7 +19,7 @@ from torch import nn
 from smore_sweep.episodes import Episodes
 from smore_sweep.losses import LOG_STD_RANGE
 from smore_sweep.smore import SMORe
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -12,7 +12,7 @@ from smore_sweep.cli.options import File
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from smore_sweep.tasks import Task
+    from smore_sweep.task import Task
 
 
 def tasks(

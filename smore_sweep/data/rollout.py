@@ -9,7 +9,8 @@ import numpy as np
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.seeding import episode_seed
-from smore_sweep.tasks import Task, task
+from smore_sweep.task import Task
+from smore_sweep.tasks import task
 
 if TYPE_CHECKING:
     import gymnasium

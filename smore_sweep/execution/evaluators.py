@@ -10,7 +10,8 @@ import ray
 
 from smore_sweep.execution import shipping
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.tasks import Task, declare, declared
+from smore_sweep.task import Task
+from smore_sweep.tasks import declare, declared
 from smore_sweep.training.assessment import Policies, evaluate_arrays
 
 

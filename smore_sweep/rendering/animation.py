@@ -22,14 +22,15 @@ from smore_sweep.rendering.policies import find_policy
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath, local_folder
-from smore_sweep.tasks import TASKS, Task, shipped
+from smore_sweep.task import Task, shipped
+from smore_sweep.tasks import TASKS
 from smore_sweep.tasks import task as find_task
 
 if TYPE_CHECKING:
     import gymnasium
 
     from smore_sweep.rendering.policies import EpisodePolicy
-    from smore_sweep.tasks import Observation, Policy
+    from smore_sweep.task import Observation, Policy
 
 WIDTH, HEIGHT = 320, 240  # pixels
 SHEET_WIDTH = 160

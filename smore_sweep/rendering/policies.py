@@ -14,11 +14,12 @@ from smore_sweep.results.record import DONE
 from smore_sweep.results.run_files import load, run_ids
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath
-from smore_sweep.tasks import Task, task
+from smore_sweep.task import Task
+from smore_sweep.tasks import task
 from smore_sweep.training.evaluation import ROWS
 
 if TYPE_CHECKING:
-    from smore_sweep.tasks import Observation, Policy
+    from smore_sweep.task import Observation, Policy
 
     EpisodePolicy = Callable[[int], Policy]
     """The policy of each evaluation episode, by number."""

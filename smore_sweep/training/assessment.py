@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.method import Method
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.tasks import Task
+from smore_sweep.task import Task
 from smore_sweep.training.evaluation import evaluate
 
 Policies = Mapping[int, tuple[Method, Mapping[str, NDArray[np.float32]]]]

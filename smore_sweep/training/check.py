@@ -14,7 +14,7 @@ from smore_sweep.errors import DeclarationError, first_line
 from smore_sweep.method import POLICY, Method
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Learner
 from smore_sweep.user_code import own_line
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.tasks import Task
+from smore_sweep.task import Task
 
 if TYPE_CHECKING:
     import gymnasium

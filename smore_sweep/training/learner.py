@@ -17,7 +17,7 @@ from smore_sweep.method import Method, stackable_knobs
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Streams
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.policy import Policy
 
 Arrays = dict[str, NDArray[np.float32]]

@@ -17,7 +17,7 @@ from smore_sweep.errors import StorageError
 from smore_sweep.method import POLICY, Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 
 STATISTICS = ("observations/mean", "observations/scale", "goals/mean", "goals/scale")
 

@@ -36,7 +36,7 @@ from smore_sweep.method import Method, knobs, stackable_knobs
 from smore_sweep.smore import DIVERGENCES, SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Arrays, Learner
 
 

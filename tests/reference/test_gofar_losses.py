@@ -16,7 +16,7 @@ from smore_sweep.method import Method
 from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import discounted

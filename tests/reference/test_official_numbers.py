@@ -21,7 +21,7 @@ from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.learner import knob_tensors
 from tests.reference.wiring import discounted
 

@@ -12,7 +12,7 @@ from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Batch, Replay
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Learner
 
 STATES, STEPS, DISCOUNT = 5, 8, 0.9

@@ -14,7 +14,7 @@ from baselines.smore_actor_critic import SMOReActorCritic, actor_critic_loss
 from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE
 from tests.reference.wiring import discounted

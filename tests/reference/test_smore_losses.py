@@ -13,7 +13,7 @@ import torch
 from smore_sweep.smore import SMORe, paper_loss, release_loss, release_stable_loss
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from tests.conftest import Array, numeric_gradient
 from tests.reference.f_divergences import ALL, f_star
 from tests.reference.gradients import CLOSE

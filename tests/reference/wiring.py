@@ -10,7 +10,7 @@ from baselines.ddpg import DDPG
 from smore_sweep.method import Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import Batch
-from smore_sweep.tasks import Sizes
+from smore_sweep.task import Sizes
 from smore_sweep.training.learner import knob_tensors
 from tests.unit.stacked.test_networks import plain
 

@@ -16,7 +16,7 @@ from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
-from smore_sweep.tasks import Task
+from smore_sweep.task import Task
 from smore_sweep.training import loop
 from smore_sweep.training.assessment import Assess, Policies, assess_here, evaluate_arrays
 

@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from smore_sweep.tasks import TASKS, Task
+from smore_sweep.task import Task
+from smore_sweep.tasks import TASKS
 
 EPISODES = 20
 DISCOUNT = 0.99
