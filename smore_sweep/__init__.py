@@ -8,7 +8,8 @@ from smore_sweep.api import load_policy, run, train
 from smore_sweep.api import read_results as results
 from smore_sweep.errors import UserError
 from smore_sweep.method import POLICY, Method, knob, method
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.run_spec import Budget, RunSpec
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.task import Sizes, Task
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import smore_sweep.results  # noqa: F401  bound before the function of this name replaces it in the package
 from smore_sweep.errors import UserError
-from smore_sweep.spec import GENERATED, RunSpec, Sweep
+from smore_sweep.run_spec import GENERATED, RunSpec
+from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
 
 if TYPE_CHECKING:

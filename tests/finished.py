@@ -10,7 +10,7 @@ import numpy as np
 from smore_sweep.results import record, run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import Record
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 
 
 def finish(results: Path, runs: Sequence[RunSpec]) -> None:

@@ -15,7 +15,8 @@ from analysis.frames.metrics import headline_metric
 from analysis.stats import significance
 from smore_sweep.errors import UserError
 from smore_sweep.results.record import DIVERGED, DONE
-from smore_sweep.spec import RunSpec, varied
+from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import varied
 
 TUNING = ("learning_rate", "tuning")
 """The sweeps that select, each with the values that the one before it chose. Tables leave them out."""

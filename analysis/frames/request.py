@@ -12,7 +12,8 @@ import pandas as pd
 from smore_sweep.errors import UserError
 from smore_sweep.planning.choices import AS_DECLARED, Choices, parse_choices
 from smore_sweep.planning.history import other_requests, remembered
-from smore_sweep.spec import GENERATED, RunSpec, Sweep
+from smore_sweep.run_spec import GENERATED, RunSpec
+from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, is_folder, storage_path
 
 

@@ -12,7 +12,7 @@ from analysis.frames.metrics import METRICS
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Summary
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 

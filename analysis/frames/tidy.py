@@ -17,7 +17,7 @@ from smore_sweep.discovery import methods
 from smore_sweep.method import knobs
 from smore_sweep.results import record
 from smore_sweep.results.record import Summary
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 

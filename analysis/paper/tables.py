@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 
 OURS = "not in the paper"
 """Heading of columns that the sweep has beyond the printed table."""

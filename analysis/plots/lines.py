@@ -17,7 +17,7 @@ from analysis.plots.notes import INTERVAL, notes
 from analysis.plots.points import Line, NothingToDrawError, line
 from analysis.stats.bootstrap import Array, mean_interval
 from smore_sweep.results.record import DIVERGED
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from analysis.frames.cells import Cell, cells
 from analysis.frames.runs import changes
 from analysis.stats.bootstrap import LEVEL
 from smore_sweep.results.record import DONE
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 
 INTERVAL = (
     f"Mean over seeds and its {100 * LEVEL:g}% percentile bootstrap interval, which is too narrow for few seeds "

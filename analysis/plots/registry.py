@@ -14,7 +14,7 @@ from analysis.frames.metrics import METRICS
 from analysis.frames.request import ResultsRequest
 from analysis.plots import comparison, lines, style
 from smore_sweep.discovery import load_sweep
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,8 @@ from analysis.frames.series import series_names, varied_knobs
 from analysis.plots import lines
 from analysis.plots.registry import Draw, with_evaluations
 from smore_sweep.errors import UserError, did_you_mean
-from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import Sweep
 
 CURVES, SHARE = "curves", "expert_share"
 

@@ -11,7 +11,7 @@ from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
 from analysis.frames.metrics import METRICS, Metric, is_long
 from analysis.frames.runs import changes
 from analysis.stats import significance
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 from smore_sweep.tasks import task as task_row
 
 AVERAGE = "Average Performance"

@@ -19,7 +19,7 @@ from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.paper.published import heading, tasks_in_print
 from analysis.paper.tables import PaperTable
 from analysis.rendering.captions import AVERAGE, DOUBT, caption, comparable, number, tau
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 
 DROP = "Avg. Perf. Drop"
 PUBLISHED = "published"

@@ -12,7 +12,7 @@ from analysis.frames.metrics import METRICS
 from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.rendering.captions import AVERAGE, DOUBT, number, probability, tau
 from analysis.rendering.layout import Layout
-from smore_sweep.spec import percent
+from smore_sweep.run_spec import percent
 
 WIDTH = 100
 """Characters per line of a table, which needs ``COMPARED`` more with a comparison."""

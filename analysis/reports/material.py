@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.frames.request import ResultsRequest
 from analysis.plots.registry import FIGURES, gather
 from smore_sweep.results.record import Summary
-from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import Sweep
 
 
 @dataclass(frozen=True)

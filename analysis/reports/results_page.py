@@ -24,7 +24,7 @@ from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import judge
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
-from smore_sweep.spec import GENERATED, percent
+from smore_sweep.run_spec import GENERATED, percent
 
 Frames = Mapping[str, pd.DataFrame]
 """Name of a sweep to its runs at one scale: one row per expected run on all of its tasks."""

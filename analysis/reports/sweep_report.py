@@ -26,7 +26,7 @@ from analysis.verdicts import text
 from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import Verdict, judge
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
-from smore_sweep.spec import GENERATED, RunSpec, percent
+from smore_sweep.run_spec import GENERATED, RunSpec, percent
 
 MOST_LINES = 12
 """Most lines in one panel. If a sweep has more configurations, each method gets a figure of its own."""

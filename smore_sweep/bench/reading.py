@@ -23,8 +23,9 @@ from smore_sweep.results.encoding import encode
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, Record
 from smore_sweep.results.verification import verify_records
+from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep.spec import Grid, Scale, Sweep
 
 RUNS = 10_000
 EVALUATIONS, EPISODES, STEPS = 5, 20, 50

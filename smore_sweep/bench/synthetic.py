@@ -9,7 +9,7 @@ import numpy as np
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.method import Method
-from smore_sweep.spec import Budget, RunSpec
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:

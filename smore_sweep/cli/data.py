@@ -10,7 +10,7 @@ import typer
 from smore_sweep.cli import complete
 from smore_sweep.cli.options import File, Source, TaskName, check_at_least_one, check_exclusive
 from smore_sweep.errors import UserError, printable, unknown
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 OfTask = Annotated[

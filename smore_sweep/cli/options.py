@@ -9,7 +9,7 @@ import typer
 
 from smore_sweep.cli import complete
 from smore_sweep.errors import UserError
-from smore_sweep.spec import check_source
+from smore_sweep.run_spec import check_source
 
 
 def _source(context: typer.Context, value: str) -> str:

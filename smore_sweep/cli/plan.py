@@ -21,7 +21,8 @@ from smore_sweep.cli.options import (
     TaskNames,
     Updates,
 )
-from smore_sweep.spec import DEFAULT_SCALE, GENERATED
+from smore_sweep.run_spec import GENERATED
+from smore_sweep.spec import DEFAULT_SCALE
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:

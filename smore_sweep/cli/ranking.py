@@ -11,7 +11,7 @@ from rich.table import Table
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.search import Search, Standing, rank, read_trials
 from smore_sweep.results.record import DONE
-from smore_sweep.spec import RunSpec, percent
+from smore_sweep.run_spec import RunSpec, percent
 from smore_sweep.storage.paths import StoragePath
 
 NOTE = (

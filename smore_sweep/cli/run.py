@@ -25,7 +25,7 @@ from smore_sweep.cli.options import (
     check_exclusive,
 )
 from smore_sweep.errors import UserError
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from smore_sweep.cli.options import (
     Updates,
 )
 from smore_sweep.errors import UserError
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ from smore_sweep.cli.slurm import (
     submit_to_slurm,
 )
 from smore_sweep.errors import UserError
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 
 if TYPE_CHECKING:
     from smore_sweep.planning.choices import Choices

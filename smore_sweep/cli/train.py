@@ -10,7 +10,8 @@ import typer
 from smore_sweep.cli import complete
 from smore_sweep.cli.options import File, Mirrors, Results, Source
 from smore_sweep.errors import UserError
-from smore_sweep.spec import DEFAULT_SCALE, GENERATED, RunSpec
+from smore_sweep.run_spec import GENERATED, RunSpec
+from smore_sweep.spec import DEFAULT_SCALE
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smore_sweep.cli.options import Results, ScaleName, Source, SweepName
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 

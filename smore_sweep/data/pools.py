@@ -33,8 +33,8 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
 from smore_sweep.hashing import DIGEST, seal, seal_holds
+from smore_sweep.run_spec import GENERATED, PROTOCOL, check_source
 from smore_sweep.seeding import episode_seed
-from smore_sweep.spec import GENERATED, PROTOCOL, check_source
 from smore_sweep.storage.atomic import make_folder, sync, sync_tree
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task

@@ -13,7 +13,7 @@ from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import printable
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.spec import GENERATED
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.tasks import task
 
 POINTS = 2000

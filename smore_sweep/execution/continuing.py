@@ -12,7 +12,7 @@ from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import CONTINUED, PARTIAL, Record
 from smore_sweep.results.recorder import Recorder
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 

@@ -8,7 +8,7 @@ from smore_sweep.data import pools
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError
 from smore_sweep.planning.plan import Plan
-from smore_sweep.spec import GENERATED, RunSpec
+from smore_sweep.run_spec import GENERATED, RunSpec
 from smore_sweep.tasks import task
 
 if TYPE_CHECKING:

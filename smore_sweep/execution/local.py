@@ -22,7 +22,8 @@ from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
 from smore_sweep.results.record_writer import Candidate, RecordingError
 from smore_sweep.results.recorder import Recorder, recording
-from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import StoragePath

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.tasks import task
 from smore_sweep.user_code import OWN
 

@@ -15,7 +15,7 @@ from smore_sweep.method import knobs
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
 from smore_sweep.results.record import Record
-from smore_sweep.spec import Budget, RunSpec
+from smore_sweep.run_spec import Budget, RunSpec
 
 
 def run_of(content: Mapping[str, Any], run_id: str) -> RunSpec:

@@ -12,7 +12,8 @@ from typing import Any
 from smore_sweep.discovery import match_method, methods, parse_knob
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.method import Method, knobs
-from smore_sweep.spec import GENERATED, Grid, RunSpec, Scale, Sweep, check_source, task_name
+from smore_sweep.run_spec import GENERATED, RunSpec, check_source
+from smore_sweep.spec import Grid, Scale, Sweep, task_name
 
 MOST_SEEDS = 10_000
 """Most seeds of a list. A longer one is a slip of the pen."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from smore_sweep.code_digest import code_digest, source_file
 from smore_sweep.results.record import ACCEPTED, METHOD_CODE, TASK_CODE, Summary
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.tasks import task
 
 

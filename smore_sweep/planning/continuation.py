@@ -9,7 +9,7 @@ from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import run_files
 from smore_sweep.results.record import DONE, MISSING
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 

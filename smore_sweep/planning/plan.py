@@ -12,7 +12,8 @@ from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
-from smore_sweep.spec import RunSpec, Sweep
+from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 

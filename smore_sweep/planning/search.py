@@ -19,7 +19,7 @@ from smore_sweep.planning.stacks import Stack
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import DIVERGED, DONE, Summary
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
 
 ASHA, RANDOM = "asha", "random"

@@ -15,7 +15,7 @@ from functools import cache
 
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.tasks import task as task_row
 
 LARGEST_STACK = {"cpu": 10, "cuda": 100}

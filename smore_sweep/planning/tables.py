@@ -12,7 +12,7 @@ from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, CampaignEntry
 from smore_sweep.planning.estimate import Estimate
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
-from smore_sweep.spec import GENERATED, percent
+from smore_sweep.run_spec import GENERATED, percent
 
 STATES = (record.DONE, record.PARTIAL, record.MISSING)
 """The states of a run, in the order in which they are shown."""

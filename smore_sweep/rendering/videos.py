@@ -9,7 +9,7 @@ from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.tracking import Tracker
-from smore_sweep.spec import GENERATED, RunSpec
+from smore_sweep.run_spec import GENERATED, RunSpec
 from smore_sweep.storage.paths import StoragePath, local_folder
 from smore_sweep.tasks import task as find_task
 

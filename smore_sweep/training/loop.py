@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.tasks import task
 from smore_sweep.training.assessment import Assess, Pending, assess_here
 from smore_sweep.training.capture import AUTO, Updates

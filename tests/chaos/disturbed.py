@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smore_sweep.results import record, run_files
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from tests.e2e.sweeping import assert_each_once_in_mlflow, assert_same_outcomes, mlflow_runs, table
 from tests.e2e.topology import Cluster, Driver
 

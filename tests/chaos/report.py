@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from tests.chaos.schedule import DAMAGE, DAMAGED, KINDS
 
 

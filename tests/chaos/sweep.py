@@ -4,8 +4,9 @@ from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.iql import GCIQL
 from baselines.wgcsl import WGCSL
+from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep.spec import Grid, Scale, Sweep
 
 SWEEP = Sweep(
     name="chaos",

@@ -8,8 +8,8 @@ import torch
 
 from smore_sweep.data.rollout import rollout
 from smore_sweep.results.record import DIVERGED, DONE, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.training.loop import build_learner, train
 

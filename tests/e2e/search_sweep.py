@@ -1,7 +1,8 @@
 """A sweep for the tests of the search: small networks whose learning rates differ."""
 
 from baselines.gofar import GoFAR
-from smore_sweep.spec import Budget, Grid, Scale, Sweep, grid
+from smore_sweep.run_spec import Budget
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 
 RATES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from baselines.gcsl import GCSL
 from smore_sweep.results import run_files
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep.run_spec import Budget
+from smore_sweep.spec import Grid, Scale, Sweep
 
 BUDGET = Budget(episodes=40, updates=400, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=4)
 

@@ -1,8 +1,9 @@
 """A sweep for the tests: tiny networks on Reacher, a fast environment, but long enough to be killed in the middle."""
 
 from baselines.gofar import GoFAR
+from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep.spec import Grid, Scale, Sweep
 
 SWEEP = Sweep(
     name="small",

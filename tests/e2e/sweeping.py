@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from smore_sweep.discovery import load_sweep
 from smore_sweep.results import record, run_files
 from smore_sweep.results.origin import origin
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath, absolute
 
 SWEEP_FILE = Path(__file__).with_name("small_sweep.py")

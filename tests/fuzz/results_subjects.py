@@ -17,7 +17,7 @@ from smore_sweep.results import run_files
 from smore_sweep.results.origin import origin
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record, Summary
-from smore_sweep.spec import RunSpec
+from smore_sweep.run_spec import RunSpec
 from sweeps import _tuned
 from tests.fuzz.subjects import ASIDE, RIGHT, Subject, equal
 

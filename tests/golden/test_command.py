@@ -13,7 +13,8 @@ import pytest
 from analysis import tables
 from baselines.gcsl import GCSL
 from smore_sweep.method import method
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
+from smore_sweep.run_spec import Budget, RunSpec
+from smore_sweep.spec import Grid, Scale, Sweep
 from tests.golden.made_up import HERE, TITLE, frame
 
 

@@ -16,8 +16,9 @@ from analysis.frames import tidy
 from baselines.gofar import GoFAR
 from smore_sweep.errors import UserError
 from smore_sweep.rendering.policies import trained_policy
+from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 from smore_sweep.tasks import task
 from tests.finished import finish
 

@@ -13,8 +13,9 @@ from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method, knob, knobs, method, stackable_knobs
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 
 BUDGET = {
     "episodes": 200,

@@ -12,7 +12,7 @@ from smore_sweep.data import pools
 from smore_sweep.data.refusal import RefusedError, check_numbers
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError
-from smore_sweep.spec import GENERATED, check_source
+from smore_sweep.run_spec import GENERATED, check_source
 from smore_sweep.tasks import task
 
 

@@ -20,8 +20,9 @@ from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep, methods, sweep_names
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 from sweeps import _tuned
 from sweeps._tuned import AS_METHOD, AS_TASK, FILE, seal, tuned, unseal
 from tests.finished import finish

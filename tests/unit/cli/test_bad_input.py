@@ -16,7 +16,7 @@ from smore_sweep.execution import session
 SWEEP = """
 from baselines.gofar import GoFAR
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep import Budget, Grid, Scale, Sweep
 budget = Budget(
     episodes=40, updates=10, batch_size=8, evaluate_every=5, evaluation_episodes=1, final_episodes=1
 )

@@ -23,7 +23,8 @@ from smore_sweep.training import loop
 
 SWEEP = """
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, Scale, Sweep
+from smore_sweep.run_spec import Budget
+from smore_sweep.spec import Grid, Scale, Sweep
 budget = Budget(episodes=20, updates=4, batch_size=8, evaluate_every=2, evaluation_episodes=1, final_episodes=1)
 SWEEP = Sweep(
     name="mine",

@@ -18,8 +18,9 @@ from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 from smore_sweep.stacked import fused
 from tests.finished import finish
 

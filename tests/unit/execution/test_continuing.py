@@ -25,8 +25,9 @@ from smore_sweep.results import run_files
 from smore_sweep.results.record import CONTINUED, DONE, PARTIAL, Record
 from smore_sweep.results.recorder import recording
 from smore_sweep.results.verification import verify_records
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
+from smore_sweep.spec import Grid, Scale, Sweep
 from smore_sweep.storage.fence import OPEN
 from smore_sweep.training.loop import build_learner, load_records, train
 

@@ -13,8 +13,8 @@ from smore_sweep.execution.cluster import Cluster, connected
 from smore_sweep.execution.evaluators import Evaluators
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.task import Task
 from smore_sweep.training import loop

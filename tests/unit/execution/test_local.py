@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from smore_sweep.cli.main import main
 from smore_sweep.execution import local
 from smore_sweep.results import record, run_files
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import RunSpec
 from sweeps.coverage_ablation import SWEEP
 
 TRAIN = ["train", "--method", "smore", "--task", "PointReach", "--scale", "smoke", "--set", "hidden=16"]

@@ -13,8 +13,9 @@ from baselines.iql import GCIQL
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.planning.choices import Choices, parse_choices, parse_seeds
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep
+from smore_sweep.spec import Grid, Scale, Sweep
 
 BUDGET = Budget(episodes=100, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=2)
 SWEEP = Sweep(

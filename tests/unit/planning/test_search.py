@@ -16,8 +16,9 @@ from smore_sweep.planning.search import ASHA, RANDOM, Search, rank, read_trials
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, PARTIAL, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 
 BUDGET = Budget(episodes=20, updates=40, batch_size=8, evaluate_every=20, evaluation_episodes=1, final_episodes=1)
 BETAS = [0.6, 0.7, 0.8, 0.9]

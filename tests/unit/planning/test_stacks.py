@@ -10,8 +10,8 @@ from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from smore_sweep.method import Method
 from smore_sweep.planning.stacks import IMBALANCE, Stack, group_into_stacks, makespan
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, RunSpec
 
 BUDGET = Budget(
     episodes=200, updates=1000, batch_size=64, evaluate_every=250, evaluation_episodes=5, final_episodes=20

@@ -21,8 +21,8 @@ from smore_sweep.rendering import animation
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.tasks import TASKS
 from smore_sweep.training.loop import build_learner, train

@@ -22,8 +22,9 @@ from smore_sweep.results import run_files
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Candidate
 from smore_sweep.results.recorder import Recorder
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.tasks import TASKS
 from smore_sweep.training.loop import build_learner, train

@@ -19,8 +19,8 @@ from smore_sweep.results.record import DONE, Record
 from smore_sweep.results.record_writer import Candidate
 from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, RunSpec
 
 BUDGET = Budget(episodes=10, updates=40, batch_size=2, evaluate_every=20, evaluation_episodes=1, final_episodes=1)
 RUN = RunSpec(method=SMORe(), task="Reacher", expert_share=0.5, seed=0, scale="laptop", budget=BUDGET)

@@ -19,8 +19,8 @@ from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.record_writer import Candidate
 from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment, Tracker
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import RunSpec
 
 UPDATES = 30
 RUNS = make_runs(SMORe(), range(4), make_budget(batch_size=8, updates=UPDATES))

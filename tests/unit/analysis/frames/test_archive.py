@@ -14,8 +14,9 @@ from analysis.frames.runs import curves, load
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import METRICS, Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, PARTIAL, Record
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
-from smore_sweep.spec import Budget, Grid, RunSpec, Scale, Sweep, grid
+from smore_sweep.spec import Grid, Scale, Sweep, grid
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
 SWEEP = Sweep(

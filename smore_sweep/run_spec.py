@@ -1,0 +1,152 @@
+"""Describe and hash one run.
+
+A run's id is a hash of its content: method, task, data, seed, budget and evaluation. How it is executed is no part of
+it (:mod:`smore_sweep.planning.stacks`). Only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from smore_sweep.errors import DeclarationError
+from smore_sweep.hashing import digest
+from smore_sweep.method import Method, stackable_knobs
+from smore_sweep.tasks import declared_content, find_task
+
+PROTOCOL = 1
+"""Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
+
+GENERATED = "generated"
+"""Source of data that are rolled out here, by the shipped experts and a uniform-random policy."""
+
+
+def check_source(source: str) -> None:
+    """Check the name of a source of data, which is part of folder names.
+
+    Raises:
+        DeclarationError: If it holds other characters than lower-case letters, digits, - and _, or more than 64.
+    """
+    if len(source) > 64:
+        raise DeclarationError(f"source {source[:20]!r}... of {len(source)} characters is not valid; use at most 64")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", source):
+        raise DeclarationError(f"source {source!r} is not valid; use lower-case letters, digits, - and _")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Size of a run.
+
+    Attributes:
+        episodes: Episodes in the dataset, N.
+        updates: Gradient updates.
+        batch_size: Transitions per update and distribution.
+        evaluate_every: Updates between evaluations.
+        evaluation_episodes: Episodes of an evaluation on the way.
+        final_episodes: Episodes of the evaluation after the last update.
+    """
+
+    episodes: int
+    updates: int
+    batch_size: int
+    evaluate_every: int
+    evaluation_episodes: int
+    final_episodes: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise DeclarationError(
+                    f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One run: method configuration, task, data, seed, budget and evaluation."""
+
+    method: Method
+    task: str
+    expert_share: float
+    seed: int
+    scale: str
+    budget: Budget
+    source: str = GENERATED
+    declared: Method | None = field(default=None, compare=False)
+    """The configuration as its sweep declared it, before task and scale set their knobs. It names the run and is no
+    part of its content."""
+
+    def __post_init__(self) -> None:
+        share: object = self.expert_share
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
+            raise DeclarationError(
+                f"{self.task}: expert_share = {self.expert_share!r} is not valid; it must be in [0, 1]"
+            )
+        object.__setattr__(self, "expert_share", float(share))  # 1 and 1.0 are one run
+        if self.expert_share > 0 and self.expert_episodes == 0:
+            raise DeclarationError(
+                f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
+            )
+        if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
+            raise DeclarationError(
+                f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
+                f"{row.dataset!r}: leave it at 1"
+            )
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise DeclarationError(
+                f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0"
+            )
+        check_source(self.source)
+
+    @property
+    def expert_episodes(self) -> int:
+        """Number of expert episodes among N, ``int(N x)`` (the released rule)."""
+        return int(round(self.budget.episodes * self.expert_share, 6))
+
+    def content(self) -> dict[str, Any]:
+        """Return the run's content as plain JSON types."""
+        revision = self.method.revision
+        return {
+            "protocol": PROTOCOL,
+            **({"revision": revision} if revision > 1 else {}),
+            "method": self.method.name,
+            "knobs": self.method.content(),
+            "task": self.task,
+            **({"declared_task": own} if (own := declared_content(self.task)) else {}),
+            "source": self.source,
+            "expert_share": self.expert_share,
+            "seed": self.seed,
+            "scale": self.scale,
+            "budget": dict(vars(self.budget)),
+        }
+
+    @cached_property
+    def run_id(self) -> str:
+        """Hash of :meth:`content`, 16 hexadecimal digits."""
+        return digest(self.content())
+
+    @cached_property
+    def stack_key(self) -> str:
+        """Key that runs of one stack share."""
+        content = self.content()
+        for name in stackable_knobs(type(self.method)):
+            content["knobs"].pop(name, None)
+        return digest({k: v for k, v in content.items() if k not in ("seed", "expert_share", "revision")})
+
+    @property
+    def named(self) -> Method:
+        """Configuration that names the run."""
+        return self.declared or self.method
+
+    @property
+    def title(self) -> str:
+        """Readable name: ``SMORe · FetchReach · 5% · s3``, followed by the source unless it is :data:`GENERATED`."""
+        own = f"{self.named.label} · {self.task} · {percent(self.expert_share)} · s{self.seed}"
+        return own if self.source == GENERATED else f"{own} · {self.source}"
+
+
+def percent(share: float) -> str:
+    """Format a share as ``2.5%``, with three digits."""
+    return f"{100 * share:.3g}%"
