@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.bench.processes import workers
 from smore_sweep.discovery import load_sweep
 from smore_sweep.results import record, run_files
 from smore_sweep.results.origin import origin
@@ -47,6 +48,21 @@ def driver(results: StoragePath, *options: str) -> Iterator[subprocess.Popen[str
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def held_back(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Stop a sweep's workers for the block. Its driver goes on, and cannot end meanwhile."""
+    wait_for(lambda: bool(workers(process.pid)), process)
+    stopped = workers(process.pid)
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGCONT)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from tests.e2e.sweeping import (
     assert_same_outcomes,
     driver,
     finish,
+    held_back,
     mlflow_runs,
     partial_runs,
     run,
@@ -51,7 +52,8 @@ def test_whatever_is_killed_the_results_are_those_of_an_undisturbed_sweep(
         os.kill(worker, signal.SIGKILL)
 
         # A second driver on the same results refuses, and says who has them.
-        code, output = run(tmp_path)
+        with held_back(process):
+            code, output = run(tmp_path)
         assert code == 2
         assert "is in use by make sweep SWEEP=" in output
         assert str(process.pid) in output

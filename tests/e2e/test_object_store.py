@@ -16,6 +16,7 @@ from tests.e2e.sweeping import (
     assert_same_outcomes,
     driver,
     finish,
+    held_back,
     partial_runs,
     run,
     table,
@@ -30,7 +31,8 @@ def test_a_sweep_in_an_object_store(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with driver(bucket) as process:
         wait_for(lambda: any(update >= 100 for update in partial_runs(bucket).values()), process)
-        code, output = run(bucket)
+        with held_back(process):
+            code, output = run(bucket)
         assert code == 2
         assert "is in use by make sweep SWEEP=" in output
         assert f"(process {process.pid} on " in output
