@@ -42,6 +42,11 @@ class Sizes:
     action: int
     image: tuple[int, ...] = field(default=(), repr=False)
 
+    @property
+    def dtype(self) -> str:
+        """NumPy's type of an observation and a goal."""
+        return "uint8" if self.image else "float32"
+
 
 @dataclass(frozen=True)
 class Task:

@@ -34,8 +34,8 @@ def tasks_table(rows: Iterable[Task]) -> Table:
 
     table = Table(
         title="Tasks", title_justify="left", caption_justify="left",
-        caption="Sizes: observation/goal/action, or images/action. Threshold: of the sparse reward, in the goal's units; "
-        "in brackets that of success, where it is another. Experts are functions in smore_sweep.experts.",
+        caption="Sizes: observation/goal/action, or images/action. Threshold: of the sparse reward, in the goal's "
+        "units; in brackets that of success, where it is another. Experts are functions in smore_sweep.experts.",
     )  # fmt: skip
     table.add_column("task", overflow="fold")
     table.add_column("sizes", no_wrap=True)

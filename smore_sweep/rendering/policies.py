@@ -78,8 +78,8 @@ def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePoli
     # A record selects one of the shipped methods; it cannot name code to import.
     actor = restore(find_method(content["method"])(**content["knobs"]), task.sizes, record.policy)
     # As in evaluation, products have ROWS rows: others may round differently.
-    observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
-    goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+    observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
+    goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
 
     def episode_policy(number: int) -> Policy:
         index = 0, number % ROWS
@@ -123,7 +123,8 @@ class TrainedPolicy:
         Raises:
             UserError: For other shapes.
         """
-        given = {"observation": np.asarray(observation, np.float32), "desired_goal": np.asarray(goal, np.float32)}
+        dtype = self.task.sizes.dtype
+        given = {"observation": np.asarray(observation, dtype), "desired_goal": np.asarray(goal, dtype)}
         sizes = {"observation": self.task.sizes.observation, "desired_goal": self.task.sizes.goal}
         for name, array in given.items():
             if array.shape != (sizes[name],):

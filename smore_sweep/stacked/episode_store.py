@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,31 +26,36 @@ class EpisodeStore:
     """Tables of all episodes of a task, built once and shared by every stack (zero-copy on a CPU node).
 
     Attributes:
-        states: observation and achieved goal of every state, ``[N (T + 1), o + g]``.
+        states: observation and achieved goal of every state, ``[N (T + 1), o + g]``; images only once, ``[N (T + 1),
+            o]`` of uint8, a view of the episodes.
         actions: ``[N T, a]``.
         goals: the goal table ``[N (T + 1) + N, g]``: the achieved goal of every state row, followed by the commanded
-            goal of every episode.
+            goal of every episode. Of images it is ``states``, with the commanded goal in an episode's last row.
         hits: (episode, time of the achieved goal, at least 1) wherever that goal lies within the threshold of the
             episode's commanded one, ``[k, 2]``, sorted.
         expert_episodes: number of episodes of the expert.
         episodes: number of all episodes, ``N``.
         horizon: actions per episode, ``T``.
         observation_size: ``o``.
+        image: height, width and channels of images.
     """
 
-    states: NDArray[np.float32]
+    states: NDArray[Any]
     actions: NDArray[np.float32]
-    goals: NDArray[np.float32]
+    goals: NDArray[Any]
     hits: NDArray[np.int64]
     expert_episodes: int
     episodes: int
     horizon: int
     observation_size: int
+    image: tuple[int, ...] = ()
 
     @classmethod
-    def build(cls, expert: Episodes, random: Episodes, threshold: float) -> EpisodeStore:
+    def build(cls, expert: Episodes, random: Episodes, threshold: float, image: tuple[int, ...] = ()) -> EpisodeStore:
         """Build the store of two pools. ``threshold`` is the task's reward threshold, in the goal's units."""
         both = concatenate([expert, random])
+        if image:
+            return cls._of_images(both, len(expert), image)
         distance = np.linalg.norm(both.achieved_goals[:, 1:] - both.desired_goals[:, None], axis=-1)
         hits = np.argwhere(distance <= threshold)
         hits[:, 1] += 1
@@ -64,6 +70,23 @@ class EpisodeStore:
             episodes=len(both),
             horizon=both.actions.shape[1],
             observation_size=both.observations.shape[-1],
+        )
+
+    @classmethod
+    def _of_images(cls, episodes: Episodes, expert_episodes: int, image: tuple[int, ...]) -> EpisodeStore:
+        """Build a store that copies no image. The only hit of an episode is its last state, which is its goal."""
+        steps = episodes.actions.shape[1]
+        images = episodes.observations.reshape(-1, episodes.observations.shape[-1])
+        return cls(
+            states=images,
+            actions=episodes.actions.reshape(-1, episodes.actions.shape[-1]),
+            goals=images,
+            hits=np.stack([np.arange(len(episodes)), np.full(len(episodes), steps)], -1),
+            expert_episodes=expert_episodes,
+            episodes=len(episodes),
+            horizon=steps,
+            observation_size=images.shape[-1],
+            image=image,
         )
 
     def spans(self, expert_episodes: int, episodes: int) -> tuple[tuple[int, int], tuple[int, int]]:

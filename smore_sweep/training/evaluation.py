@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.images import as_numbers
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.task import Task
 
@@ -27,7 +28,7 @@ sizes may round differently."""
 class Actor(Protocol):
     """One member's policy."""
 
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
+    def act(self, observations: NDArray[Any], goals: NDArray[Any]) -> NDArray[np.float32]:
         """Map raw observations ``[1, B, o]`` and goals ``[1, B, g]`` to actions ``[1, B, a]``."""
         ...
 
@@ -65,8 +66,8 @@ def _evaluate_one(actor: Actor, task: Task, episodes: int) -> Outcomes:
 def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
     """Roll out up to :data:`ROWS` episodes side by side."""
     envs = _environments(task)
-    observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
-    goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+    observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
+    goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
     for row, episode in enumerate(episodes):
         observation = task.reset(envs[row], episode)
         observations[0, row], goals[0, row] = observation["observation"], observation["desired_goal"]
@@ -80,7 +81,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
             observation, _, ended[row], _, info = envs[row].step(actions[0, row])
             observations[0, row] = observation["observation"]
             achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-            distance = float(np.linalg.norm(achieved - desired))
+            distance = float(np.linalg.norm(as_numbers(achieved) - as_numbers(desired)))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
             succeeded = (

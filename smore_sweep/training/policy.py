@@ -8,6 +8,7 @@ them is executed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.errors import StorageError
 from smore_sweep.method import POLICY, Method
+from smore_sweep.stacked.images import scaled
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
 from smore_sweep.task import Sizes
@@ -37,10 +39,10 @@ class Policy:
         self._statistics = statistics
 
     @torch.no_grad()
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
+    def act(self, observations: NDArray[Any], goals: NDArray[Any]) -> NDArray[np.float32]:
         """Return deterministic actions ``[M, B, action]`` for raw observations and goals ``[M, B, .]``."""
         device = self._nets[POLICY].flat.device
-        states, wanted = torch.from_numpy(observations).to(device), torch.from_numpy(goals).to(device)
+        states, wanted = (scaled(torch.from_numpy(array).to(device)) for array in (observations, goals))
         if self._statistics:
             states, wanted = normalize(states, *self._statistics[:2]), normalize(wanted, *self._statistics[2:])
         return self._method.act(self._nets, states, wanted).clamp(-1.0, 1.0).cpu().numpy()
@@ -64,7 +66,7 @@ def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float3
     try:
         for name, leaf in net.leaves(net.flat.detach()).items():
             net.by_member(leaf).copy_(tensors[name])
-        statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs else []
+        statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs and not sizes.image else []
     except (KeyError, RuntimeError) as error:
         raise StorageError(f"the policy is not one of {method.name} as it is now ({error})") from None
     return Policy(method, {POLICY: net}, statistics)
