@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.metrics import headline_metric
-from analysis.paper.published import NAMES, published
+from analysis.paper.published import printed_means
 from analysis.stats.contrast import Answer, Contrast, Effect, answer, corrected, effect, reach
 from analysis.verdicts.claims import AVERAGE, Claim
 from smore_sweep.results.record import DIVERGED, DONE
@@ -109,18 +109,15 @@ def by_print(claim: Claim) -> tuple[bool | None, tuple[str, ...]]:
     """Whether the paper's printed means satisfy the claim, and the items on which they do not; None for a figure."""
     if claim.printed is None:
         return None, ()
-    labels = {name: label for label, names in NAMES.items() for name in names}
-    cells = published(claim.printed).query("metric == 'discounted_return'").dropna(subset="mean")
-    frame = cells.assign(label=cells["method"].map(lambda name: labels.get(name, name)), value=cells["mean"], seed=0)
+    frame = printed_means(claim.printed).assign(seed=0)
     contrasts = [contrast for contrast in _contrasts(claim, _rows(claim, frame)) if contrast.counts]
     against = tuple(contrast.item for contrast in contrasts if not contrast.true_of_means)
     return len(contrasts) - len(against) >= claim.needed, against
 
 
 def _values(frame: pd.DataFrame) -> pd.Series:
-    """The headline return of each run, NaN unless it has ended."""
-    metrics = frame["task"].map(headline_metric)
-    earned = frame["return99"].where(metrics == "return99", frame["return999"])
+    """The headline outcome of each run, NaN unless it has ended."""
+    earned = pd.Series([row[headline_metric(row["task"])] for _, row in frame.iterrows()], frame.index, dtype=float)
     return earned.where(frame["status"] == DONE).mask(frame["status"] == DIVERGED, 0.0)
 
 

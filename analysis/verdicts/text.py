@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.frames.benchmarks import BENCHMARKS
 from analysis.rendering.captions import probability
 from analysis.rendering.markdown import escape, pipe_table
 from analysis.stats.contrast import LEVEL, Answer, Effect, Interval
@@ -107,7 +108,8 @@ def show(verdicts: Sequence[Verdict]) -> None:
     """Print the verdicts on a terminal."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     first = verdicts[0]
-    console.print(Text(f"The paper's claims at scale {first.scale}, {first.source} data", style="bold"))
+    paper = BENCHMARKS[first.claim.benchmark]
+    console.print(Text(f"Claims of the {paper} at scale {first.scale}, {first.source} data", style="bold"))
     console.print(Text(RULE, style="dim"))
     for number, verdict in enumerate(verdicts, 1):
         claim = verdict.claim

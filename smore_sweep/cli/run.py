@@ -96,7 +96,7 @@ def run(
     )
     searching = None
     if search is not None:
-        from analysis.frames.metrics import usual_metric
+        from analysis.frames.benchmarks import usual_metric
 
         searching = Search(search, metric or usual_metric(load_sweep(sweep).tasks), budget)
 

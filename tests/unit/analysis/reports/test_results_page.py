@@ -15,7 +15,7 @@ from analysis.stats import contrast
 ROOT = Path(__file__).parents[4]
 COMMENTARY = "Nothing here is *real*: see <https://example.org> & so on.\n"
 CLAIMS, WORDS, CAVEATS, EACH, TABLES, PROVENANCE = (
-    "## The paper's claims, laptop scale",
+    "## Claims of the SMORe paper, laptop scale",
     "## Commentary",
     "## Caveats, laptop scale",
     "## Claim by claim, laptop scale",
