@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt $(wildcard smore_sweep/stacked/native/*
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard SEEDS_FOR=claim]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         claims = [claim for claim in CLAIMS if claim.benchmark == options.benchmark]
         scale = load_sweep(claims[0].sweep).scale(options.scale)
         about = results_request(options)
-        verdicts = [judge(claim, about.load_all_tasks(load_sweep(claim.sweep), scale)) for claim in claims]
+        verdicts = [judge(claim, about.load_for_claims(load_sweep(claim.sweep), scale)) for claim in claims]
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

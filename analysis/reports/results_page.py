@@ -65,7 +65,7 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
 def finished(about: ResultsRequest, scale: str) -> Frames:
     """Load the sweeps that have the scale, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: about.load_all_tasks(load_sweep(name), scale) for name in names}
+    frames = {name: about.load_for_claims(load_sweep(name), scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
 
 

@@ -34,6 +34,7 @@ def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5
             "task": task,
             "expert_share": 0.1,
             "seed": seed,
+            "first_look": len(seeds),
             "scale": "laptop",
             "source": "generated",
             "status": "done",

@@ -35,6 +35,7 @@ def frame(claim: Claim, mean: Mean, seeds: int = 10) -> pd.DataFrame:
             "task": task,
             "expert_share": share,
             "seed": seed,
+            "first_look": seeds,
             "scale": "laptop",
             "source": "generated",
             "status": "done",
@@ -172,7 +173,7 @@ def test_runs_under_way_keep_a_task_open() -> None:
     assert seen.items("open") == [claim.tasks[0]]
     assert text.reason(seen) == (
         "As claimed on FetchReachNoise1.0, FetchReachNoise1.5; open (1 run has not ended; so far as claimed, "
-        "p <0.0001) on FetchReachNoise0.5; needed: 3 of 3."
+        "p <0.0001) on FetchReachNoise0.5; needed: 3 of 3; next look: 10 seeds on FetchReachNoise0.5."
     )
     assert runs.loc[0, "run_id"] not in seen.runs
     assert len(seen.runs) == len(runs) - 1
