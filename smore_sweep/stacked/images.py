@@ -35,5 +35,5 @@ def random_crop(images: torch.Tensor, shape: Sequence[int], uniform: torch.Tenso
     rows = (torch.arange(height, device=images.device) + shift[0].reshape(-1, 1)).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) + shift[1].reshape(-1, 1)).clamp(0, width - 1)
     number = torch.arange(rows.shape[0], device=images.device)[:, None, None]
-    pictures = images.view(-1, height, width, channels)
+    pictures = images.reshape(-1, height, width, channels)
     return pictures[number, rows[:, :, None], columns[:, None, :]].view_as(images)
