@@ -236,4 +236,5 @@ def _fill(spec: NetworkSpec | EncoderSpec, leaf: str, weight: torch.Tensor, gene
     if spec.init == "orthogonal":
         torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0) * scale, generator=generator)
     else:
-        torch.nn.init.xavier_uniform_(weight, gain=scale, generator=generator)
+        gain = math.sqrt(2.0) if spec.init == "xavier_relu" else 1.0
+        torch.nn.init.xavier_uniform_(weight, gain=gain * scale, generator=generator)

@@ -26,6 +26,7 @@ class Batch:
     Attributes:
         initial_observations: the first observation of each episode.
         bootstrap_goals: goals at which the next state is judged, where they are not ``goals``.
+        policy_observations: observations of the policy, where they are not ``observations``: cropped images.
         policy_goals: goals of the policy, where they are not those of the value, which are ``goals``.
         offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
             ``[M, B]``.
@@ -42,6 +43,7 @@ class Batch:
     rewards: torch.Tensor
     initial_observations: torch.Tensor | None = None
     bootstrap_goals: torch.Tensor | None = None
+    policy_observations: torch.Tensor | None = None
     policy_goals: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
     last: torch.Tensor | None = None

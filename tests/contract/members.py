@@ -22,11 +22,15 @@ from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.image_gcbc import ImageGCBC
+from baselines.image_iql import ImageGCIQL
+from baselines.image_smore import ImageSMORe
 from baselines.iql import GCIQL
 from baselines.ogbench_gciql import OGBenchGCIQL
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
+from baselines.stable_crl import StableCRL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.discovery import load_file
@@ -87,6 +91,14 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     BestOfNoise(hidden=16),
 ]
+VECTORS: list[Method] = [
+    ImageSMORe(hidden=16, encoder="none"),
+    ImageGCIQL(hidden=16, encoder="none"),
+    ImageGCBC(hidden=16, encoder="none"),
+    StableCRL(hidden=16, encoder="none", loss="nce"),
+]
+"""The methods that see images, on vectors; their last layers start at almost 0. tests/contract/test_image_methods.py has them on images."""
+SHIPPED += VECTORS
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
