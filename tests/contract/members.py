@@ -97,7 +97,8 @@ VECTORS: list[Method] = [
     ImageGCBC(hidden=16, encoder="none"),
     StableCRL(hidden=16, encoder="none", loss="nce"),
 ]
-"""The methods that see images, on vectors; their last layers start at almost 0. tests/contract/test_image_methods.py has them on images."""
+"""The methods that see images, on vectors; tests/contract/test_image_methods.py has them on images. Their last layers
+start at almost 0."""
 SHIPPED += VECTORS
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
