@@ -30,6 +30,7 @@ from tests.contract.members import (
     every_method,
     leaves,
     saved,
+    sizes_of,
     stack,
     trained,
     values_of,
@@ -75,7 +76,8 @@ def test_a_member_that_turns_nan_is_noticed_and_leaves_the_others_alone(method: 
         sick.load(before, 2)
         assert sick.diverged().tolist() == [False] * 3
         net = sick.nets[name]
-        net.by_member(net.leaves(net.flat.detach())["w0"])[1, 0, 0, 0] = torch.nan
+        first, *_ = net.leaves(net.flat.detach()).values()
+        net.by_member(first)[1, 0, 0, 0] = torch.nan
         assert sick.diverged().tolist() == [False, True, False]
         trained(sick, 2)
         assert sick.diverged().tolist() == [False, True, False]
@@ -240,7 +242,7 @@ def test_no_pass_is_made_that_is_not_declared(method: Method, kernels: str, monk
     input gradient and, in PyTorch, for a single output's outer product, which nobody computes."""
     monkeypatch.setenv(fused.SETTING, kernels)
     wide = stack(dataclasses.replace(method, hidden=96), members=[0])  # type: ignore[type-var]
-    assert 0.9 <= count_flops(wide.update) / wide.method.flops(SIZES, BATCH) <= 1.0
+    assert 0.9 <= count_flops(wide.update) / wide.method.flops(sizes_of(method), BATCH) <= 1.0
 
 
 @every_method
@@ -248,7 +250,7 @@ def test_act_is_deterministic_and_bounded(method: Method) -> None:
     learner = trained(stack(method), 3)
     random = np.random.default_rng(5)
     observations = (100 * random.normal(size=(3, 8, SIZES.observation))).astype(np.float32)
-    goals = random.normal(size=(3, 8, SIZES.goal)).astype(np.float32)
+    goals = random.normal(size=(3, 8, sizes_of(method).goal)).astype(np.float32)
     actions = learner.policy.act(observations, goals)
     assert actions.shape == (3, 8, SIZES.action)
     assert actions.dtype == np.float32
@@ -264,16 +266,16 @@ def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
     learner = trained(stack(method), 10)
     random = np.random.default_rng(6)
     observations = random.normal(size=(3, 4, SIZES.observation)).astype(np.float32)
-    goals = random.normal(size=(3, 4, SIZES.goal)).astype(np.float32)
+    goals = random.normal(size=(3, 4, sizes_of(method).goal)).astype(np.float32)
     actions = learner.policy.act(observations, goals)
     kept = learner.policy.arrays()
     trained(learner, 1)  # what was kept is a copy
     for member, arrays in enumerate(kept):
-        restored = restore(method, SIZES, arrays)
+        restored = restore(method, sizes_of(method), arrays)
         assert np.array_equal(restored.act(observations[[member]], goals[[member]])[0], actions[member])
         assert all(array.dtype == np.float32 for array in arrays.values())
     with pytest.raises(UserError, match="as it is now"):
-        restore(dataclasses.replace(method, hidden=17), SIZES, kept[0])  # type: ignore[type-var]
+        restore(dataclasses.replace(method, hidden=17), sizes_of(method), kept[0])  # type: ignore[type-var]
 
 
 def test_the_policy_step_takes_fresh_noise() -> None:
