@@ -46,7 +46,7 @@ def interval_unions(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 class _Sorted(torch.autograd.Function):
-    """Ascending order along the second last axis, by exchanges of neighbours (odd-even transposition).
+    """Ascending order along the second last axis, by a sorting network of 19 comparisons.
 
     A step is a few operations on rows of ``n`` numbers, and no index is kept. On columns this short ``torch.sort``
     takes longer on a CPU.
@@ -55,8 +55,8 @@ class _Sorted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
         order, ctx.excess = values.clone(), []
-        for step in range(values.shape[-2]):
-            left, right = _neighbours(order, step)
+        for one, other in _COMPARED:
+            left, right = order[..., one, :], order[..., other, :]
             ctx.excess.append(left - right)
             low = torch.minimum(left, right)
             torch.maximum(left, right, out=right)
@@ -66,18 +66,22 @@ class _Sorted(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
         gradient = gradients[0].clone()
-        for step in reversed(range(gradient.shape[-2])):
-            left, right = _neighbours(gradient, step)
+        for (one, other), excess in zip(reversed(_COMPARED), reversed(ctx.excess), strict=True):
+            left, right = gradient[..., one, :], gradient[..., other, :]
             # The difference where the two were exchanged, else 0.
-            change = torch.ops.aten.threshold_backward(right - left, ctx.excess[step], 0)
+            change = torch.ops.aten.threshold_backward(right - left, excess, 0)
             left += change
             right -= change
         return gradient
 
 
-def _neighbours(values: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """View the pairs of neighbours that a step compares: all from the first place on, or from the second."""
-    first = step % 2
-    pairs = (values.shape[-2] - first) // 2
-    left, right = (slice(first + side, first + 2 * pairs, 2) for side in (0, 1))
-    return values[..., left, :], values[..., right, :]
+_COMPARED = (
+    (slice(0, 2), slice(2, 4)),
+    (slice(4, 6), slice(6, 8)),
+    (slice(0, 4), slice(4, 8)),
+    (slice(0, 8, 2), slice(1, 8, 2)),
+    (slice(2, 4), slice(4, 6)),
+    (slice(1, 4, 2), slice(4, 7, 2)),
+    (slice(1, 6, 2), slice(2, 7, 2)),
+)
+"""Places that a step compares, the smaller number to go to the first: a network for eight, as small as there is."""

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.rng import Draws, Streams
     from smore_sweep.task import Sizes
 
 
 POLICY = "pi"
-"""The network that every method acts with."""
+"""The network that a method acts with unless it says otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,11 +180,23 @@ class Method:
         """
         raise NotImplementedError
 
+    @property
+    def acts_with(self) -> tuple[str, ...]:
+        """Names of the networks that act. Their trained parameters are what is kept of a done run; targets are not.
+        Runs that train in one stack have the same."""
+        return (POLICY,)
+
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         """Return deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the
-        policy's output, squashed. An override may use only the network :data:`POLICY`, the one that is kept of a done
-        run."""
+        policy's output, squashed. ``nets`` are the networks of :attr:`acts_with`, ``M`` is 1."""
         return nets[POLICY].frozen(observations, goals).tanh()
+
+    def sample_actions(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws
+    ) -> torch.Tensor:
+        """Return actions as :meth:`act` does, which is what it calls. A method whose actions depend on random numbers
+        overrides this, and takes them from ``draws``."""
+        return self.act(nets, observations, goals)
 
 
 M = TypeVar("M", bound=type[Method])

@@ -144,7 +144,7 @@ def train(
 
         ended = update == budget.updates
         healthy = [member for member in alive if not diverged[member]]
-        policies = learner.policy.arrays()
+        policies = learner.policies()
         asked = time.perf_counter()
         pending = assess(
             {member: (runs[member].method, policies[member]) for member in healthy},

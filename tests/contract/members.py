@@ -41,6 +41,7 @@ from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Arrays, Learner
+from tests.contract.best_of_noise import BestOfNoise
 
 
 def own_method() -> Method | None:
@@ -89,6 +90,7 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    BestOfNoise(hidden=16),
 ]
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])

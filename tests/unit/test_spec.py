@@ -204,8 +204,9 @@ def test_a_method_of_whole_goals_refuses_a_task_of_others() -> None:
     assert run(method=Whole(), task="pointmaze-medium-navigate", expert_share=1.0).method.whole_goals
     with pytest.raises(UserError) as error:
         run(method=Whole(), task="FetchReach")
-    message = "FetchReach: SMORe needs goals that are whole observations; here a goal has 3 numbers and an observation 10"
-    assert str(error.value) == message
+    assert str(error.value) == (
+        "FetchReach: SMORe needs goals that are whole observations; here a goal has 3 numbers and an observation 10"
+    )
 
 
 @pytest.mark.parametrize("name", BUDGET)
