@@ -96,8 +96,8 @@ class ValueMethod(OGBenchMethod):
         return {**super().by_task(task), **discount_by_task(task)}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        value_goals = GoalMixture(CURRENT, FUTURE, RANDOM, self.discount)
-        return value_and_policy_batch(replay, streams, batch_size, value_goals, policy_goals(self.random_policy_goals))
+        own = policy_goals(self.random_policy_goals)
+        return value_and_policy_batch(replay, streams, batch_size, value_goals(self.discount), own)
 
 
 def value_network(
@@ -123,6 +123,11 @@ def policy_network(sizes: Sizes, hidden: tuple[int, ...], learning_rate: float) 
     return NetworkSpec(inputs, sizes.action, hidden, learning_rate, activation="gelu", init="xavier", last_scale=0.1)
 
 
+def value_goals(discount: float) -> GoalMixture:
+    """Return the mixture of the goals of a value that is learnt from rewards."""
+    return GoalMixture(CURRENT, FUTURE, RANDOM, discount)
+
+
 def policy_goals(random: float) -> GoalMixture:
     """Return the mixture of a policy's goals: a share of random ones, and later states, uniformly."""
     return GoalMixture(0.0, 1.0 - random, random)
@@ -142,6 +147,37 @@ def value_and_policy_batch(
 def log_prob(actions: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     """Return the log density ``[M, B]`` of actions ``[M, B, a]`` under Gaussians of unit deviation."""
     return -0.5 * (actions - means).square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
+
+
+def implicit_value_loss(
+    values: torch.Tensor,
+    slow: torch.Tensor,
+    slow_next: torch.Tensor,
+    rewards: torch.Tensor,
+    discount: float,
+    expectile: torch.Tensor,
+) -> torch.Tensor:
+    """Return the loss of a twin value without a critic, ``[M]``. With ``m = -r``,
+
+        y_k   = r + discount m V'_k(s', g)
+        A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
+        L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
+
+    so each value has its own target and both have the weight of the slow values.
+
+    Args:
+        values: ``V_k(s, g)``, ``[2, M, B]``.
+        slow: ``V'_k(s, g)``, the slow targets, ``[2, M, B]``.
+        slow_next: ``V'_k(s', g)``.
+        rewards: ``r``, -1 or, at the goal, 0, ``[M, B]``.
+        discount: of the next value.
+        expectile: ``[M, 1]``.
+    """
+    discounts = -discount * rewards
+    advantages = rewards + discounts * slow_next.amin(0) - slow.mean(0)
+    weights = torch.where(advantages >= 0, expectile, 1.0 - expectile)
+    errors = rewards + discounts * slow_next - values
+    return (weights * errors.square()).mean(-1).sum(0)
 
 
 def climbing_loss(

@@ -26,6 +26,9 @@ class Batch:
         initial_observations: the first observation of each episode.
         bootstrap_goals: goals at which the next state is judged, where they are not ``goals``.
         policy_goals: goals of the policy, where they are not those of the value, which are ``goals``.
+        subgoals: goals of a low-level policy, a few steps on.
+        waypoints: goals of a few steps on towards ``policy_goals``, which a high-level policy learns to set.
+        waypoint_observations: the observations there.
         offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
             ``[M, B]``.
         last: whether the transition ends its episode, ``[M, B]``.
@@ -42,6 +45,9 @@ class Batch:
     initial_observations: torch.Tensor | None = None
     bootstrap_goals: torch.Tensor | None = None
     policy_goals: torch.Tensor | None = None
+    subgoals: torch.Tensor | None = None
+    waypoints: torch.Tensor | None = None
+    waypoint_observations: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
@@ -124,6 +130,10 @@ class Replay:
     def goals_of(self, transitions: Transitions) -> torch.Tensor:
         """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
         return self.normalize_goals(take(self.goals.table, transitions.goal))
+
+    def observations_of(self, transitions: Transitions) -> torch.Tensor:
+        """Read the observations ``[M, B, o]`` at the states whose achieved goals are the transitions' goals."""
+        return self.normalize_observations(self._state(transitions.goal)[0])
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """Normalise ``[M, B, o]`` by each member's dataset statistics; unchanged if normalisation is off."""

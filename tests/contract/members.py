@@ -23,6 +23,7 @@ from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.hiql import HIQL
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
@@ -90,6 +91,8 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    HIQL(hidden=16, subgoal_steps=2),
+    HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
 METHODS = [own] if (own := own_method()) else SHIPPED
