@@ -59,6 +59,10 @@ def run(
         bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
     ] = False,
     keep_learner: KeepLearner = False,
+    seeds_for: Annotated[
+        str | None,
+        typer.Option(metavar="CLAIM", help="the further seeds that decide a claim (smore-sweep claims --json: ids)"),
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(
@@ -94,9 +98,20 @@ def run(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
+    if seeds_for is not None:
+        from analysis.verdicts.further_seeds import further_seeds
+
+        check_exclusive(
+            **{"seeds-for": seeds_for, "seeds": seeds, "tasks": tasks, "methods": methods, "search": search}
+        )
+        further = further_seeds(seeds_for, sweep, scale, folder, source)
+        if further is None:
+            make_console().print(f"claim {seeds_for} needs no further seeds: smore-sweep claims says why")
+            return 0
+        choices = further
     searching = None
     if search is not None:
-        from analysis.frames.metrics import usual_metric
+        from analysis.frames.benchmarks import usual_metric
 
         searching = Search(search, metric or usual_metric(load_sweep(sweep).tasks), budget)
 

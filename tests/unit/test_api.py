@@ -54,6 +54,12 @@ def test_results_have_a_row_per_run_and_a_column_per_knob(tmp_path: Path) -> Non
     assert (frame["hidden"] == 16).all()
     assert frame["return99"].notna().tolist() == [True] * 3 + [False] * 3
     assert len(smore_sweep.results(SWEEP, results=tmp_path, seeds=1)) == 3
+    chosen = smore_sweep.results(SWEEP, results=tmp_path, methods=["smore"], settings=["temperature=3,5"], updates=40)
+    assert chosen["label"].unique().tolist() == ["SMORe temperature=3.0", "SMORe temperature=5.0"]
+    assert (chosen["updates"] == 40).all()
+    assert (chosen["status"] == "missing").all()
+    with pytest.raises(UserError, match=r"the knobs are: .*did you mean"):
+        smore_sweep.results(SWEEP, results=tmp_path, settings=["temperatur=3"])
     with pytest.raises(UserError, match="has no scale 'huge'; its scales are: tiny"):
         smore_sweep.results(SWEEP, scale="huge", results=tmp_path)
 

@@ -46,7 +46,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (
             "run",
             "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify mirror "
-            "retrain keep keep-learner search metric budget json",
+            "seeds-for retrain keep keep-learner search metric budget json",
         ),
         (
             "submit",
