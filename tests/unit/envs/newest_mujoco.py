@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-EPISODES, LONG_EPISODES = 40, 2
+EPISODES, LONG_EPISODES, LONG = 40, 3, 1000
 """Of an expert; long are those of 1,000 steps."""
 MENDED = (
     ("joint_type = model.jnt_type[joint_id]", "joint_type = int(model.jnt_type[joint_id])"),
@@ -44,15 +44,16 @@ def look(name: str) -> dict[str, object]:
 
     Returns:
         ``random``: the achieved goals of one episode of random actions, ``[T+1, g]``, as lists; ``success``: the share
-        of the expert's episodes whose last step is a success.
+        of the expert's episodes whose last step is a success, or, of long ones, the share of their steps.
     """
     from smore_sweep.data.rollout import rollout
     from smore_sweep.tasks import TASKS
 
     task = TASKS[name]
     drawn = rollout(name, "random", 0, 1)
-    expert = rollout(name, "expert", 0, EPISODES if task.horizon < 1000 else LONG_EPISODES)
-    achieved, desired = expert.achieved_goals[:, -1], expert.desired_goals
+    long = task.horizon >= LONG
+    expert = rollout(name, "expert", 0, LONG_EPISODES if long else EPISODES)
+    achieved, desired = expert.achieved_goals[:, 1 if long else -1 :], expert.desired_goals[:, None]
     distance = np.linalg.norm(achieved - desired, axis=-1)
     success = task.succeeded(achieved, desired, distance)
     return {"random": drawn.achieved_goals[0].tolist(), "success": float(np.mean(success))}
