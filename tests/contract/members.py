@@ -23,6 +23,7 @@ from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.hilp import HILP
 from baselines.hiql import HIQL
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
@@ -89,12 +90,15 @@ SHIPPED: list[Method] = [
     GCIVL(hidden=16),
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
+    HILP(hidden=16, latent=4),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     HIQL(hidden=16, subgoal_steps=2),
     HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
+IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
+"""Leaves that no loss depends on: distances do not see where their space has its origin."""
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 

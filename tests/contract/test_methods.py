@@ -26,6 +26,7 @@ from smore_sweep.training.learner import Learner
 from smore_sweep.training.policy import restore
 from tests.contract.members import (
     BATCH,
+    IDLE,
     METHODS,
     SIZES,
     UPDATES,
@@ -156,7 +157,7 @@ def test_every_parameter_moves(method: Method) -> None:
     for name, after in leaves(trained(learner, 4)).items():
         # In units of an Adam step: one of the 16 units may be dead, a whole leaf may not.
         moved = (after - before[name]).abs().flatten(2).amax(-1)
-        assert (moved > 1e-5).all(), name
+        assert (moved > 1e-5).all() or name in IDLE.get(type(method), ()), name
         assert torch.isfinite(after).all(), name
 
 
