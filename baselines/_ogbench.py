@@ -8,6 +8,18 @@ Value and policy have goals of their own, each from a mixture (:class:`~smore_sw
 of the current state, a later one of the episode and any one. A transition is at its goal if the goal is its own state,
 by index; its reward is then 0, else -1, and nothing is bootstrapped there (``m = -r``).
 
+Two losses are shared. A twin value without a critic, with slow targets ``V'_k``, regresses to an upper expectile over
+the data's next states; each has its own target and both have the weight of the slow values (``implicit_value_loss``):
+
+    y_k   = r + discount m V'_k(s', g)
+    A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
+    L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
+
+A policy climbs the score ``q`` of its mean ``mu``, clipped to [-1, 1], and clones (DDPG+BC, ``climbing_loss``). Beyond
+the box of actions only cloning moves ``mu``:
+
+    L(pi) = -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                       (E|q| as a constant)
+
 Sources: the paper, and the code (``impls/agents``, ``impls/utils``, ``impls/hyperparameters.sh``) at commit 1d41409.
 Deviation, for all: targets follow each update; the code's lag behind it by one.
 """
@@ -157,13 +169,7 @@ def implicit_value_loss(
     discount: float,
     expectile: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the loss of a twin value without a critic, ``[M]``. With ``m = -r``,
-
-        y_k   = r + discount m V'_k(s', g)
-        A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
-        L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
-
-    so each value has its own target and both have the weight of the slow values.
+    """Return the loss of a twin value without a critic, ``[M]`` (the module's docstring).
 
     Args:
         values: ``V_k(s, g)``, ``[2, M, B]``.
@@ -183,13 +189,10 @@ def implicit_value_loss(
 def climbing_loss(
     scores: torch.Tensor, means: torch.Tensor, actions: torch.Tensor, alpha: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of DDPG+BC, ``[M]``, and the part of cloning in it, as a constant.
-
-        -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                           (E|q| as a constant)
+    """Return the loss of DDPG+BC, ``[M]``, and the part of cloning in it, as a constant (the module's docstring).
 
     Args:
-        scores: ``q``, of the policy's means clipped to [-1, 1] and of a critic as a constant, ``[M, B]``. Beyond the
-            box of actions only cloning moves the means.
+        scores: ``q``, of a critic as a constant, ``[M, B]``.
         means: the policy's means, ``[M, B, a]``.
         actions: those of the data, ``[M, B, a]``.
         alpha: weight of cloning, ``[M, 1]``.

@@ -1,8 +1,7 @@
 """GCIVL: goal-conditioned implicit value learning, as OGBench has it (IQL without a critic).
 
-A twin value ``V_k(s, g)`` with slow targets ``V'_k`` regresses to an upper expectile over the data's next states, by
-:func:`baselines._ogbench.implicit_value_loss` at the value's goals. The policy clones actions by how much the value
-rises: at its own goals,
+A twin value ``V_k(s, g)`` regresses to an upper expectile over the data's next states at the value's goals
+(``L(V)`` of :mod:`baselines._ogbench`). The policy clones actions by how much the value rises: at its own goals,
 
     B     = mean_k V_k(s', g) - mean_k V_k(s, g)                                    (V as a constant)
     L(pi) = -E[ min(exp(temperature B), 100) log pi(a|s, g) ]

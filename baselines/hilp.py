@@ -1,8 +1,11 @@
 """HILP: Hilbert foundation policies (Park, Kreiman and Levine, ICML 2024), asked for goals.
 
 Two representations ``phi_k`` of states, with slow copies ``phi'_k``, place states so that distances are steps. Their
-value ``V_k(s, g) = -|phi_k(s) - phi_k(g)|`` is trained as GCIVL's (:mod:`baselines.gcivl`) is, by
-:func:`baselines._ogbench.implicit_value_loss`.
+value ``V_k(s, g) = -|phi_k(s) - phi_k(g)|`` is trained as GCIVL's (:mod:`baselines.gcivl`) is, with ``m = -r``:
+
+    y_k    = r + discount m V'_k(s', g)
+    A      = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
+    L(phi) = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
 
 A policy ``pi(a|s, z)`` learns by IQL to move in every direction ``z`` of the first space, drawn uniformly from the unit
 sphere for each sample; with ``rho = (phi_1(s') - phi_1(s)) . z`` and ``u = min_k Q'_k(s, a, z) - U(s, z)``,

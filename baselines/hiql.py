@@ -1,8 +1,8 @@
 """HIQL: hierarchical implicit Q-learning (Park et al., NeurIPS 2023), as OGBench has it.
 
 A twin value ``V_k(s, phi(s, g))`` sees a goal through a representation of size ``r``, whose length is scaled to
-``sqrt(r)``. Both are trained by GCIVL's loss (:func:`baselines._ogbench.implicit_value_loss`) at the value's goals; the
-slow targets have layers ``V'_k`` of their own and the trained ``phi``.
+``sqrt(r)``. Both are trained by GCIVL's ``L(V)`` (:mod:`baselines._ogbench`) at the value's goals; the slow targets
+have layers ``V'_k`` of their own and the trained ``phi``.
 
 Two policies share the way to a goal. The low one acts towards the state ``w`` that follows ``k`` steps later, given as
 a representation; the high one says where to be in ``k`` steps on the way to a goal ``g``, as a representation, too.
