@@ -95,7 +95,11 @@ class Replay:
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
         self._threshold = threshold
         self._observation_size = store.observation_size
-        self._states = on_device(store.states, device)
+        table = self.goals.table
+        # Where goals are whole observations, a GPU holds them once, too.
+        separate = store.separate_states
+        self._states = table[: self.goals.first_commanded] if separate is None else on_device(separate, device)
+        self._goal_size = table.shape[-1]
         self._actions = on_device(store.actions, device)
 
     def batch(self, transitions: Transitions, *, initial: bool = False, offsets: bool = False) -> Batch:
@@ -146,7 +150,7 @@ class Replay:
     def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Observation and achieved goal of the state rows ``[M, B]``."""
         state = take(self._states, row)
-        return state[..., : self._observation_size], state[..., self._observation_size :]
+        return state[..., : self._observation_size], state[..., -self._goal_size :]
 
 
 def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
