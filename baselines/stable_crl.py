@@ -43,6 +43,7 @@ class StableCRL(_images.ImageMethod):
 
     name: ClassVar[str] = "Stable CRL"
     paper: ClassVar[str] = "Zheng et al., Stabilizing Contrastive RL, ICLR 2024"
+    whole_goals: ClassVar[bool] = True  # of 'td', for which states are goals
 
     loss: str = knob("the critics' loss", default="td", choices=("td", "nce"))
     bc_coefficient: float = knob("b: share of cloning", default=0.05, low=0.0, high=1.0, stackable=True)

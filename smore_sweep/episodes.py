@@ -60,9 +60,10 @@ class Episodes:
 
 
 def concatenate(parts: list[Episodes]) -> Episodes:
-    """Concatenate the episodes of the parts. Parts without episodes may have another horizon."""
+    """Concatenate the episodes of the parts. Parts without episodes may have another horizon; a single part with some
+    is returned as it is, without copying."""
     parts = [part for part in parts if len(part)] or parts[:1]
-    if len(parts) == 1:  # without a copy, which may be gigabytes
+    if len(parts) == 1:
         return parts[0]
     arrays = [part.own_arrays() for part in parts]
     return Episodes.of({name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]})

@@ -42,6 +42,7 @@ class Knob:
         above: lower bound, exclusive.
         choices: the valid strings, of a field that holds one.
         stackable: whether runs that differ in the field may train in one stack.
+        test_time: whether the field concerns acting alone. Runs that differ in such fields train once.
         before: the behaviour of runs from before the field existed. At this value the field is left out of a run's
             content, so the ids of those runs stay.
     """
@@ -52,6 +53,7 @@ class Knob:
     above: float = -math.inf
     choices: tuple[str, ...] = ()
     stackable: bool = False
+    test_time: bool = False
     before: object = None
 
     def describe(self) -> str:
@@ -90,11 +92,14 @@ def knob(
     above: float = -math.inf,
     choices: Sequence[str] = (),
     stackable: bool = False,
+    test_time: bool = False,
     before: object = None,
 ) -> Any:
     """Declare a configuration field: its only default, and the rest as in :class:`Knob`."""
-    info = Knob(help, low, high, above, tuple(choices), stackable, before)
+    info = Knob(help, low, high, above, tuple(choices), stackable, test_time, before)
     info.check("default", "value", default, default)
+    if stackable and test_time:
+        raise DeclarationError("a knob is stackable, which concerns training, or of test time, and not both")
     return dataclasses.field(default=default, metadata={"knob": info})
 
 
@@ -108,6 +113,8 @@ class Method:
     """Name in tables, as the paper writes it."""
     paper: ClassVar[str] = ""
     """The method's source, in one line."""
+    whole_goals: ClassVar[bool] = False
+    """Whether it takes goals as observations, so that it needs tasks whose goals are whole observations."""
 
     # Knobs that most methods declare.
     if TYPE_CHECKING:
@@ -134,6 +141,12 @@ class Method:
         """The fields that make up a run's content."""
         declared = knobs(type(self))
         return {k: v for k, v in self.fields().items() if v != declared[k].metadata["knob"].before}
+
+    def as_trained(self) -> Method:
+        """The configuration that trains: this one, with the knobs of test time at their defaults."""
+        declared = knobs(type(self))
+        changed = {name: declared[name].default for name in self.changed() if declared[name].metadata["knob"].test_time}
+        return dataclasses.replace(self, **changed) if changed else self  # type: ignore[type-var]
 
     @property
     def revision(self) -> int:
@@ -182,7 +195,7 @@ class Method:
     @property
     def acts_with(self) -> tuple[str, ...]:
         """Names of the networks that act. Their trained parameters are what is kept of a done run; targets are not.
-        Runs that train in one stack have the same."""
+        They depend on no knob that is stackable or of test time."""
         return (POLICY,)
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
@@ -254,3 +267,8 @@ def knobs(cls: type[Method]) -> dict[str, dataclasses.Field[Any]]:
 def stackable_knobs(cls: type[Method]) -> tuple[str, ...]:
     """Return the names of the fields in which the members of one stack may differ."""
     return tuple(name for name, field in knobs(cls).items() if field.metadata["knob"].stackable)
+
+
+def test_time_knobs(cls: type[Method]) -> tuple[str, ...]:
+    """Return the names of the fields that concern acting alone."""
+    return tuple(name for name, field in knobs(cls).items() if field.metadata["knob"].test_time)

@@ -27,7 +27,7 @@ SWEEP = Sweep(
             budget=Budget(
                 episodes=26, updates=20, batch_size=16, evaluate_every=10, evaluation_episodes=1, final_episodes=8
             ),
-            knobs=SMALL | {"hidden": 32},
+            knobs={**SMALL, "hidden": 32},
         ),
         # 100,000 transitions.
         "workstation": Scale(

@@ -46,7 +46,7 @@ def check_method(method: Method, sizes: Sizes) -> None:
     )
     with _blaming(f"{name}.networks"):
         learner = Learner(
-            [method] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
+            [method.as_trained()] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
         )
     nets = learner.nets
     with _blaming(f"{name}.acts_with"):

@@ -27,8 +27,8 @@ class BestOfNoise(Method):
     name: ClassVar[str] = "BestOfNoise"
     paper: ClassVar[str] = "none; for the tests"
 
-    samples: int = knob("proposed actions", default=4, low=1)
-    step: float = knob("step up the critic", default=0.1, low=0.0)
+    samples: int = knob("proposed actions", default=4, low=1, test_time=True)
+    step: float = knob("step up the critic", default=0.1, low=0.0, test_time=True)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
     learning_rate: float = knob("Adam", default=1e-3, above=0.0)
     hidden: int = knob("width of the two hidden layers", default=32, low=1)
