@@ -34,7 +34,7 @@ def pages(pictures: Path) -> dict[str, str]:
         "# All tasks",
         f"{len(TASKS)} tasks of the paper and of its baselines ship with experts that make their data. "
         f"OGBench's {len(ogbench())} datasets are tasks, too: [their list](tasks/ogbench.md).",
-        "\n".join(["::::{div} tasks", *(_card(name, rows[0].name in drawn, rows[0].name) for name, rows in groups.items()), "::::"]),
+        "\n".join(["::::{container} tasks", *(_card(name, rows[0].name in drawn, rows[0].name) for name, rows in groups.items()), "::::"]),
         toctree([*(f"tasks/{name}" for name in groups), "tasks/ogbench"]),
     ]
     made = {"tasks.md": "\n\n".join(listed)}
@@ -44,7 +44,7 @@ def pages(pictures: Path) -> dict[str, str]:
 
 def _card(name: str, drawn: bool, picture: str) -> str:
     image = f"[![{name}](pictures/{picture}.png)](tasks/{name}.md)\n" if drawn else ""
-    return f":::{{div}} task\n{image}[{name}](tasks/{name}.md)\n:::"
+    return f":::{{container}} task\n{image}[{name}](tasks/{name}.md)\n:::"
 
 
 def _page(name: str, rows: list[Task], drawn: bool) -> str:
