@@ -60,6 +60,8 @@ def find(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     return None
 
 
-def readable(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None) -> Any:
+def readable(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> Any:
     """Write a dataclass's default that is made anew as ``...``: autodoc's ``<factory>`` is no Python."""
     return (signature or "").replace("<factory>", "...") or None, returns
