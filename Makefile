@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt $(wildcard smore_sweep/stacked/native/*
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard SEEDS_FOR=claim EXPORTED=]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
@@ -53,7 +53,7 @@ submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRE
 slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
 	@$(BIN)/smore-sweep submit $(sweep) --slurm $(call options,$@,SWEEP DRY_RUN) $(if $(DRY_RUN),--dry-run)
 
-plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
+plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS= EXPORTED=]
 	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)
 
 status: $(READY)  ## show how far the sweeps with runs are, and the one that trains now: [SWEEP= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
@@ -74,7 +74,7 @@ videos: $(READY)  ## attach an animation to one run of each cell of a sweep in M
 ui: $(READY)  ## open the MLflow page of a sweep, or of the one that trained last: [SWEEP= RESULTS= PORT=5000]
 	@$(BIN)/smore-sweep ui $(call argument,SWEEP) $(call options,$@,SWEEP)
 
-tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py] [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
+tables: $(READY)  ## write the paper's tables from the finished runs, as LaTeX, into tables/: [TABLE="2 9" | SWEEP=mine.py | BENCHMARK=ogbench] [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep tables $(call options,$@,TABLE SWEEP) $(if $(TABLE),--table $(TABLE)) $(if $(SWEEP),--sweep $(SWEEP))
 
 figures: $(READY)  ## draw the figures of the finished sweeps into figures/, as PDF and PNG: [SWEEP=mine.py X=knob | FIGURE=name] [PLAIN=1 SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
@@ -89,7 +89,7 @@ select: $(READY)  ## choose the tuned knobs from the runs of learning_rate and t
 export: $(READY)  ## write all ended runs into small files that can be committed: [RESULTS= TO=results]
 	@$(BIN)/smore-sweep export $(call options,$@)
 
-claims: $(READY)  ## judge each claim of the paper by the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]
+claims: $(READY)  ## judge each claim of the paper by the finished runs: [BENCHMARK=ogbench SCALE= SEEDS= SOURCE= RESULTS=]
 	@$(BIN)/smore-sweep claims $(call options,$@)
 
 results: $(READY)  ## write RESULTS.md, claims and tables of the finished runs: [SCALE= SEEDS= SOURCE= RESULTS=]

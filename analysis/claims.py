@@ -1,4 +1,4 @@
-"""Judge the paper's claims by the finished runs: ``python analysis/claims.py --help``."""
+"""Judge the papers' claims by the finished runs: ``python analysis/claims.py --help``."""
 
 from __future__ import annotations
 
@@ -12,35 +12,43 @@ from pathlib import Path
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
+from analysis.frames.benchmarks import BENCHMARKS
 from analysis.frames.request import add_options, check_choice, results_request
 from analysis.verdicts import text
 from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import judge
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.spec import DEFAULT_SCALE
 
 FORMATS = ("terminal", "markdown", "json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the verdicts. Returns 1 if no claim has a finished run, 2 if the request is wrong."""
-    parser = argparse.ArgumentParser(description="The paper's claims, and what the finished runs say about each.")
-    add_options(parser, DEFAULT_SCALE)
+    parser = argparse.ArgumentParser(
+        description="The claims of a benchmark's paper, and what the finished runs say about each."
+    )
+    add_options(parser, "the sweeps' own")
+    parser.add_argument(
+        "--benchmark", metavar="B", default="smore", help=f"one of {', '.join(BENCHMARKS)} (default: %(default)s)"
+    )
     parser.add_argument("--format", default="terminal", help=f"one of {', '.join(FORMATS)} (default: terminal)")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     options = parser.parse_args(argv)
     try:
         check_choice("format", options.format, FORMATS)
-        scale = options.scale or DEFAULT_SCALE
+        check_choice("benchmark", options.benchmark, BENCHMARKS)
+        claims = [claim for claim in CLAIMS if claim.benchmark == options.benchmark]
+        scale = load_sweep(claims[0].sweep).scale(options.scale)
         about = results_request(options)
-        verdicts = [judge(claim, about.load_all_tasks(load_sweep(claim.sweep), scale)) for claim in CLAIMS]
+        verdicts = [judge(claim, about.load_for_claims(load_sweep(claim.sweep), scale)) for claim in claims]
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
     if not any(verdict.runs for verdict in verdicts):
-        others = ", ".join(claim.sweep for claim in CLAIMS[1:])
-        print(f"{about.nothing(CLAIMS[0].sweep, scale)}  (or: {others})", file=sys.stderr)
+        first, *others = dict.fromkeys(claim.sweep for claim in claims)
+        more = f"  (or: {', '.join(others)})" if others else ""
+        print(f"{about.nothing(first, scale)}{more}", file=sys.stderr)
         return 1
     if options.format == "terminal":
         text.show(verdicts)

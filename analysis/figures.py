@@ -7,6 +7,7 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -14,6 +15,7 @@ if __name__ == "__main__":
 
 import pandas as pd
 
+from analysis.frames.benchmarks import usual_metric
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.plots import files
@@ -27,9 +29,10 @@ from smore_sweep.spec import Sweep
 
 @dataclass(frozen=True)
 class _Figure:
-    """A figure to write: its name, the sweeps that it is made of, and its content at a scale."""
+    """A figure to write: its name, its usual metric, the sweeps that it is made of, and its content at a scale."""
 
     name: str
+    metric: str
     sweeps: Sequence[str]
     scales: Sequence[str]
     content: Callable[[str], tuple[Draw, pd.DataFrame]]
@@ -40,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     written = False
     try:
-        check_choice("metric", options.metric, METRICS)
+        if options.metric:
+            check_choice("metric", options.metric, METRICS)
         if options.x and not options.sweep:
             raise UserError(f"--x {options.x} needs --sweep, the sweep that varies it")
         about = results_request(options)
@@ -66,7 +70,7 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
     def figure(name: str) -> _Figure:
         spec = FIGURES[name]
         scales = list(load_sweep(spec.sweeps[0]).scales)
-        return _Figure(name, spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
+        return _Figure(name, DEFAULT_METRIC, spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
 
     figures = [figure(name) for name in names]
     scales = list(dict.fromkeys(scale for figure in figures for scale in figure.scales))
@@ -77,7 +81,8 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
 def _of_sweeps(options: argparse.Namespace, about: ResultsRequest) -> list[_Figure]:
     def figure(name: str, sweep: Sweep, axis: str) -> _Figure:
         scales = [sweep.scale(options.scale)] if options.scale else list(sweep.scales)
-        return _Figure(f"{sweep.name}_{axis}", [name], scales, lambda scale: figure_of(sweep, scale, axis, about))
+        draw = partial(figure_of, sweep, axis=axis, about=about)
+        return _Figure(f"{sweep.name}_{axis}", usual_metric(sweep.tasks), [name], scales, draw)
 
     figures = []
     for name in dict.fromkeys(options.sweep):
@@ -94,14 +99,15 @@ def _write(
 ) -> Iterator[Path]:
     """Draw and write a figure at each scale; say why if there is none."""
     lacking: dict[str, list[str]] = {}
+    metric = options.metric or figure.metric
     for scale in scales:
         try:
-            drawn = draw(*figure.content(scale), options.metric)
+            drawn = draw(*figure.content(scale), metric)
         except NothingToDrawError as error:
             lacking.setdefault(str(error), []).append(scale)
             continue
-        metric = "" if options.metric == DEFAULT_METRIC or not options.sweep else f"_{options.metric}"
-        path = Path(options.output) / f"{figure.name}_{scale}{metric}{about.suffix}"
+        suffix = "" if metric == figure.metric or not options.sweep else f"_{metric}"
+        path = Path(options.output) / f"{figure.name}_{scale}{suffix}{about.suffix}"
         yield from files.write(drawn, path, plain=options.plain)
     if lacking and sum(map(len, lacking.values())) == len(scales):
         commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in figure.sweeps)
@@ -122,8 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plain", action="store_true", help="write the small print into a .txt file beside the figure")
     add_options(parser, "every scale that has a finished run")
     add_choices(parser)
-    metrics = f"one of {', '.join(METRICS)} (default: {DEFAULT_METRIC})"
-    parser.add_argument("--metric", default=DEFAULT_METRIC, help=metrics)
+    parser.add_argument("--metric", help=f"one of {', '.join(METRICS)} (default: the headline metric of the tasks)")
     parser.add_argument("--output", metavar="DIR", default="figures", help="where to write (default: figures)")
     return parser
 

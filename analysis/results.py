@@ -18,7 +18,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.storage.atomic import atomic_write
 
-SCALES = ("laptop", "paper")
+SCALES = ("laptop", "workstation", "paper")
 """The scales whose results are shown; smoke only tests the machinery."""
 COMMENTARY = Path(__file__).with_name("commentary.md")
 

@@ -18,7 +18,8 @@ if __name__ == "__main__":
 
 from rich.console import Console
 
-from analysis.frames.metrics import METRICS, usual_metric
+from analysis.frames.benchmarks import BENCHMARKS, benchmark, usual_metric
+from analysis.frames.metrics import METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for request, frame in frames
     ]
     if not tables:
-        named = requests[0].sweep.name if options.table or options.scale else "quickstart"
+        chosen = options.table or options.scale or options.benchmark
+        named = requests[0].sweep.name if chosen else "quickstart"
         print(about.nothing(options.sweep[0] if options.sweep else named, options.scale), file=sys.stderr)
         return 1
     if options.format == "latex":
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--table", nargs="+", metavar="N", help="tables of the paper (default: all with a finished run)")
     which.add_argument("--sweep", nargs="+", metavar="NAME", help="the tables of these sweeps")
+    which.add_argument("--benchmark", metavar="B", help=f"the tables of a benchmark: {' or '.join(BENCHMARKS)}")
     add_options(parser, "every scale that has a finished run")
     add_choices(parser)
     parser.add_argument("--format", default="latex", help=f"one of {', '.join(FORMATS)} (default: latex)")
@@ -105,6 +108,8 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
     check_choice("format", options.format, FORMATS)
     if options.metric:
         check_choice("metric", options.metric, METRICS)
+    if options.benchmark:
+        check_choice("benchmark", options.benchmark, BENCHMARKS)
     for number in options.table or ():
         check_choice("table", number, PAPER_TABLES)
     if options.table:
@@ -113,6 +118,8 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
     else:
         names = options.sweep or [name for name in sweep_names() if name not in TUNING]  # model selection is no result
         sweeps = [about.choices.apply(load_sweep(name)) for name in dict.fromkeys(names)]
+        if options.benchmark:
+            sweeps = [sweep for sweep in sweeps if benchmark(sweep.tasks) == options.benchmark]
         wanted = [(sweep, table) for sweep in sweeps for table in tables_of(sweep)]
         wanted.sort(key=lambda pair: int(pair[1].number) if pair[1] else math.inf)
     if options.scale and not (options.sweep or options.table):

@@ -27,6 +27,9 @@ def run(
     scale: str | None = None,
     seeds: int | Sequence[int] | None = None,
     tasks: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    settings: Sequence[str] = (),
+    updates: int | None = None,
     source: str = GENERATED,
     results: str | StoragePath = DEFAULT_RESULTS,
     address: str | None = None,
@@ -45,6 +48,9 @@ def run(
         scale: Its scale; None for the sweep's own.
         seeds: Seeds per cell, or a list of seeds; None for the scale's number.
         tasks: Tasks to run; None for the scale's.
+        methods: Methods to run, by name or by the label of a configuration; None for all.
+        settings: Values of knobs in place of the declared ones, as after ``--set``: ``["smore.beta=0.5,0.7"]``.
+        updates: Updates of every run; None for the budget's.
         source: Source of the episodes.
         results: Results folder: a path or ``s3://bucket/prefix``.
         address: A running Ray cluster, ``auto`` or ``host:port``; None starts a local Ray.
@@ -61,10 +67,11 @@ def run(
     from smore_sweep.execution import runner
 
     folder = storage_path(str(results))
+    choices = _choices(seeds, tasks, methods, settings, updates, source)
     code = runner.run(
         sweep,
         scale=scale,
-        choices=_choices(seeds, tasks, source),
+        choices=choices,
         results=folder,
         address=address,
         gpus_per_stack=gpus_per_stack,
@@ -75,7 +82,7 @@ def run(
     )
     if code == INTERRUPTED:
         raise KeyboardInterrupt
-    return read_results(sweep, scale=scale, seeds=seeds, tasks=tasks, source=source, results=folder)
+    return _results(sweep, scale, choices, folder)
 
 
 def train(run: RunSpec, *, results: str | StoragePath = DEFAULT_RESULTS, mirrors: Sequence[str] = ()) -> Record:
@@ -124,6 +131,9 @@ def read_results(
     scale: str | None = None,
     seeds: int | Sequence[int] | None = None,
     tasks: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    settings: Sequence[str] = (),
+    updates: int | None = None,
     source: str = GENERATED,
     results: str | StoragePath = DEFAULT_RESULTS,
 ) -> pd.DataFrame:
@@ -135,16 +145,34 @@ def read_results(
     Raises:
         UserError: If anything about the request is wrong.
     """
+    return _results(
+        sweep, scale, _choices(seeds, tasks, methods, settings, updates, source), storage_path(str(results))
+    )
+
+
+def _results(sweep: Sweep | str, scale: str | None, choices: Choices, folder: StoragePath) -> pd.DataFrame:
     from analysis.frames import tidy
     from smore_sweep.discovery import load_sweep
 
     declared = sweep if isinstance(sweep, Sweep) else load_sweep(sweep)
-    runs = _choices(seeds, tasks, source).expand(declared, scale)
-    return tidy.of_runs(runs, storage_path(str(results)))
+    return tidy.of_runs(choices.expand(declared, scale), folder)
 
 
-def _choices(seeds: int | Sequence[int] | None, tasks: Sequence[str] | None, source: str) -> Choices:
-    from smore_sweep.planning.choices import Choices
+def _choices(
+    seeds: int | Sequence[int] | None,
+    tasks: Sequence[str] | None,
+    methods: Sequence[str] | None,
+    settings: Sequence[str],
+    updates: int | None,
+    source: str,
+) -> Choices:
+    from smore_sweep.planning.choices import Choices, parse_settings
 
-    listed = seeds if seeds is None or isinstance(seeds, int) else tuple(seeds)
-    return Choices(tasks=tuple(tasks or ()), seeds=listed, source=source)
+    return Choices(
+        tasks=tuple(tasks or ()),
+        methods=tuple(methods or ()),
+        seeds=seeds if seeds is None or isinstance(seeds, int) else tuple(seeds),
+        settings=parse_settings(settings),
+        updates=updates,
+        source=source,
+    )

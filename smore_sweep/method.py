@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.rng import Draws, Streams
     from smore_sweep.task import Sizes
 
 
 POLICY = "pi"
-"""The network that every method acts with."""
+"""The network that a method acts with unless it says otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Knob:
         above: lower bound, exclusive.
         choices: the valid strings, of a field that holds one.
         stackable: whether runs that differ in the field may train in one stack.
+        test_time: whether the field concerns acting alone. Runs that differ in such fields train once.
         before: the behaviour of runs from before the field existed. At this value the field is left out of a run's
             content, so the ids of those runs stay.
     """
@@ -51,6 +52,7 @@ class Knob:
     above: float = -math.inf
     choices: tuple[str, ...] = ()
     stackable: bool = False
+    test_time: bool = False
     before: object = None
 
     def describe(self) -> str:
@@ -89,11 +91,14 @@ def knob(
     above: float = -math.inf,
     choices: Sequence[str] = (),
     stackable: bool = False,
+    test_time: bool = False,
     before: object = None,
 ) -> Any:
     """Declare a configuration field: its only default, and the rest as in :class:`Knob`."""
-    info = Knob(help, low, high, above, tuple(choices), stackable, before)
+    info = Knob(help, low, high, above, tuple(choices), stackable, test_time, before)
     info.check("default", "value", default, default)
+    if stackable and test_time:
+        raise DeclarationError("a knob is stackable, which concerns training, or of test time, and not both")
     return dataclasses.field(default=default, metadata={"knob": info})
 
 
@@ -107,6 +112,8 @@ class Method:
     """Name in tables, as the paper writes it."""
     paper: ClassVar[str] = ""
     """The method's source, in one line."""
+    whole_goals: ClassVar[bool] = False
+    """Whether it takes goals as observations, so that it needs tasks whose goals are whole observations."""
 
     # Knobs that most methods declare.
     if TYPE_CHECKING:
@@ -133,6 +140,12 @@ class Method:
         """The fields that make up a run's content."""
         declared = knobs(type(self))
         return {k: v for k, v in self.fields().items() if v != declared[k].metadata["knob"].before}
+
+    def as_trained(self) -> Method:
+        """The configuration that trains: this one, with the knobs of test time at their defaults."""
+        declared = knobs(type(self))
+        changed = {name: declared[name].default for name in self.changed() if declared[name].metadata["knob"].test_time}
+        return dataclasses.replace(self, **changed) if changed else self  # type: ignore[type-var]
 
     @property
     def revision(self) -> int:
@@ -178,11 +191,23 @@ class Method:
         """
         raise NotImplementedError
 
+    @property
+    def acts_with(self) -> tuple[str, ...]:
+        """Names of the networks that act. Their trained parameters are what is kept of a done run; targets are not.
+        They depend on no knob that is stackable or of test time."""
+        return (POLICY,)
+
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         """Return deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the
-        policy's output, squashed. An override may use only the network :data:`POLICY`, the one that is kept of a done
-        run."""
+        policy's output, squashed. ``nets`` are the networks of :attr:`acts_with`, ``M`` is 1."""
         return nets[POLICY].frozen(observations, goals).tanh()
+
+    def sample_actions(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws
+    ) -> torch.Tensor:
+        """Return actions as :meth:`act` does, which is what it calls. A method whose actions depend on random numbers
+        overrides this, and takes them from ``draws``."""
+        return self.act(nets, observations, goals)
 
 
 M = TypeVar("M", bound=type[Method])
@@ -241,3 +266,8 @@ def knobs(cls: type[Method]) -> dict[str, dataclasses.Field[Any]]:
 def stackable_knobs(cls: type[Method]) -> tuple[str, ...]:
     """Return the names of the fields in which the members of one stack may differ."""
     return tuple(name for name, field in knobs(cls).items() if field.metadata["knob"].stackable)
+
+
+def test_time_knobs(cls: type[Method]) -> tuple[str, ...]:
+    """Return the names of the fields that concern acting alone."""
+    return tuple(name for name, field in knobs(cls).items() if field.metadata["knob"].test_time)

@@ -7,13 +7,14 @@ it (:mod:`smore_sweep.planning.stacks`). Only the standard library is imported h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.hashing import digest
-from smore_sweep.method import Method, stackable_knobs
+from smore_sweep.method import Method, stackable_knobs, test_time_knobs
 from smore_sweep.tasks import declared_content, find_task
 
 PROTOCOL = 1
@@ -89,7 +90,13 @@ class RunSpec:
             raise DeclarationError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
             )
-        if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
+        row = find_task(self.task)
+        if row and self.method.whole_goals and row.sizes.goal != row.sizes.observation:
+            raise DeclarationError(
+                f"{self.task}: {self.method.name} needs goals that are whole observations; here a goal has "
+                f"{row.sizes.goal} numbers and an observation {row.sizes.observation}"
+            )
+        if self.expert_share < 1.0 and row and row.dataset:
             raise DeclarationError(
                 f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
                 f"{row.dataset!r}: leave it at 1"
@@ -131,9 +138,16 @@ class RunSpec:
     def stack_key(self) -> str:
         """Key that runs of one stack share."""
         content = self.content()
-        for name in stackable_knobs(type(self.method)):
+        kind = type(self.method)
+        for name in (*stackable_knobs(kind), *test_time_knobs(kind)):
             content["knobs"].pop(name, None)
         return digest({k: v for k, v in content.items() if k not in ("seed", "expert_share", "revision")})
+
+    @cached_property
+    def training_id(self) -> str:
+        """Id that runs share if they differ in knobs of test time alone. One member of a stack trains for them all."""
+        trained = self.method.as_trained()
+        return self.run_id if trained is self.method else replace(self, method=trained).run_id
 
     @property
     def named(self) -> Method:
@@ -145,6 +159,14 @@ class RunSpec:
         """Readable name, ``SMORe · FetchReach · 5% · s3``, followed by the source unless it is generated here."""
         own = f"{self.named.label} · {self.task} · {percent(self.expert_share)} · s{self.seed}"
         return own if self.source == GENERATED else f"{own} · {self.source}"
+
+
+def by_training(runs: Iterable[RunSpec]) -> list[list[RunSpec]]:
+    """Group runs by their :attr:`~RunSpec.training_id`, in the order of each group's first run."""
+    groups: dict[str, list[RunSpec]] = {}
+    for run in runs:
+        groups.setdefault(run.training_id, []).append(run)
+    return list(groups.values())
 
 
 def percent(share: float) -> str:

@@ -40,11 +40,11 @@ SWEEP = Sweep(
             tasks=TASKS,
             seeds=3,
             budget=Budget(
-                episodes=1_000, updates=60_000, batch_size=256, evaluate_every=6_000, evaluation_episodes=50,
+                episodes=1_000, updates=40_000, batch_size=256, evaluate_every=4_000, evaluation_episodes=50,
                 final_episodes=50,
             ),
             per_task=EPISODES,
-            knobs={"hidden": 256},
+            knobs={"hidden": 128},
         ),
         "paper": Scale(
             tasks=TASKS,

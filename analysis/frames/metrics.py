@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from smore_sweep.results import outcomes
@@ -46,12 +45,6 @@ _METRICS = {
 }
 METRICS = {name: _METRICS[name] for name in outcomes.METRICS}
 """By the names, and in the order, of :class:`smore_sweep.results.outcomes.Outcomes`."""
-
-
-def usual_metric(tasks: Iterable[str]) -> str:
-    """The metric of a table that asks for no other: OGBench's if all tasks are its, else the default."""
-    headlines = {headline_metric(task) for task in tasks}
-    return "ever" if headlines == {"ever"} else DEFAULT_METRIC
 
 
 def is_long(task: str) -> bool:

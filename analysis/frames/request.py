@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from analysis.stats.sequential import LOOKS
 from smore_sweep.errors import UserError
 from smore_sweep.planning.choices import AS_DECLARED, Choices, parse_choices
 from smore_sweep.planning.history import other_requests, remembered
+from smore_sweep.results.record import MISSING
 from smore_sweep.run_spec import GENERATED, RunSpec
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, is_folder, storage_path
@@ -43,9 +45,27 @@ class ResultsRequest:
 
         return load(self.runs(sweep, scale, tasks), self.results)
 
-    def load_all_tasks(self, sweep: Sweep, scale: str) -> pd.DataFrame:
-        """Load one row for each run on all tasks of a sweep, including those that the scale leaves out."""
-        return self.load(sweep, scale, sweep.tasks)
+    def load_for_claims(self, sweep: Sweep, scale: str) -> pd.DataFrame:
+        """Load one row for each run on all tasks of a sweep, including those that the scale leaves out.
+
+        Where no seeds are chosen, a cell has as many as its furthest look that has a run
+        (:mod:`analysis.stats.sequential`). ``first_look`` is the scale's number of seeds.
+        """
+        import pandas as pd
+
+        size = sweep.scales[sweep.scale(scale)]
+        tasks: dict[int, list[str]] = {}
+        for task in sweep.tasks:
+            tasks.setdefault(size.seeds_of(task), []).append(task)
+        frames = []
+        for first, own in tasks.items():
+            if self.choices.seeds is not None:
+                frame = self.load(sweep, scale, own)
+            else:
+                most = replace(self, choices=replace(self.choices, seeds=LOOKS[-1] * first))
+                frame = _as_far_as_looked(most.load(sweep, scale, own), first)
+            frames.append(frame.assign(first_look=first))
+        return pd.concat(frames, ignore_index=True)
 
     def nothing(self, sweep: str, scale: str | None = None) -> str:
         """Explain that there is nothing to show, and name the command that runs the sweep."""
@@ -75,6 +95,16 @@ class ResultsRequest:
         """The request as a suffix of file names."""
         changes = {"tasks", "methods", "set", "updates"} & self.choices.options().keys()
         return ("" if self.source == GENERATED else f"_{self.source}") + ("_chosen" if changes else "")
+
+
+def _as_far_as_looked(frame: pd.DataFrame, first: int) -> pd.DataFrame:
+    """Drop the seeds beyond each cell's furthest look that has a run."""
+    cells = frame.groupby(["task", "label", "expert_share"], sort=False)
+    number = cells.cumcount()  # seeds are in their order
+    begun = (number + 1).where(frame["status"] != MISSING, 0)
+    furthest = begun.groupby([frame["task"], frame["label"], frame["expert_share"]]).transform("max")
+    seeds = furthest.map(lambda count: next(times * first for times in LOOKS if count <= times * first))
+    return frame[number < seeds]
 
 
 def add_options(parser: argparse.ArgumentParser, scale: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.metrics import usual_metric
+from analysis.frames.benchmarks import usual_metric
 from analysis.frames.request import ResultsRequest
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from smore_sweep.results.record import DONE

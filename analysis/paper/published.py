@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.paper import ogbench
 from sweeps._budgets import LOCOMOTION_SHARE
 
 NAMES = {
@@ -66,14 +67,30 @@ def beside(metric: str, task: str, label: str, expert_share: float, table: str =
     """Find the printed cell to show beside our own value of ``metric``.
 
     It is that of ``table`` if it has one, else that of the setting's own table, else None. The paper prints one kind of
-    return and does not state its discount, so the same cell goes with each of ours. It has no success *at any step*.
+    return and does not state its discount, so the same cell goes with each of ours. Success *at any step* is OGBench's.
     """
+    if metric == "ever":
+        return Printed(*found) if (found := ogbench.cells().get((task, label))) else None
     printed = _cells(_KINDS[metric]) if metric in _KINDS else {}
     for number in (table, *_MAIN):
         for name in NAMES.get(label, (label,)):
             if cell := printed.get((number, task, name, expert_share)):
                 return cell
     return None
+
+
+def printed_means(table: str) -> pd.DataFrame:
+    """Return the means that judge a claim: label (ours), task, expert_share and value, the headline outcome.
+
+    Args:
+        table: Number of a table of the SMORe paper, or ``"ogbench"``.
+    """
+    if table == "ogbench":
+        rates = ogbench.success_rates()
+        return rates.assign(expert_share=1.0, value=rates["mean"])
+    labels = {name: label for label, names in NAMES.items() for name in names}
+    cells = published(table).query("metric == 'discounted_return'").dropna(subset="mean")
+    return cells.assign(label=cells["method"].map(lambda name: labels.get(name, name)), value=cells["mean"])
 
 
 def heading(table: str, label: str) -> str:

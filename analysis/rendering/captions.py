@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
+from analysis.frames.benchmarks import BENCHMARKS, benchmark
 from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
 from analysis.frames.metrics import METRICS, Metric, is_long
 from analysis.frames.runs import changes
@@ -98,7 +99,8 @@ def _published(cells: list[Cell], metric: Metric, averaged: list[str], compare: 
     columns = {cell.column for cell in cells}
     complete = [all(c.sure for c in cells if c.column == column and c.task in averaged) for column in columns]
     same = "; its averages are over the same tasks" if averaged and any(complete) else ""
-    sentences = [f"Published: as printed in the SMORe paper{mixed if metric.discount else ''}{same}."]
+    paper = BENCHMARKS[benchmark(cell.task for cell in cells)]
+    sentences = [f"Published: as printed in the {paper}{mixed if metric.discount else ''}{same}."]
     if any(cell.published and cell.published.doubtful for cell in cells):
         sentences.append(
             f"{DOUBT} marks a published cell that appears to be another expert share's: neither averaged nor compared."

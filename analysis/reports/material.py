@@ -58,5 +58,5 @@ def collect(sweep: Sweep, scale: str, about: ResultsRequest) -> Material:
         summaries(runs, about.results),
         {name: gather(name, scale, about) for name in own},
         f"SWEEP={sweep.name} SCALE={scale}{about.options}",
-        about.load_all_tasks(sweep, scale),
+        about.load_for_claims(sweep, scale),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.frames.metrics import DEFAULT_METRIC
+from analysis.frames.benchmarks import BENCHMARKS, usual_metric
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest
 from analysis.frames.series import declared, series_names
@@ -43,7 +43,12 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
         for scale, frames in scales.items()
     }
     for scale, verdicts in judged.items():
-        parts += [f"## The paper's claims, {scale} scale", text.summary(verdicts)]
+        parts += [
+            part
+            for name, paper in BENCHMARKS.items()
+            if (own := [verdict for verdict in verdicts if verdict.claim.benchmark == name])
+            for part in (f"## Claims of the {paper}, {scale} scale", text.summary(own))
+        ]
     if commentary.strip():
         parts += ["## Commentary", commentary]
     for scale, frames in scales.items():
@@ -60,7 +65,7 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
 def finished(about: ResultsRequest, scale: str) -> Frames:
     """Load the sweeps that have the scale, if any of the reported ones has an ended run; else none."""
     names = [name for name in sweep_names() if scale in load_sweep(name).scales]
-    frames = {name: about.load_all_tasks(load_sweep(name), scale) for name in names}
+    frames = {name: about.load_for_claims(load_sweep(name), scale) for name in names}
     return frames if any(_ended(frame).any() for name, frame in frames.items() if name not in TUNING) else {}
 
 
@@ -73,7 +78,7 @@ def _tables(frames: Frames) -> list[str]:
             parts += [f"### Table {number}", markdown.table(wide)]
     for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
         sweep = load_sweep(name)
-        wide = layout(reported[name], DEFAULT_METRIC, sweep.description, names=series_names(declared(sweep)))
+        wide = layout(reported[name], usual_metric(sweep.tasks), sweep.description, names=series_names(declared(sweep)))
         parts += [f"### Sweep {name}", markdown.table(wide)]
     return parts
 
@@ -92,8 +97,9 @@ def _caveats(frames: Frames) -> str:
         f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/_budgets.py` has all "
         "that differs from the paper's.",
         f"Data: {origin}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
-        "Protocol: one for all methods (sparse reward, the same seeded evaluation episodes, last checkpoint). The "
-        "printed numbers appear to mix discounts and, in part, dense returns.",
+        "Protocol: one for all methods of a task (sparse reward, the same seeded evaluation episodes, last checkpoint; "
+        "OGBench's tasks: its reward by index, mean of the last three evaluations). The SMORe paper's numbers appear "
+        "to mix discounts and, in part, dense returns.",
         f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
         f"{probability(significance.smallest_p(many, many))}, and bootstrap intervals of few seeds are too narrow.",
         "Knobs: chosen on seeds of their own where `sweeps/tuned.csv` has the method and task at this scale; each "

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.frames.metrics import DEFAULT_METRIC, METRICS
+from analysis.frames.benchmarks import usual_metric
+from analysis.frames.metrics import METRICS
 from analysis.frames.series import declared, series_names
 from analysis.paper.tables import PAPER_TABLES
 from analysis.plots import lines
@@ -86,15 +87,16 @@ def _results(material: Material) -> Markup:
     printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
-    if DEFAULT_METRIC not in metrics:
-        tables.append(html.table(layout(frame, DEFAULT_METRIC, sweep.description, names=names, compare=True)))
+    usual = usual_metric(sweep.tasks)
+    if usual not in metrics:
+        tables.append(html.table(layout(frame, usual, sweep.description, names=names, compare=True)))
     return html.join(
         [
             *tables,
             *(
                 html.folded(metric.title, html.table(layout(frame, name, sweep.description, names=names)))
                 for name, metric in METRICS.items()
-                if name not in {DEFAULT_METRIC, *metrics}
+                if name not in {usual, *metrics}
             ),
         ]
     )
@@ -114,13 +116,14 @@ def _figures(material: Material) -> Markup:
         wanted.append(("Return against the share of expert data", material.frame, lines.coverage))
     wanted += [(FIGURES[name].title, frame, FIGURES[name].draw) for name, frame in material.figures.items()]
     tasks = ", ".join(dict.fromkeys(map(str, material.frame["task"])))
+    metric = usual_metric(material.sweep.tasks)
     parts = []
     for title, frame, drawing in wanted:
         try:
-            figure = draw(drawing, frame, DEFAULT_METRIC)
+            figure = draw(drawing, frame, metric)
         except NothingToDrawError:
             continue
-        alt = f"{title}: {METRICS[DEFAULT_METRIC].title} on {tasks}. The numbers are in the tables."
+        alt = f"{title}: {METRICS[metric].title} on {tasks}. The numbers are in the tables."
         parts.append(html.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
     return html.join(parts)
 

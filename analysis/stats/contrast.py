@@ -13,7 +13,7 @@ from analysis.stats import bootstrap, significance
 from analysis.stats.significance import mean_probability_of_improvement
 
 LEVEL = 0.05
-"""Level of the tests. The intervals hold ``1 - LEVEL``."""
+"""Level of all looks at a claim together (:mod:`analysis.stats.sequential`). The intervals hold ``1 - LEVEL``."""
 
 RESAMPLES = 1000
 """Number of bootstrap resamples, enough for the two digits shown."""
@@ -27,7 +27,7 @@ class Contrast:
     """The statement that ``first`` is ``more`` (or less) than ``share`` times ``second`` on one item (a task).
 
     ``waiting`` counts the runs behind the statement that have not ended. ``counts`` says whether the item is one of
-    those that the paper speaks of.
+    those that the paper speaks of. ``level`` is that of its test.
     """
 
     item: str
@@ -39,6 +39,7 @@ class Contrast:
     more: bool
     waiting: int = 0
     counts: bool = True
+    level: float = LEVEL
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -122,7 +123,7 @@ def answer(contrast: Contrast, size: Effect, p: float, smallest: float) -> Answe
     the interval of the margin lies on one side of 0.
     """
     low, high = size.margin_interval
-    if contrast.waiting or smallest >= LEVEL or p >= LEVEL or low <= 0 <= high:
+    if contrast.waiting or smallest >= contrast.level or p >= contrast.level or low <= 0 <= high:
         return "open"
     return "yes" if low > 0 else "no"
 

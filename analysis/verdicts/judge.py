@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.metrics import headline_metric
-from analysis.paper.published import NAMES, published
+from analysis.paper.published import printed_means
 from analysis.stats.contrast import Answer, Contrast, Effect, answer, corrected, effect, reach
+from analysis.stats.sequential import level, next_look
 from analysis.verdicts.claims import AVERAGE, Claim
 from smore_sweep.results.record import DIVERGED, DONE
 
@@ -37,9 +38,10 @@ class Verdict:
     """The outcome of a claim for the runs of one scale and source.
 
     ``findings`` are all comparisons that could be made, ``effect`` is their average over the items that the paper
-    speaks of. ``tasks`` are the paper's tasks that are compared, ``waiting`` those with runs that have not ended,
-    ``runs`` the ids of all runs behind the verdict. ``printed`` says whether the paper's own means satisfy the claim,
-    ``printed_against`` on which items they do not.
+    speaks of. ``next_look`` are the tasks on which it is open and the number of seeds to look at next there; None if
+    it is decided, or after the last look. ``tasks`` are the paper's tasks that are compared, ``waiting`` those with
+    runs that have not ended, ``runs`` the ids of all runs behind the verdict. ``printed`` says whether the paper's own
+    means satisfy the claim, ``printed_against`` on which items they do not.
     """
 
     claim: Claim
@@ -51,6 +53,7 @@ class Verdict:
     runs: tuple[str, ...]
     scale: str
     source: str
+    next_look: tuple[tuple[str, ...], int] | None
     printed: bool | None
     printed_against: tuple[str, ...]
 
@@ -68,7 +71,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
     """Judge a claim by runs of one scale and source. A diverged run counts as a return of 0.
 
     Args:
-        frame: One row per expected run, as :func:`analysis.frames.runs.load` returns it.
+        frame: One row per expected run, as :meth:`~analysis.frames.request.ResultsRequest.load_for_claims` loads it.
     """
     runs = _rows(claim, frame.assign(value=_values(frame)))
     contrasts = _contrasts(claim, runs)
@@ -83,6 +86,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
         )
     )
     counting = [finding for finding in findings if finding.contrast.counts]
+    outcome = _outcome(claim, [finding.answer for finding in counting])
     ended = runs[runs["value"].notna()]
     unfinished = set(runs.loc[runs["value"].isna(), "task"])
     absent = set(claim.tasks) - set(runs["task"])
@@ -92,7 +96,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
     printed, against = by_print(claim)
     return Verdict(
         claim=claim,
-        outcome=_outcome(claim, [finding.answer for finding in counting]),
+        outcome=outcome,
         findings=findings,
         effect=effect([finding.contrast for finding in counting]) if counting else None,
         tasks=tuple(task for task in claim.tasks if task in compared),
@@ -100,6 +104,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
         runs=tuple(ended["run_id"]),
         scale=str(frame["scale"].iloc[0]),
         source=str(frame["source"].iloc[0]),
+        next_look=_next_look(runs, findings) if outcome == "undecided" else None,
         printed=printed,
         printed_against=against,
     )
@@ -109,18 +114,31 @@ def by_print(claim: Claim) -> tuple[bool | None, tuple[str, ...]]:
     """Whether the paper's printed means satisfy the claim, and the items on which they do not; None for a figure."""
     if claim.printed is None:
         return None, ()
-    labels = {name: label for label, names in NAMES.items() for name in names}
-    cells = published(claim.printed).query("metric == 'discounted_return'").dropna(subset="mean")
-    frame = cells.assign(label=cells["method"].map(lambda name: labels.get(name, name)), value=cells["mean"], seed=0)
+    frame = printed_means(claim.printed).assign(seed=0, first_look=1)
     contrasts = [contrast for contrast in _contrasts(claim, _rows(claim, frame)) if contrast.counts]
     against = tuple(contrast.item for contrast in contrasts if not contrast.true_of_means)
     return len(contrasts) - len(against) >= claim.needed, against
 
 
+def _next_look(runs: pd.DataFrame, findings: Sequence[Finding]) -> tuple[tuple[str, ...], int] | None:
+    """Find the open tasks whose next look takes the fewest seeds, and these. A look that has begun is ended first."""
+    looks: dict[int, list[str]] = {}
+    for finding in findings:
+        contrast = finding.contrast
+        if not contrast.counts or finding.answer != "open":
+            continue
+        for task in dict.fromkeys(runs["task"]) if contrast.item == AVERAGE else (contrast.item,):
+            cells = runs[runs["task"] == task]
+            seeds = int(cells.groupby(["label", "expert_share"]).size().max())
+            look = seeds if cells["value"].isna().any() else next_look(seeds, int(cells["first_look"].iloc[0]))
+            if look is not None:
+                looks.setdefault(look, []).append(task)
+    return (tuple(looks[fewest]), fewest) if looks and (fewest := min(looks)) else None
+
+
 def _values(frame: pd.DataFrame) -> pd.Series:
-    """The headline return of each run, NaN unless it has ended."""
-    metrics = frame["task"].map(headline_metric)
-    earned = frame["return99"].where(metrics == "return99", frame["return999"])
+    """The headline outcome of each run, NaN unless it has ended."""
+    earned = pd.Series([row[headline_metric(row["task"])] for _, row in frame.iterrows()], frame.index, dtype=float)
     return earned.where(frame["status"] == DONE).mask(frame["status"] == DIVERGED, 0.0)
 
 
@@ -134,6 +152,7 @@ def _rows(claim: Claim, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _contrasts(claim: Claim, runs: pd.DataFrame) -> list[Contrast]:
     contrasts = []
+    first_looks = dict(zip(runs["task"], runs["first_look"], strict=True))
     unfinished = runs.loc[runs["value"].isna(), "task"]
     absent = set(claim.tasks) - set(runs["task"])
     for item, samples in claim.measure(runs).items():
@@ -141,6 +160,8 @@ def _contrasts(claim: Claim, runs: pd.DataFrame) -> list[Contrast]:
         first, second = _hardest(claim, {label: float(np.mean(values)) for label, values in samples.items()})
         if first is None or second is None:
             continue
+        seeds = max(len(samples[first]), len(samples[second]))
+        look = max(first_looks.values()) if over_tasks else first_looks[item]
         contrasts.append(
             Contrast(
                 item=item,
@@ -152,6 +173,7 @@ def _contrasts(claim: Claim, runs: pd.DataFrame) -> list[Contrast]:
                 more=claim.more != (item in claim.except_on),
                 waiting=len(unfinished) + len(absent) if over_tasks else int((unfinished == item).sum()),
                 counts=over_tasks or item in claim.tasks,
+                level=level(seeds, look),
             )
         )
     return contrasts

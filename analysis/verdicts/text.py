@@ -13,9 +13,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.frames.benchmarks import BENCHMARKS
 from analysis.rendering.captions import probability
 from analysis.rendering.markdown import escape, pipe_table
 from analysis.stats.contrast import LEVEL, Answer, Effect, Interval
+from analysis.stats.sequential import LOOKS, SPENT
 from analysis.verdicts.judge import Finding, Verdict
 
 WIDTH = 120
@@ -24,12 +26,14 @@ INDENT = (0, 0, 0, 3)
 ANSWERS: dict[Answer, str] = {"yes": "as claimed", "no": "the contrary", "open": "open"}
 PRINTED = {True: "yes", False: "no", None: "not printed"}
 RULE = (
-    f"A comparison is decided if all of its runs have ended, the exact two-sided Mann-Whitney U test over seeds gives "
-    f"p < {LEVEL:g} after Holm's correction over the claim's comparisons, and the margin's {1 - LEVEL:.0%} bootstrap "
-    "interval lies on one side of 0; else it is open. The margin is the difference of the two means beyond what the "
-    "claim allows, positive as claimed; P is the probability that two random seeds are as claimed. Of several methods "
-    "the pair is compared that makes the claim hardest. A diverged run counts as a return of 0. By print: the same "
-    "criterion on the means that the paper prints, without any test."
+    "A comparison is decided if all of its runs have ended, the exact two-sided Mann-Whitney U test over seeds gives "
+    f"p < {SPENT[0]:g} after Holm's correction over the claim's comparisons, and the margin's {1 - LEVEL:.0%} "
+    f"bootstrap interval lies on one side of 0; else it is open. What is open is looked at again with {LOOKS[1]} and "
+    f"{LOOKS[2]} times the scale's seeds, at p < {SPENT[1]:g}, so that all looks together err with a chance of at most "
+    f"{LEVEL:.0%}. The margin is the difference of the two means beyond what the claim allows, positive as claimed; P "
+    "is the probability that two random seeds are as claimed. Of several methods the pair is compared that makes the "
+    "claim hardest. A diverged run counts as a return of 0. By print: the same criterion on the means that the paper "
+    "prints, without any test."
 )
 """Explanation of the list."""
 _STYLES = {"holds": "bold green", "does not hold": "bold red", "undecided": "bold yellow"}
@@ -49,6 +53,9 @@ def reason(verdict: Verdict) -> str:
         parts.append(f"nothing to compare on {', '.join(absent)}")
     if claim.of > 1:
         parts.append(f"needed: {claim.needed} of {claim.of}")
+    if verdict.next_look:
+        tasks, seeds = verdict.next_look
+        parts.append(f"next look: {seeds} seeds on {', '.join(tasks)}")
     beyond = [f"{f.contrast.item} ({ANSWERS[f.answer]})" for f in verdict.findings if not f.contrast.counts]
     if beyond:
         parts.append(f"beyond the paper: {', '.join(beyond)}")
@@ -107,7 +114,8 @@ def show(verdicts: Sequence[Verdict]) -> None:
     """Print the verdicts on a terminal."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     first = verdicts[0]
-    console.print(Text(f"The paper's claims at scale {first.scale}, {first.source} data", style="bold"))
+    paper = BENCHMARKS[first.claim.benchmark]
+    console.print(Text(f"Claims of the {paper} at scale {first.scale}, {first.source} data", style="bold"))
     console.print(Text(RULE, style="dim"))
     for number, verdict in enumerate(verdicts, 1):
         claim = verdict.claim
@@ -174,10 +182,10 @@ def _why(finding: Finding) -> str:
         count = f"{contrast.waiting} run{'s have' if contrast.waiting > 1 else ' has'} not ended"
         so_far = ANSWERS["yes" if contrast.true_of_means else "no"]
         return f"{count}; so far {so_far}, p {p if p.startswith('<') else f'= {p}'}"
-    if finding.smallest >= LEVEL:
+    if finding.smallest >= contrast.level:
         n, m = contrast.seeds
         return f"{n} against {m} seeds reach no p below {probability(finding.smallest)}"
-    return f"p = {p}" if finding.p >= LEVEL else "the margin's interval holds 0"
+    return f"p = {p}" if finding.p >= contrast.level else "the margin's interval holds 0"
 
 
 def _heads(verdict: Verdict) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 from smore_sweep.cli import complete
 from smore_sweep.cli.options import File
-from smore_sweep.method import Method, knobs
+from smore_sweep.method import Knob, Method, knobs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,14 +37,14 @@ def methods_table(known: Mapping[str, type[Method]]) -> Table:
 
     common = set.intersection(*(set(knobs(kind)) for kind in known.values()))
     table = Table(
-        title="Methods. Runs that differ in knobs with a * train in one stack.", title_justify="left",
+        title="Methods. Runs that differ in knobs with a * train in one stack, with a ** once.", title_justify="left",
         caption=f"All have {', '.join(sorted(common))}.", caption_justify="left",
     )  # fmt: skip
     for heading in ("method", "in tables", "paper and import", "knobs of its own"):
         table.add_column(heading, overflow="fold")  # a knob's name is to be typed, so none of it is left out
     for name, kind in known.items():
         own = {knob: field.metadata["knob"] for knob, field in knobs(kind).items() if knob not in common}
-        marked = (f"{knob}{'*' * info.stackable}" for knob, info in own.items())
+        marked = (f"{knob}{_marks(info)}" for knob, info in own.items())
         line = f"from {kind.__module__} import {kind.__name__}"
         table.add_row(name, kind.name, f"{kind.paper}\n{line}", ", ".join(marked), end_section=True)
     return table
@@ -63,5 +63,9 @@ def knobs_table(kind: type[Method]) -> Table:
     for name, field in knobs(kind).items():
         knob = field.metadata["knob"]
         valid = "true or false" if isinstance(field.default, bool) else knob.describe()
-        table.add_row(f"{name}{'*' * knob.stackable}", f"{field.default}", valid, knob.help)
+        table.add_row(f"{name}{_marks(knob)}", f"{field.default}", valid, knob.help)
     return table
+
+
+def _marks(knob: Knob) -> str:
+    return "*" * knob.stackable + "**" * knob.test_time

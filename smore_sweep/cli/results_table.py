@@ -10,7 +10,7 @@ from smore_sweep.storage.paths import StoragePath
 
 def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
     """Print the mean return of every cell of a plan, beside the published one."""
-    from analysis.frames.metrics import usual_metric
+    from analysis.frames.benchmarks import usual_metric
     from analysis.frames.runs import load
     from analysis.frames.series import series_names
     from analysis.rendering import terminal

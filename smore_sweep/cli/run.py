@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smore_sweep.cli.options import (
+    Exported,
     GpusPerStack,
     KeepLearner,
     MethodNames,
@@ -23,6 +24,7 @@ from smore_sweep.cli.options import (
     Updates,
     check_at_least_one,
     check_exclusive,
+    without_exported,
 )
 from smore_sweep.errors import UserError
 from smore_sweep.run_spec import GENERATED
@@ -44,6 +46,7 @@ def run(
     updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
+    exported: Exported = None,
     address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="a Ray cluster: auto or host:port  [default: start a local one]"),
@@ -59,6 +62,10 @@ def run(
         bool, typer.Option("--keep", help="accept the runs whose method or task has changed since")
     ] = False,
     keep_learner: KeepLearner = False,
+    seeds_for: Annotated[
+        str | None,
+        typer.Option(metavar="CLAIM", help="the further seeds that decide a claim (smore-sweep claims --json: ids)"),
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(
@@ -94,9 +101,21 @@ def run(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
+    choices = without_exported(choices, exported)
+    if seeds_for is not None:
+        from analysis.verdicts.further_seeds import further_seeds
+
+        check_exclusive(
+            **{"seeds-for": seeds_for, "seeds": seeds, "tasks": tasks, "methods": methods, "search": search}
+        )
+        further = further_seeds(seeds_for, sweep, scale, folder, source)
+        if further is None:
+            make_console().print(f"claim {seeds_for} needs no further seeds: smore-sweep claims says why")
+            return 0
+        choices = further
     searching = None
     if search is not None:
-        from analysis.frames.metrics import usual_metric
+        from analysis.frames.benchmarks import usual_metric
 
         searching = Search(search, metric or usual_metric(load_sweep(sweep).tasks), budget)
 

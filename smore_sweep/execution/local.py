@@ -106,7 +106,7 @@ def _train(out: Console, plan: Plan, recorder: Recorder, git: str) -> None:
     assignment = recorder.begin([Candidate(run.run_id, run.title, fresh)], where)
     ((_, current),) = assignment.members
     learner = build_learner([run], store, device)
-    load_records(learner, [current])
+    load_records(learner, [run], [current])
     done = current.update
 
     with progress_bar(out, "updates", run.budget.updates - done) as advance:

@@ -279,7 +279,7 @@ def _train_assignment(
 
     assess = Evaluators(evaluators) if evaluators else assess_here
     learner = build_learner(runs, ray.get(store_ref), device, padded)
-    load_records(learner, records)
+    load_records(learner, runs, records)
     try:
         train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner)
     finally:

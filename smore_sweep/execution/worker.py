@@ -253,7 +253,7 @@ class _Worker:
             reporter.beat()
 
         learner = build_learner(runs, store, device, padded)
-        load_records(learner, records)
+        load_records(learner, runs, records)
         train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen())
 
 

@@ -91,7 +91,8 @@ class ProgressReporter(ProgressCallback):
             self._print(f"first updates after {format_duration(self._first_update - self._started)}")
         before = self._training.get(number)
         self._training[number] = progress
-        self._done[number] = max(self._done[number], progress.done - stack.start * len(stack.runs))
+        done = (progress.done - stack.start * len(stack.runs)) * len(stack.members) // len(stack.runs)
+        self._done[number] = max(self._done[number], done)
         self._left[number] = max(0, stack.member_updates - self._done[number])
         self._ended[number] = max(self._ended[number], progress.ended)
         evaluated = progress.latest is not None and progress.evaluated != (before.evaluated if before else 0)

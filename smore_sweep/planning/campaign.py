@@ -34,7 +34,7 @@ class CampaignEntry:
     @property
     def member_updates(self) -> int:
         """Updates left to do, summed over the fresh runs."""
-        return sum(run.budget.updates - behind for run, behind in self.fresh.pending)
+        return sum(run.budget.updates - behind for run, behind in self.fresh.pending_trainings)
 
     def stacks(self, slots: int) -> int:
         """Count the stacks of the pending fresh runs on ``slots`` workers."""

@@ -40,7 +40,7 @@ def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores:
     data = sum(
         count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
     )
-    flops = sum(Stack((run,), behind).work for run, behind in plan.pending)
+    flops = sum(Stack((run,), behind).work for run, behind in plan.pending_trainings)
     evaluation = 0.0
     for run, behind in plan.pending:
         row, budget = task(run.task), run.budget

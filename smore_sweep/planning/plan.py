@@ -46,6 +46,11 @@ class Plan:
         """Runs that are not done, with the updates behind them."""
         return [(run, self.behind.get(run.run_id, 0)) for run in self.runs if self.states[run.run_id] != record.DONE]
 
+    @property
+    def pending_trainings(self) -> list[tuple[RunSpec, int]]:
+        """The first of the pending runs that one training serves, with the updates behind them."""
+        return list({(run.training_id, behind): (run, behind) for run, behind in reversed(self.pending)}.values())[::-1]
+
     def count(self, state: str) -> int:
         """Count the runs in a state."""
         return sum(1 for run in self.runs if self.states[run.run_id] == state)

@@ -1,7 +1,8 @@
 """Group runs into stacks and order them. Scheduling never affects results.
 
-The runs of a :class:`Stack` agree on everything but the seed, the expert share and the method's stackable knobs. They
-train side by side in one process.
+The runs of a :class:`Stack` agree on everything but the seed, the expert share, and the method's knobs that are
+stackable or of test time. They train side by side in one process; those that differ in knobs of test time alone are one
+member.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method
-from smore_sweep.run_spec import RunSpec
+from smore_sweep.run_spec import RunSpec, by_training
 from smore_sweep.tasks import task as task_row
 
 LARGEST_STACK = {"cpu": 10, "cuda": 100}
@@ -29,12 +30,17 @@ class Stack:
     """Runs that train in one process.
 
     Attributes:
-        runs: The members.
+        runs: The runs.
         start: Updates behind each of them.
     """
 
     runs: tuple[RunSpec, ...]
     start: int = 0
+
+    @cached_property
+    def members(self) -> list[list[RunSpec]]:
+        """The runs of each member that trains."""
+        return by_training(self.runs)
 
     @property
     def name(self) -> str:
@@ -45,7 +51,7 @@ class Stack:
     @property
     def member_updates(self) -> int:
         """Updates left to do, summed over members."""
-        return sum(run.budget.updates - self.start for run in self.runs)
+        return len(self.members) * (self.runs[0].budget.updates - self.start)
 
     @property
     def work(self) -> int:
@@ -76,16 +82,18 @@ def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, lar
         groups[run.stack_key, start].append(run)
     unsplit = [Stack(tuple(runs), start) for (_, start), runs in groups.items()]
     total = sum(stack.work for stack in unsplit)
-    singles = sorted((single for stack in unsplit for single in _split(stack, len(stack.runs))), key=_most_work_first)
+    singles = sorted(
+        (single for stack in unsplit for single in _split(stack, len(stack.members))), key=_most_work_first
+    )
     limit = max(IMBALANCE * total / slots, makespan(singles, slots))
     counts = [
-        min(len(stack.runs), max(stack.work * slots // max(total, 1), math.ceil(len(stack.runs) / largest)))
+        min(len(stack.members), max(stack.work * slots // max(total, 1), math.ceil(len(stack.members) / largest)))
         for stack in unsplit
     ]
     while True:
         splits = [_split(stack, count) for stack, count in zip(unsplit, counts, strict=True)]
         stacks = sorted(itertools.chain(*splits), key=_most_work_first)
-        divisible = [index for index, pieces in enumerate(splits) if len(pieces[0].runs) > 1]
+        divisible = [index for index, pieces in enumerate(splits) if len(pieces[0].members) > 1]
         if not divisible or makespan(stacks, slots) <= limit:
             return stacks
         bottleneck = max(divisible, key=lambda index: splits[index][0].work)
@@ -95,7 +103,7 @@ def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, lar
 def padded_size(runs: Iterable[RunSpec], largest: int) -> int:
     """Return the one size to which a GPU's stacks are filled up: that of the largest group of runs that can train in
     one stack. It depends on the runs of a sweep and not on which of them are pending, so results do not either."""
-    groups = Counter(run.stack_key for run in runs)
+    groups = Counter(each[0].stack_key for each in by_training(runs))
     return min(max(groups.values()), largest)
 
 
@@ -118,13 +126,18 @@ def _flops(method: Method, task: str, batch_size: int) -> int:
 
 def _split(stack: Stack, count: int) -> list[Stack]:
     """Split a stack into ``count`` stacks that differ by at most one member, the larger ones first."""
-    base, extra = divmod(len(stack.runs), count)
+    base, extra = divmod(len(stack.members), count)
     ends = list(itertools.accumulate(base + (index < extra) for index in range(count)))
-    return [Stack(stack.runs[begin:end], stack.start) for begin, end in zip([0, *ends], ends, strict=False)]
+    return [
+        Stack(tuple(itertools.chain(*stack.members[begin:end])), stack.start)
+        for begin, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
 def describe_stacks(stacks: Sequence[Stack]) -> str:
     """Return ``4 stacks of 5``, or ``3 stacks of 3 to 5``."""
-    sizes = sorted({len(stack.runs) for stack in stacks})
+    sizes = sorted({len(stack.members) for stack in stacks})
     members = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{len(stacks)} stack{'s' * (len(stacks) > 1)} of {members}"
+    shared = any(len(stack.members) < len(stack.runs) for stack in stacks)
+    reason = " (runs that differ in knobs of test time alone train once)" if shared else ""
+    return f"{len(stacks)} stack{'s' * (len(stacks) > 1)} of {members}{reason}"

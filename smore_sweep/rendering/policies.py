@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.task import Task
 from smore_sweep.tasks import task
-from smore_sweep.training.evaluation import ROWS
+from smore_sweep.training.evaluation import ROWS, side_by_side
 
 if TYPE_CHECKING:
     from smore_sweep.task import Observation, Policy
+    from smore_sweep.training.evaluation import Actor
 
     EpisodePolicy = Callable[[int], Policy]
     """The policy of each evaluation episode, by number."""
@@ -58,7 +60,7 @@ def find_run(name: str, results: StoragePath) -> str | None:
     return matches[0] if matches else None
 
 
-def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePolicy:
+def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodeActor:
     """Return a done run's policy. Its actions equal those of the run's evaluation to the bit.
 
     Raises:
@@ -76,22 +78,31 @@ def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodePoli
     if not record.policy:
         raise UserError(f"run {run_id} has an old record without a policy; remove its folder and run its sweep again")
     # A record selects one of the shipped methods; it cannot name code to import.
-    actor = restore(find_method(content["method"])(**content["knobs"]), task.sizes, record.policy)
-    # As in evaluation, products have ROWS rows: others may round differently.
-    observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
-    goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+    return EpisodeActor(task, restore(find_method(content["method"])(**content["knobs"]), task.sizes, record.policy))
 
-    def episode_policy(number: int) -> Policy:
-        index = 0, number % ROWS
 
-        def policy(observation: Observation) -> NDArray[np.float32]:
-            observations[index], goals[index] = observation["observation"], observation["desired_goal"]
-            action: NDArray[np.float32] = actor.act(observations, goals)[index]
-            return action
+class EpisodeActor:
+    """A trained policy that acts in one evaluation episode at a time."""
 
-        return policy
+    def __init__(self, task: Task, actor: Actor) -> None:
+        self._task, self._actor = task, actor
+        # As in evaluation, products have ROWS rows: others may round differently.
+        self._observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
+        self._goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
 
-    return episode_policy
+    def __call__(self, number: int) -> Policy:
+        """Return the policy of an episode, to be called once per step."""
+        steps = itertools.count()
+        return lambda observation: self.act(observation, number, next(steps))
+
+    def act(self, observation: Observation, number: int, step: int) -> NDArray[np.float32]:
+        """Return the action of an episode's step."""
+        from smore_sweep.stacked.rng import Draws
+
+        index, draws = (0, number % ROWS), Draws(self._task.name, side_by_side(number), step)
+        self._observations[index], self._goals[index] = observation["observation"], observation["desired_goal"]
+        action: NDArray[np.float32] = self._actor.act(self._observations, self._goals, draws)[index]
+        return action
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ class TrainedPolicy:
 
     run_id: str
     task: Task
-    _episode: Policy
+    _actor: EpisodeActor
 
     @classmethod
     def load(cls, name: str, results: StoragePath) -> TrainedPolicy:
@@ -113,12 +124,19 @@ class TrainedPolicy:
         if run_id is None or (record := load(results, run_id)) is None:
             raise UserError(f"no run in {results} has an id that begins with {name!r}")
         own = task(record.content["task"])
-        return cls(run_id, own, trained_policy(own, run_id, results)(0))
+        return cls(run_id, own, trained_policy(own, run_id, results))
 
-    def act(self, observation: ArrayLike, goal: ArrayLike) -> NDArray[np.float32]:
+    def act(self, observation: ArrayLike, goal: ArrayLike, *, episode: int = 0, step: int = 0) -> NDArray[np.float32]:
         """Return the action ``[action]`` in [-1, 1] for an observation ``[observation]`` and a goal ``[goal]``.
 
         It equals that of the run's evaluation to the bit.
+
+        Args:
+            observation: The observation.
+            goal: The goal.
+            episode: Number of an evaluation episode. With ``step`` it keys the random numbers of a policy that acts by
+                some; others do not depend on it.
+            step: Number of the step in it.
 
         Raises:
             UserError: For other shapes.
@@ -131,7 +149,7 @@ class TrainedPolicy:
                 raise UserError(
                     f"{self.task.name}: a {kind} of shape {array.shape} is not valid; it is [{sizes[name]}]"
                 )
-        return self._episode(given)
+        return self._actor.act(given, episode, step)
 
 
 def _random_policy(task: Task, number: int) -> Policy:

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: one stream per member, keyed by (seed, purpose, step).
+"""Counter-based random numbers: one stream per member, keyed by (seed, purpose, step), and for acting one per episode.
 
 A draw is a pure function of its key and its position. A run therefore draws the same numbers alone or in a stack, on
 any device and after a resume, and no generator state has to be saved. The function is SplitMix64 (Steele, Lea and
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -36,6 +37,16 @@ def splitmix(state: torch.Tensor) -> torch.Tensor:
     return z ^ _shift(z, 31)
 
 
+def _uniform(bits: torch.Tensor) -> torch.Tensor:
+    """Map random int64 numbers to float32 ones in [0, 1)."""
+    return _shift(bits, 40).to(torch.float32) * 2.0**-24
+
+
+def _box_muller(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Map pairs of uniform numbers to standard normal ones."""
+    return torch.sqrt(-2.0 * torch.log1p(-first)) * torch.cos(2.0 * math.pi * second)
+
+
 class Streams:
     """The random streams of a stack's members.
 
@@ -61,10 +72,32 @@ class Streams:
             self._offsets[count] = positions * _signed(_GOLDEN)
         start = self.step * _signed(_GOLDEN * count)
         bits = splitmix(self._keys[purpose][:, None] + start + self._offsets[count])
-        numbers = _shift(bits, 40).to(torch.float32) * 2.0**-24
-        return numbers.view(len(self.seeds), draws, *shape).movedim(1, 0)
+        return _uniform(bits).view(len(self.seeds), draws, *shape).movedim(1, 0)
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
         """Draw standard normal float32 numbers ``[M, *shape]`` (Box-Muller)."""
-        first, second = self.uniform(purpose, 2, *shape)
-        return torch.sqrt(-2.0 * torch.log1p(-first)) * torch.cos(2.0 * math.pi * second)
+        return _box_muller(*self.uniform(purpose, 2, *shape))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one step of evaluation episodes, keyed by (task, episode, step, purpose).
+
+    Methods, seeds and values of a knob share them. The first numbers of a purpose are the same however many are drawn.
+
+    Attributes:
+        task: name of the task.
+        episodes: number of each row's episode, ``B`` in all.
+        step: number of the step, from 0.
+    """
+
+    task: str
+    episodes: Sequence[int]
+    step: int
+
+    def normal(self, purpose: str, *shape: int) -> torch.Tensor:
+        """Draw standard normal float32 numbers ``[1, B, *shape]`` (Box-Muller)."""
+        keys = torch.tensor([key("acting", self.task, episode, self.step, purpose) for episode in self.episodes])
+        pairs = 2 * torch.arange(math.prod(shape)) + torch.tensor([[[1]], [[2]]])  # [2, 1, count]
+        first, second = _uniform(splitmix(keys[:, None] + pairs * _signed(_GOLDEN)))
+        return _box_muller(first, second).view(1, len(self.episodes), *shape)

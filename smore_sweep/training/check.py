@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DeclarationError, first_line
-from smore_sweep.method import POLICY, Method
+from smore_sweep.method import Method
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
+from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
-from smore_sweep.training.learner import Learner
+from smore_sweep.training.learner import Arrays, Learner
+from smore_sweep.training.policy import restore
 from smore_sweep.user_code import own_line
 
 MEMBERS, EPISODES, STEPS, BATCH = 3, 4, 5, 7
@@ -41,13 +43,18 @@ def check_method(method: Method, sizes: Sizes) -> None:
     )
     with _blaming(f"{name}.networks"):
         learner = Learner(
-            [method] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
+            [method.as_trained()] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
         )
     nets = learner.nets
-    if POLICY not in nets:
-        raise DeclarationError(
-            f"{name}.networks: there is no network {POLICY!r}, which acts; it has: {', '.join(nets)}"
-        )
+    with _blaming(f"{name}.acts_with"):
+        acting = method.acts_with
+    if not acting:
+        raise DeclarationError(f"{name}.acts_with: no network acts; name one of: {', '.join(nets)}")
+    for net in acting:
+        if net not in nets:
+            raise DeclarationError(
+                f"{name}.networks: there is no network {net!r}, which acts; it has: {', '.join(nets)}"
+            )
     with _blaming(f"{name}.sample"):
         batch = learner.sample()
     with _blaming(f"{name}.losses"):
@@ -66,17 +73,26 @@ def check_method(method: Method, sizes: Sizes) -> None:
                     "it must be [M], one number per member: take means over the batch and not over members"
                 )
     if not any(loss.requires_grad for loss in losses.values()):
-        raise DeclarationError(f"{name}.losses: no loss has a gradient; call a network, as nets[{POLICY!r}](...)")
+        raise DeclarationError(f"{name}.losses: no loss has a gradient; call a network, as nets[{acting[0]!r}](...)")
     with _blaming(f"{name}.losses"):
         learner.update()
-    observations, goals = (torch.zeros(MEMBERS, BATCH, size) for size in (sizes.observation, sizes.goal))
-    with _blaming(f"{name}.act"):
-        actions = method.act(nets, observations, goals)
-    if actions.shape != (MEMBERS, BATCH, sizes.action):
+    _check_acting(method, sizes, learner.policies()[0])
+
+
+def _check_acting(method: Method, sizes: Sizes, arrays: Arrays) -> None:
+    """Act by what is kept of a member."""
+    part = "act" if type(method).sample_actions is Method.sample_actions else "sample_actions"
+    name = f"{type(method).__name__}.{part}"
+    observations, goals = (np.zeros((1, BATCH, size), np.float32) for size in (sizes.observation, sizes.goal))
+    policy, draws = restore(method, sizes, arrays), Draws("check", range(BATCH), 0)
+    with _blaming(name):
+        actions, again = (policy.act(observations, goals, draws) for _ in range(2))
+    if actions.shape != (1, BATCH, sizes.action):
         raise DeclarationError(
-            f"{name}.act: actions have shape {list(actions.shape)}; "
-            f"they must be [M, B, a], here {[MEMBERS, BATCH, sizes.action]}"
+            f"{name}: actions have shape {list(actions.shape)}; they must be [M, B, a], here {[1, BATCH, sizes.action]}"
         )
+    if not np.array_equal(actions, again):
+        raise DeclarationError(f"{name}: equal arguments yield other actions; take random numbers from draws alone")
 
 
 def _pair(name: str, result: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

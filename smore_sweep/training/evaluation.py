@@ -19,16 +19,24 @@ from smore_sweep.task import Task
 if TYPE_CHECKING:
     import gymnasium
 
+    from smore_sweep.stacked.rng import Draws
+
 ROWS = 4
 """Episodes of one member that are rolled out side by side, in as many environments. Fixed, because products of other
 sizes may round differently."""
 
 
+def side_by_side(episode: int) -> range:
+    """Return the episodes among which an episode is rolled out, whether or not there are that many."""
+    start = episode - episode % ROWS
+    return range(start, start + ROWS)
+
+
 class Actor(Protocol):
     """One member's policy."""
 
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map raw observations ``[1, B, o]`` and goals ``[1, B, g]`` to actions ``[1, B, a]``."""
+    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+        """Map raw observations ``[1, B, o]``, goals ``[1, B, g]`` and random numbers to actions ``[1, B, a]``."""
         ...
 
 
@@ -64,6 +72,8 @@ def _evaluate_one(actor: Actor, task: Task, episodes: int) -> Outcomes:
 
 def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
     """Roll out up to :data:`ROWS` episodes side by side."""
+    from smore_sweep.stacked.rng import Draws
+
     envs = _environments(task)
     observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
     goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
@@ -72,7 +82,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
         observations[0, row], goals[0, row] = observation["observation"], observation["desired_goal"]
     ended = [False] * len(episodes)
     for t in range(task.horizon):
-        actions = actor.act(observations, goals)
+        actions = actor.act(observations, goals, Draws(task.name, side_by_side(episodes[0]), t))
         for row, episode in enumerate(episodes):
             if ended[row]:  # before the horizon: the last distance holds, and no goal is reached any more
                 outcome.distances[episode, t] = outcome.distances[episode, t - 1]

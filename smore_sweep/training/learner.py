@@ -18,7 +18,7 @@ from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Streams
 from smore_sweep.task import Sizes
-from smore_sweep.training.policy import Policy
+from smore_sweep.training.policy import policy_arrays
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -61,7 +61,6 @@ class Learner:
         self._streams = Streams(seeds, self.step)
         self.knobs = knob_tensors(methods, device)
         self.nets = {name: Network(spec, name, seeds, device) for name, spec in self.method.networks(sizes).items()}
-        self.policy = Policy(self.method, self.nets, replay.statistics)
         rates = [{name: spec.learning_rate for name, spec in method.networks(sizes).items()} for method in methods]
         self._moments = {name: _Moments(net, [each[name] for each in rates]) for name, net in self.nets.items()}
         self._metrics: dict[str, torch.Tensor] = {}
@@ -103,6 +102,10 @@ class Learner:
             for member, piece in enumerate(net.by_member(tensor).cpu().numpy()):
                 members[member][name] = piece.copy()
         return members
+
+    def policies(self) -> list[Arrays]:
+        """Return what acting needs of each member, for :func:`smore_sweep.training.policy.restore`."""
+        return policy_arrays(self.nets, self.method.acts_with, self._replay.statistics)
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
         """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smore_sweep.method import Method
 from smore_sweep.results.record import DIVERGED, DONE, Record
-from smore_sweep.run_spec import RunSpec
+from smore_sweep.run_spec import RunSpec, by_training
 from smore_sweep.tasks import task
 from smore_sweep.training.assessment import Assess, Pending, assess_here
 from smore_sweep.training.capture import AUTO, Updates
@@ -42,15 +42,16 @@ def build_learner(
 ) -> Learner:
     """Build the learner of a stack of runs, before its first update.
 
-    Copies of the first run fill the stack up to ``padded`` members. A GPU chooses its kernels by the size of a stack,
-    so a run's last digits depend on it.
+    Runs that differ in knobs of test time alone are one member. Copies of the first one fill the stack up to ``padded``
+    members. A GPU chooses its kernels by the size of a stack, so a run's last digits depend on it.
     """
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
 
     first = runs[0]
+    runs = [each[0] for each in by_training(runs)]
     runs = [*runs, *[first] * ((padded or 0) - len(runs))]
-    methods: list[Method] = [run.method for run in runs]
+    methods: list[Method] = [run.method.as_trained() for run in runs]
     row = task(first.task)
     replay = Replay(
         store,
@@ -71,10 +72,11 @@ def build_learner(
     )
 
 
-def load_records(learner: Learner, records: Sequence[Record]) -> None:
+def load_records(learner: Learner, runs: Sequence[RunSpec], records: Sequence[Record]) -> None:
     """Bring a fresh learner to where its runs' records stand."""
     if records[0].update:
-        states = [record.learner for record in records]
+        by_id = {run.run_id: record for run, record in zip(runs, records, strict=True)}
+        states = [by_id[each[0].run_id].learner for each in by_training(runs)]
         learner.load([*states, *states[:1] * (learner.members - len(states))], records[0].update)
 
 
@@ -92,7 +94,7 @@ def train(
     """Train a stack from the update of its ``records`` to its end.
 
     Args:
-        runs: the members of the stack.
+        runs: the runs of the stack.
         learner: the stack's learner, at the records' number of updates.
         records: the runs' records, all at the same update; they are changed in place.
         keep: receives (run id, record) of every run at each evaluation, and of a diverged run once.
@@ -107,8 +109,14 @@ def train(
     first = update = records[0].update
     do_update = Updates(learner, updates)
     training = evaluating = 0.0
+    member = {run.run_id: number for number, each in enumerate(by_training(runs)) for run in each}
+    members = [member[run.run_id] for run in runs]
     alive = list(range(len(runs)))
     stretch: _Stretch | None = None
+
+    def of_runs(arrays: Sequence[Arrays]) -> list[Arrays]:
+        """Give each run those of its member."""
+        return [arrays[number] for number in members]
 
     def settle(behind: _Stretch) -> None:
         """Wait for a stretch's evaluation, and keep its records."""
@@ -118,7 +126,7 @@ def train(
         waited = time.perf_counter() - waited
         evaluating += waited
         behind.note(records, outcomes, waited)
-        keep([(runs[member].run_id, records[member]) for member in behind.alive])
+        keep([(runs[index].run_id, records[index]) for index in behind.alive])
         tick(TrainingProgress(update, training, evaluating))
 
     while update < budget.updates and alive:
@@ -136,18 +144,19 @@ def train(
                     stretch = None
                 reported = time.perf_counter()
                 tick(TrainingProgress(update, training + reported - started - (evaluating - elsewhere), evaluating))
-        metrics, diverged = learner.metrics(), learner.diverged()
+        metrics = {name: values[members] for name, values in learner.metrics().items()}
+        diverged = learner.diverged()[members]
         seconds = time.perf_counter() - started - (evaluating - elsewhere)
         training += seconds
         if stretch:
             settle(stretch)
 
         ended = update == budget.updates
-        healthy = [member for member in alive if not diverged[member]]
-        policies = learner.policy.arrays()
+        healthy = [index for index in alive if not diverged[index]]
+        policies = of_runs(learner.policies())
         asked = time.perf_counter()
         pending = assess(
-            {member: (runs[member].method, policies[member]) for member in healthy},
+            {index: (runs[index].method, policies[index]) for index in healthy},
             row,
             budget.final_episodes if ended else budget.evaluation_episodes,
         )
@@ -155,10 +164,10 @@ def train(
         evaluating += asked
         facts, problem = do_update.facts(), do_update.problem
         do_update.problem = ""
-        resumable = learner.state() if ended and keep_learner else None
+        resumable = of_runs(learner.state()) if ended and keep_learner else None
+        states = policies if ended else of_runs(learner.state())
         stretch = _Stretch(
-            update, ended, seconds + asked, alive, metrics, policies if ended else learner.state(), pending, facts,
-            problem, resumable,
+            update, ended, seconds + asked, alive, metrics, states, pending, facts, problem, resumable
         )  # fmt: skip
         if ended or not healthy or pending.ready():
             settle(stretch)
@@ -168,7 +177,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Updates up to an evaluation, for the ``alive`` runs: the seconds they took, the last one's metrics, the members'
+    """Updates up to an evaluation, for the ``alive`` runs: the seconds they took, the last one's metrics, the runs'
     states after it, the evaluation under way, what is to be noted of the updates, and the states from which longer
     runs can go on."""
 
@@ -186,16 +195,16 @@ class _Stretch:
     def note(self, records: Sequence[Record], outcomes: Mapping[int, Outcomes], waited: float) -> None:
         """Add the stretch and its outcomes, for which the loop ``waited`` so many seconds, to the runs' records. A run
         without outcomes has diverged."""
-        for member in self.alive:
-            record = records[member]
-            numbers = {name: float(values[member]) for name, values in self.metrics.items()}
+        for index in self.alive:
+            record = records[index]
+            numbers = {name: float(values[index]) for name, values in self.metrics.items()}
             _note_updates(record, self.update, (self.seconds + waited) / len(self.alive), numbers)
             record.facts |= self.facts
             if self.problem:
                 record.note(self.problem)
-            if member in outcomes:
-                _note_evaluation(record, outcomes[member], self.states[member], ended=self.ended)
-                record.kept = self.resumable[member] if self.resumable else {}
+            if index in outcomes:
+                _note_evaluation(record, outcomes[index], self.states[index], ended=self.ended)
+                record.kept = self.resumable[index] if self.resumable else {}
             else:
                 _note_divergence(record)
 

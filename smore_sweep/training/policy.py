@@ -1,13 +1,14 @@
-"""Policies: a learner's policy network with the normalisation of its inputs, and their form in a done run's record.
+"""Policies: one member's acting networks with the normalisation of their inputs, and their form in a run's record.
 
-The arrays of :meth:`Policy.arrays` and the method's configuration, which a run's content names, are the whole policy:
-:func:`restore` makes it act again, by the method's own ``act`` and bit by bit. The arrays are plain numbers; nothing in
-them is executed.
+The arrays of :func:`policy_arrays` and the method's configuration, which a run's content names, are the whole policy:
+:func:`restore` makes it act, by the method's own ``sample_actions``. The arrays are plain numbers; nothing in them is
+executed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,18 +18,19 @@ from smore_sweep.errors import StorageError
 from smore_sweep.method import POLICY, Method
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
+from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
 
 STATISTICS = ("observations/mean", "observations/scale", "goals/mean", "goals/scale")
 
 
 class Policy:
-    """The policies of a stack's members.
+    """The policy of one member, on the CPU.
 
     Args:
         method: the configuration that acts.
-        nets: the networks, of which :data:`POLICY` is used.
-        statistics: those named by :data:`STATISTICS`, ``[M, 1, .]`` each, or none if inputs are not normalised.
+        nets: the networks that it acts with, stacks of one.
+        statistics: those named by :data:`STATISTICS`, ``[1, 1, .]`` each, or none if inputs are not normalised.
     """
 
     def __init__(self, method: Method, nets: Networks, statistics: Sequence[torch.Tensor]) -> None:
@@ -37,34 +39,56 @@ class Policy:
         self._statistics = statistics
 
     @torch.no_grad()
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return deterministic actions ``[M, B, action]`` for raw observations and goals ``[M, B, .]``."""
-        device = self._nets[POLICY].flat.device
-        states, wanted = torch.from_numpy(observations).to(device), torch.from_numpy(goals).to(device)
+    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+        """Return actions ``[1, B, action]`` for raw observations and goals ``[1, B, .]``; ``draws`` has as many rows.
+        Equal arguments yield equal actions."""
+        states, wanted = torch.from_numpy(observations), torch.from_numpy(goals)
         if self._statistics:
             states, wanted = normalize(states, *self._statistics[:2]), normalize(wanted, *self._statistics[2:])
-        return self._method.act(self._nets, states, wanted).clamp(-1.0, 1.0).cpu().numpy()
+        return self._method.sample_actions(self._nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
 
-    def arrays(self) -> list[dict[str, NDArray[np.float32]]]:
-        """Copy each member's parameters and statistics."""
-        net = self._nets[POLICY]
-        tensors = {name: net.by_member(leaf) for name, leaf in net.leaves(net.flat.detach()).items()}
-        tensors |= zip(STATISTICS, self._statistics, strict=False)
-        return [{name: tensor[m].cpu().numpy().copy() for name, tensor in tensors.items()} for m in range(net.members)]
+
+def policy_arrays(
+    nets: Networks, acts_with: Sequence[str], statistics: Sequence[torch.Tensor]
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Copy each member's acting networks and statistics.
+
+    Args:
+        nets: the networks of a stack.
+        acts_with: names of those that act.
+        statistics: as in :class:`Policy`, ``[M, 1, .]`` each.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for name in acts_with:
+        net = nets[name]
+        tensors |= {_array(name, leaf): net.by_member(each) for leaf, each in net.leaves(net.flat.detach()).items()}
+    tensors |= zip(STATISTICS, statistics, strict=False)
+    members = nets[acts_with[0]].members
+    return [{name: tensor[m].cpu().numpy().copy() for name, tensor in tensors.items()} for m in range(members)]
 
 
 def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float32]]) -> Policy:
-    """Restore one member's policy from its :meth:`Policy.arrays`, as a stack of one on the CPU.
+    """Restore one member's policy from its :func:`policy_arrays`.
 
     Raises:
         StorageError: the arrays do not fit the method as it is now.
     """
-    net = Network(method.networks(sizes)[POLICY], POLICY, [0], torch.device("cpu"), blank=True)
     tensors = {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
+    specs, nets = method.networks(sizes), {}
     try:
-        for name, leaf in net.leaves(net.flat.detach()).items():
-            net.by_member(leaf).copy_(tensors[name])
+        for name in method.acts_with:
+            nets[name] = net = Network(
+                replace(specs[name], target_rate=0.0), name, [0], torch.device("cpu"), blank=True
+            )
+            for leaf, values in net.leaves(net.flat.detach()).items():
+                net.by_member(values).copy_(tensors[_array(name, leaf)])
         statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs else []
     except (KeyError, RuntimeError) as error:
         raise StorageError(f"the policy is not one of {method.name} as it is now ({error})") from None
-    return Policy(method, {POLICY: net}, statistics)
+    return Policy(method, nets, statistics)
+
+
+def _array(net: str, leaf: str) -> str:
+    """Name the array of a network's leaf. Those of :data:`POLICY` have the leaf's own name, as in records from before
+    other networks acted."""
+    return leaf if net == POLICY else f"{net}/{leaf}"

@@ -33,7 +33,7 @@ def trained(padded: int | None, *, interrupted: bool = False) -> list[Record]:
 
     for _ in range(2):
         learner = build_learner(RUNS, STORE, torch.device("cpu"), padded)
-        load_records(learner, records)
+        load_records(learner, RUNS, records)
         try:
             train(RUNS, learner, records, keep=keep, tick=lambda _: None)
         except InterruptionError:

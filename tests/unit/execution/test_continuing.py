@@ -70,7 +70,7 @@ def trained(results: Path, runs: list[RunSpec], *, keep_learner: bool = False) -
             run_files.save(results, run_id, record)
 
     learner = build_learner(runs, store, torch.device("cpu"))
-    load_records(learner, records)
+    load_records(learner, runs, records)
     train(runs, learner, records, keep=keep, tick=lambda _: None, keep_learner=keep_learner)
 
 

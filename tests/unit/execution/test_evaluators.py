@@ -118,7 +118,7 @@ def test_a_crash_loses_the_stretch_under_way_and_no_record_runs_ahead_of_its_eva
     assert kept == [2, 4]
     assert [(record.update, list(record.evaluations)) for record in records] == [(4, [2, 4])] * 3
     resumed = loop.build_learner(RUNS, STORE, torch.device("cpu"))
-    loop.load_records(resumed, records)
+    loop.load_records(resumed, RUNS, records)
     loop.train(RUNS, resumed, records, keep=lambda _: None, tick=lambda _: None)
     expected, _ = trained(assess_here)
     for record, other in zip(records, expected, strict=True):

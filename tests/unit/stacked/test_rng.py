@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 
 from smore_sweep.seeding import key
-from smore_sweep.stacked.rng import Streams, splitmix
+from smore_sweep.stacked.rng import Draws, Streams, splitmix
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -112,3 +113,41 @@ def test_normals_have_the_right_moments() -> None:
     assert numbers.mean() == pytest.approx(0.0, abs=5 / math.sqrt(count))
     assert numbers.var() == pytest.approx(1.0, abs=5 * math.sqrt(2 / count))
     assert numbers.pow(4).mean() == pytest.approx(3.0, abs=5 * math.sqrt(96 / count))
+
+
+def test_a_draw_for_acting_is_box_muller_at_the_counter() -> None:
+    drawn = Draws("Task", [4, 9], step=7).normal("proposals", 3, 2)
+    assert drawn.shape == (1, 2, 3, 2)
+    start = key("acting", "Task", 9, 7, "proposals") & MASK
+    first, second = (reference((start + GOLDEN * (2 * 4 + place)) & MASK) >> 40 for place in (1, 2))
+    expected = math.sqrt(-2 * math.log1p(-first / 2**24)) * math.cos(2 * math.pi * second / 2**24)
+    assert drawn[0, 1, 2, 0].item() == pytest.approx(expected, rel=1e-5)  # the fifth number
+
+
+def test_draws_depend_on_their_key_alone() -> None:
+    def draw(task: str = "A", episodes: Sequence[int] = (5,), step: int = 3, purpose: str = "z") -> torch.Tensor:
+        return Draws(task, episodes, step).normal(purpose, 32, 5)
+
+    for episodes in ([1, 5], [5, 1, 2, 3], range(4, 8)):
+        assert torch.equal(draw(episodes=episodes)[0, list(episodes).index(5)], draw()[0, 0])
+    for fewer in (1, 2, 7, 9):
+        assert torch.equal(Draws("A", [5], 3).normal("z", fewer, 5), draw()[:, :, :fewer])
+    others = [draw(task="B"), draw(episodes=[6]), draw(step=4), draw(purpose="y")]
+    numbers = torch.cat([draw(), *others]).flatten()
+    assert len(set(numbers.tolist())) == numbers.numel()
+    correlations = torch.corrcoef(torch.cat([draw(), *others]).flatten(1)) - torch.eye(5)
+    assert correlations.abs().max() < 5 / math.sqrt(160)
+
+
+def test_draws_have_the_right_moments() -> None:
+    numbers = torch.cat([Draws("A", range(4), step).normal("z", 1000) for step in range(50)]).double()
+    count = numbers.numel()
+    assert numbers.mean() == pytest.approx(0.0, abs=5 / math.sqrt(count))
+    assert numbers.var() == pytest.approx(1.0, abs=5 * math.sqrt(2 / count))
+    assert numbers.pow(4).mean() == pytest.approx(3.0, abs=5 * math.sqrt(96 / count))
+    for one, other in (
+        (numbers[1:], numbers[:-1]),
+        (numbers[:, 1:], numbers[:, :-1]),
+        (numbers[..., 1:], numbers[..., :-1]),
+    ):
+        assert (one * other).mean() == pytest.approx(0.0, abs=5 / math.sqrt(count))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from smore_sweep import Sizes, user_code
 from smore_sweep.errors import DeclarationError
 from smore_sweep.training.check import check_method
+from tests.contract.best_of_noise import BestOfNoise
 
 TD3BC = Path(__file__).parents[3] / "examples" / "wall" / "td3bc.py"
 
@@ -63,3 +66,46 @@ def test_losses_without_a_gradient() -> None:
 
     with pytest.raises(DeclarationError, match="no loss has a gradient; call a network"):
         check_method(Deaf(hidden=8), Sizes(3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("acting", "said"),
+    [
+        (
+            lambda nets, draws: nets["pi"].target(torch.zeros(1, 7, 7)),
+            "sample_actions: AssertionError: this network was",
+        ),
+        (lambda nets, draws: nets["V"], "Acts.sample_actions: KeyError: 'V'"),
+        (
+            lambda nets, draws: draws.normal("z", 3),
+            "actions have shape [1, 7, 3]; they must be [M, B, a], here [1, 7, 2]",
+        ),
+        (
+            lambda nets, draws: torch.rand(1, 7, 2),
+            "equal arguments yield other actions; take random numbers from draws",
+        ),
+        (lambda nets, draws: draws.normal("z", 2), ""),
+    ],
+)
+def test_a_mistake_in_acting(acting: Callable[..., torch.Tensor], said: str) -> None:
+    class Acts(BestOfNoise):
+        def sample_actions(self, nets, observations, goals, draws):  # type: ignore[no-untyped-def]
+            return acting(nets, draws)
+
+    if not said:
+        check_method(Acts(hidden=8), Sizes(3, 2, 2))
+        return
+    with pytest.raises(DeclarationError) as refusal:
+        check_method(Acts(hidden=8), Sizes(3, 2, 2))
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(("names", "said"), [((), "no network acts"), (("pi", "V"), "there is no network 'V', which")])
+def test_a_mistake_in_the_acting_networks(names: tuple[str, ...], said: str) -> None:
+    class Acts(BestOfNoise):
+        @property
+        def acts_with(self) -> tuple[str, ...]:
+            return names
+
+    with pytest.raises(DeclarationError, match=said):
+        check_method(Acts(hidden=8), Sizes(3, 2, 2))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.results.outcomes import Outcomes
+from smore_sweep.stacked.rng import Draws
 from smore_sweep.tasks import task
 from smore_sweep.training.evaluation import ROWS, evaluate
 
@@ -18,7 +19,7 @@ class Towards:
     def __init__(self, share: float) -> None:
         self.share, self.calls = share, 0
 
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32]) -> NDArray[np.float32]:
+    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
         assert observations.shape[:2] == goals.shape[:2] == (1, ROWS)
         self.calls += 1
         actions: NDArray[np.float32] = np.clip(self.share * (goals - observations[..., : goals.shape[-1]]), -1.0, 1.0)

@@ -15,7 +15,7 @@ from analysis.stats import contrast
 ROOT = Path(__file__).parents[4]
 COMMENTARY = "Nothing here is *real*: see <https://example.org> & so on.\n"
 CLAIMS, WORDS, CAVEATS, EACH, TABLES, PROVENANCE = (
-    "## The paper's claims, laptop scale",
+    "## Claims of the SMORe paper, laptop scale",
     "## Commentary",
     "## Caveats, laptop scale",
     "## Claim by claim, laptop scale",
@@ -34,6 +34,7 @@ def runs(sweep: str, labels: list[str], tasks: list[str], seeds: range = range(5
             "task": task,
             "expert_share": 0.1,
             "seed": seed,
+            "first_look": len(seeds),
             "scale": "laptop",
             "source": "generated",
             "status": "done",

@@ -63,7 +63,7 @@ def material(other: Mapping[str, str] = OTHER) -> Material:
                 **{name: getattr(BUDGET, name) for name in ("updates", "batch_size", "episodes", "final_episodes")},
             }
         )  # fmt: skip
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).assign(first_look=5)
     return Material(SWEEP, RUNS, frame, pd.DataFrame(evaluations), summaries, {}, COMMAND, frame)
 
 
