@@ -8,9 +8,12 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from smore_sweep import user_code
 from smore_sweep.cli.main import main
@@ -19,6 +22,9 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.plugins import installed
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
+from smore_sweep.stacked.rng import Draws
+from smore_sweep.task import Sizes
+from smore_sweep.training.check import check_method
 from tests.finished import finish
 from tests.unit.docs.pages import DOCS, FENCE, PAGES, ROOT, blocks
 
@@ -34,6 +40,7 @@ RUN = {
     (
         "examples/cloning/sweep.py",
         "examples/wall/play.py",
+        "examples/wall/best_of_n.py",
         "examples/summary.py",
         "examples/read_record.py",
         "examples/slow_expert.py",
@@ -117,6 +124,38 @@ def test_a_dataset_of_its_own_is_made(tmp_path: Path, capsys: pytest.CaptureFixt
     made = rollout("WallPlay", "play", 0, 2)
     assert made.observations.shape == (2, 81, 2)
     np.testing.assert_array_equal(made.actions[1], rollout("WallPlay", "play", 1, 1).actions[0])
+
+
+def test_a_method_that_acts_by_its_critic_takes_the_best_proposal() -> None:
+    user_code.forget()
+    kind = user_code.import_file(ROOT / "examples" / "wall" / "best_of_n.py").BestOfN
+    check_method(kind(hidden=8), Sizes(3, 2, 2))
+    acting = BestOf(kind(hidden=8, samples=5, spread=0.5))
+    rows = torch.linspace(-1.0, 1.0, 4).view(1, 4, 1).expand(1, 4, 2)
+    chosen = kind(hidden=8, samples=5, spread=0.5).sample_actions(acting.nets, rows, rows, acting.draws)
+    np.testing.assert_array_equal(chosen, acting.expected(rows))
+
+
+class BestOf:
+    """A policy that proposes 0 and a critic that likes actions near 0.3, and what they choose."""
+
+    def __init__(self, method: Any) -> None:
+        self.method = method
+        self.draws = Draws("Wall", range(4), 0)
+        self.nets = {"pi": self, "Q": self}
+
+    def frozen(self, states: torch.Tensor, goals: torch.Tensor, *actions: torch.Tensor) -> torch.Tensor:
+        if not actions:
+            return torch.zeros_like(states)
+        value = -(actions[0] - 0.3).square().sum(-1, keepdim=True)
+        return torch.stack([value, value + 1.0])
+
+    def expected(self, rows: torch.Tensor) -> NDArray[Any]:
+        noise = self.draws.normal("proposals", self.method.samples, 2).numpy()[0]
+        proposals = np.clip(np.float32(self.method.spread) * noise, -1.0, 1.0)  # [B, N, 2]
+        best = ((proposals - np.float32(0.3)) ** 2).sum(-1).argmin(-1)
+        chosen: NDArray[Any] = proposals[np.arange(rows.shape[1]), best][None]
+        return chosen
 
 
 def test_the_summary_has_every_method_on_every_task() -> None:
