@@ -125,7 +125,7 @@ class Method:
 
     @property
     def label(self) -> str:
-        """Name in tables: the name, plus the knobs that differ from their defaults."""
+        """Name in tables, plus the knobs that differ from their defaults."""
         return self.name + "".join(f" {k}={v}" for k, v in self.changed().items())
 
     def changed(self) -> dict[str, Any]:
