@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.am import AM
+from baselines.cfgrl import CFGRL
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
@@ -87,6 +88,7 @@ SHIPPED: list[Method] = [
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
+    CFGRL(hidden=16),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
