@@ -56,50 +56,62 @@ def family(task: str) -> str | None:
     return f"{body}-explore" if dataset == "explore" else body
 
 
-def by_task(task: str) -> dict[str, Any]:
-    """Return the constants that all methods with a value share."""
-    if family(task) is None:
-        return {}
+def discount_by_task(task: str) -> dict[str, float]:
+    """Return the knob of the discount for a task, if it has one of its own."""
     long = "giant" in task or task.startswith("humanoidmaze")
-    dataset = task.rpartition("-")[2]
-    return ({"discount": LONG_DISCOUNT} if long else {}) | (
-        {"random_policy_goals": RANDOM_POLICY_GOALS[dataset]} if dataset in RANDOM_POLICY_GOALS else {}
-    )
+    return {"discount": LONG_DISCOUNT} if long and family(task) else {}
 
 
 @method
-class ValueMethod(Method):
-    """Knobs, batch and acting of the methods with a value and a policy."""
+class OGBenchMethod(Method):
+    """Knobs and acting of the methods with a value, or a distance, and a policy."""
 
     paper: ClassVar[str] = PAPER
 
-    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
-    discount: float = knob("discount of values, and of their goals", default=0.99, above=0.0, high=0.9999)
     random_policy_goals: float = knob("share of random goals of the policy", default=0.0, low=0.0, high=1.0)
-    target_rate: float = knob("step of the targets, each update", default=0.005, above=0.0, high=1.0)
     learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=512, low=1)
     hidden_layers: int = knob("hidden layers", default=3, low=1)
     normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
 
     def by_task(self, task: str) -> Mapping[str, Any]:
-        return by_task(task)
-
-    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return value_and_policy_batch(
-            replay, streams, batch_size, discount=self.discount, random_policy_goals=self.random_policy_goals
-        )
+        dataset = task.rpartition("-")[2]
+        if family(task) is None or dataset not in RANDOM_POLICY_GOALS:
+            return {}
+        return {"random_policy_goals": RANDOM_POLICY_GOALS[dataset]}
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         return act(nets, observations, goals)
 
 
+@method
+class ValueMethod(OGBenchMethod):
+    """Knobs and batch of the methods whose value is learnt from rewards."""
+
+    expectile: float = knob("expectile of V", default=0.9, above=0.0, high=0.999, stackable=True)
+    discount: float = knob("discount of values, and of their goals", default=0.99, above=0.0, high=0.9999)
+    target_rate: float = knob("step of the targets, each update", default=0.005, above=0.0, high=1.0)
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return {**super().by_task(task), **discount_by_task(task)}
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        value_goals = GoalMixture(CURRENT, FUTURE, RANDOM, self.discount)
+        return value_and_policy_batch(replay, streams, batch_size, value_goals, policy_goals(self.random_policy_goals))
+
+
 def value_network(
-    inputs: int, hidden: tuple[int, ...], learning_rate: float, *, copies: int = 1, target_rate: float = 0.0
+    inputs: int,
+    hidden: tuple[int, ...],
+    learning_rate: float,
+    *,
+    outputs: int = 1,
+    copies: int = 1,
+    target_rate: float = 0.0,
 ) -> NetworkSpec:
-    """Return the network of a value or critic."""
+    """Return the network of a value or critic, or of a representation that one is made of."""
     return NetworkSpec(
-        inputs, 1, hidden, learning_rate,
+        inputs, outputs, hidden, learning_rate,
         copies=copies, target_rate=target_rate, activation="gelu", init="xavier",
         layer_norm=True, layer_norm_after=True, layer_norm_epsilon=1e-6,
     )  # fmt: skip
@@ -117,12 +129,12 @@ def policy_goals(random: float) -> GoalMixture:
 
 
 def value_and_policy_batch(
-    replay: Replay, streams: Streams, batch_size: int, *, discount: float, random_policy_goals: float
+    replay: Replay, streams: Streams, batch_size: int, for_value: GoalMixture, for_policy: GoalMixture
 ) -> Batch:
     """Sample transitions with a value's goals, rewards by index, and the policy's goals."""
     goals = replay.goals
-    drawn = goals.mixed_goals(streams.uniform("rho", 6, batch_size), GoalMixture(CURRENT, FUTURE, RANDOM, discount))
-    own = goals.relabelled(drawn, streams.uniform("policy goals", 4, batch_size), policy_goals(random_policy_goals))
+    drawn = goals.mixed_goals(streams.uniform("rho", 6, batch_size), for_value)
+    own = goals.relabelled(drawn, streams.uniform("policy goals", 4, batch_size), for_policy)
     rewards = goals.at_goal(drawn).to(torch.float32) - 1.0
     return dataclasses.replace(replay.batch(drawn), rewards=rewards, policy_goals=replay.goals_of(own))
 
@@ -130,6 +142,25 @@ def value_and_policy_batch(
 def log_prob(actions: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     """Return the log density ``[M, B]`` of actions ``[M, B, a]`` under Gaussians of unit deviation."""
     return -0.5 * (actions - means).square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
+
+
+def climbing_loss(
+    scores: torch.Tensor, means: torch.Tensor, actions: torch.Tensor, alpha: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of DDPG+BC, ``[M]``, and the part of cloning in it, as a constant.
+
+        -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                           (E|q| as a constant)
+
+    Args:
+        scores: ``q``, of the policy's means clipped to [-1, 1] and of a critic as a constant, ``[M, B]``. Beyond the
+            box of actions only cloning moves the means.
+        means: the policy's means, ``[M, B, a]``.
+        actions: those of the data, ``[M, B, a]``.
+        alpha: weight of cloning, ``[M, 1]``.
+    """
+    size = scores.detach().abs().mean(-1) + 1e-6
+    cloning = -log_prob(actions, means).mean(-1)
+    return -scores.mean(-1) / size + alpha[:, 0] * cloning, cloning.detach()
 
 
 def act(nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:

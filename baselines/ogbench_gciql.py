@@ -85,11 +85,10 @@ class OGBenchGCIQL(_ogbench.ValueMethod):
         assert wanted is not None
         means = nets["pi"](states, wanted)
         climbed = nets["Q"].through(states, wanted, means.clamp(-1.0, 1.0))[..., 0].amin(0)
-        size = climbed.detach().abs().mean(-1) + 1e-6
-        cloning = -_ogbench.log_prob(actions, means).mean(-1)
+        policy, cloning = _ogbench.climbing_loss(climbed, means, actions, knobs["alpha"])
         losses = {
             "value": expectile_loss(slow - values, knobs["expectile"]).mean(-1),
             "critic": (targets - scores).square().mean(-1).sum(0),
-            "policy": -climbed.mean(-1) / size + knobs["alpha"][:, 0] * cloning,
+            "policy": policy,
         }
-        return losses, {"value_mean": values.detach().mean(-1), "cloning": cloning.detach()}
+        return losses, {"value_mean": values.detach().mean(-1), "cloning": cloning}

@@ -112,6 +112,8 @@ class Method:
     """Name in tables, as the paper writes it."""
     paper: ClassVar[str] = ""
     """The method's source, in one line."""
+    whole_goals: ClassVar[bool] = False
+    """Whether it takes goals as observations, so that it needs tasks whose goals are whole observations."""
 
     # Knobs that most methods declare.
     if TYPE_CHECKING:

@@ -90,7 +90,13 @@ class RunSpec:
             raise DeclarationError(
                 f"{self.task}: {self.expert_share:g} of {self.budget.episodes} episodes is less than one expert episode"
             )
-        if self.expert_share < 1.0 and (row := find_task(self.task)) and row.dataset:
+        row = find_task(self.task)
+        if row and self.method.whole_goals and row.sizes.goal != row.sizes.observation:
+            raise DeclarationError(
+                f"{self.task}: {self.method.name} needs goals that are whole observations; here a goal has "
+                f"{row.sizes.goal} numbers and an observation {row.sizes.observation}"
+            )
+        if self.expert_share < 1.0 and row and row.dataset:
             raise DeclarationError(
                 f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
                 f"{row.dataset!r}: leave it at 1"

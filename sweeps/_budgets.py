@@ -41,7 +41,7 @@ PAPER_TASKS = {
 LAPTOP_TASKS = {
     "Reacher": {"updates": 4_000, "evaluate_every": 1_000},
     "SawyerDoor": {"updates": 10_000, "evaluate_every": 2_000},
-    # Of 2,000 episodes 200 are the expert's, and even cloning those alone overfits (docs/fetchpush.md).
+    # Of 2,000 episodes 200 are the expert's, and even cloning those alone overfits (docs/results/fetchpush.md).
     **{task: {"episodes": 10_000, "updates": 10_000, "evaluate_every": 2_500} for task in LARGE},
     **{task: {"episodes": 100, "updates": 20_000, "evaluate_every": 5_000, "final_episodes": 5} for task in LOCOMOTION},
 }

@@ -1,6 +1,6 @@
 """FetchPush, the hard case: find what lets SMORe learn to push within 10,000 updates, one change at a time.
 
-docs/fetchpush.md has the log of predictions and outcomes.
+docs/results/fetchpush.md has the log of predictions and outcomes.
 """
 
 from dataclasses import replace

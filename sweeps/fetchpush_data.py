@@ -1,6 +1,6 @@
 """FetchPush: fewer and more episodes, and with ``--source slow`` an expert at half speed.
 
-docs/fetchpush.md has the log of predictions and outcomes, and describes how to generate that source.
+docs/results/fetchpush.md has the log of predictions and outcomes, and describes how to generate that source.
 """
 
 from dataclasses import replace

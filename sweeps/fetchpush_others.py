@@ -1,6 +1,6 @@
 """FetchPush: find what keeps IQL, AM and the plain actor-critic from pushing within few updates.
 
-Each method has one change, at a learning rate of 3e-3. docs/fetchpush.md has the log of predictions and outcomes.
+Each method has one change, at a learning rate of 3e-3. docs/results/fetchpush.md: predictions and outcomes.
 """
 
 from dataclasses import replace

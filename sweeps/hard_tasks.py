@@ -1,6 +1,6 @@
 """Tasks on which SMORe does badly with a laptop's defaults: find what it needs, one change at a time.
 
-Runs have 20,000 updates. docs/hard_tasks.md has the log of predictions and outcomes. FetchPush has its own studies.
+Runs have 20,000 updates. docs/results/hard_tasks.md: predictions and outcomes. FetchPush has its own studies.
 """
 
 from dataclasses import replace

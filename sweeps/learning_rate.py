@@ -1,7 +1,7 @@
 """Model selection of the learning rate.
 
-The papers' rates, 3e-4 to 1e-3, suit a million updates; a laptop makes a few thousand. docs/learning_rate.md describes
-the outcome; ``python analysis/selection.py`` writes it to ``tuned.csv``.
+The papers' rates, 3e-4 to 1e-3, suit a million updates; a laptop makes a few thousand. docs/results/learning_rate.md
+describes the outcome; ``python analysis/selection.py`` writes it to ``tuned.csv``.
 """
 
 from smore_sweep import Sweep, grid

@@ -1,6 +1,6 @@
 """OGBench: three of its methods, and SMORe, GoFAR and WGCSL, on three of its tasks.
 
-docs/ogbench.md has the predictions and, beside the paper's figures, the outcomes.
+docs/results/ogbench.md has the predictions and, beside the paper's figures, the outcomes.
 """
 
 from baselines.gcbc import GCBC

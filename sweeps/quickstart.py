@@ -22,7 +22,7 @@ SWEEP = Sweep(
             tasks=["FetchReach", "Reacher"],
             seeds=5,
             budget=replace(LAPTOP, updates=1_000, evaluate_every=500, evaluation_episodes=2, final_episodes=10),
-            # The papers' learning rates suit a million updates (docs/learning_rate.md).
+            # The papers' learning rates suit a million updates (docs/results/learning_rate.md).
             knobs={**NARROW, "learning_rate": 3e-3},
             per_task={"Reacher": {"updates": 3_000, "evaluate_every": 1_000}},
         ),

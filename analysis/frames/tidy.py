@@ -80,7 +80,8 @@ def write(folder: StoragePath) -> StoragePath:
 
 def _row(content: Mapping[str, Any], knobs: Mapping[str, Any], summary: Summary | None) -> dict[str, Any]:
     done = summary is not None and summary.status == record.DONE
-    metrics = summary.evaluations[max(summary.evaluations)] if summary and done else dict.fromkeys(METRICS, math.nan)
+    last = summary.evaluations[max(summary.evaluations)] if summary and done else {}
+    metrics = dict.fromkeys(METRICS, math.nan) | last  # an older export has fewer
     facts = summary.facts if summary else {}
     return {
         **{name: content[name] for name in _IDENTITY},

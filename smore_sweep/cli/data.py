@@ -161,7 +161,7 @@ def import_minari(
 
 @formats.command("npz")
 def import_npz(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="a .npz file; docs/adding_a_task.md says what it holds")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a .npz file; docs/guide/importing.md: what it holds")],
     task: OfTask,
     policy: OfPolicy = "expert",
     goal: Annotated[

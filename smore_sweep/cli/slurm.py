@@ -13,7 +13,6 @@ from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from smore_sweep.planning.choices import Choices
-    from smore_sweep.planning.plan import Plan
 
 Slurm = Annotated[bool, typer.Option("--slurm", help="hand the sweep in to SLURM, with the options below")]
 Array = Annotated[
@@ -72,6 +71,7 @@ def submit_to_slurm(
     """
     from smore_sweep.discovery import load_sweep
     from smore_sweep.execution import slurm
+    from smore_sweep.execution.datasets import missing_episodes
     from smore_sweep.execution.sharing import check_code
     from smore_sweep.planning.plan import make_plan
     from smore_sweep.storage.paths import absolute, storage_path
@@ -87,6 +87,7 @@ def submit_to_slurm(
         raise UserError(f"tasks of an array share a folder of a file system, not {folder}; give one, or --nodes")
     planned = make_plan(load_sweep(sweep), scale, folder, choices)
     check_code(planned)
+    episodes = missing_episodes(planned)  # before a job is: some cannot be made
     name = str(Path(sweep).resolve()) if sweep.endswith(".py") else sweep
     words = [*options, *(["--notify", notify] if notify else [])]
     where = folder if isinstance(folder, Path) else str(folder)
@@ -97,7 +98,10 @@ def submit_to_slurm(
     if not planned.pending:
         print(f"nothing to do: all {len(planned.runs)} runs are done")
         return 0
-    _announce_episodes(planned)
+    if episodes:  # while the job's other tasks wait
+        names = ", ".join(dict.fromkeys(task for task, _ in episodes))
+        count = sum(episodes.values())
+        print(f"the job makes {count:,} episodes first ({names}); smore-sweep data make makes them ahead")
     path = slurm.log_folder(where) / f"{planned.sweep.name}.sbatch"
     job = slurm.submit(text, path)
     what = f"{asked.array} task{'s' * (asked.array > 1)}" if asked.array else f"{asked.nodes} nodes"
@@ -111,13 +115,3 @@ def submit_to_slurm(
     }.items():
         print(f"  {command}    {purpose}")
     return 0
-
-
-def _announce_episodes(plan: Plan) -> None:
-    """Say which episodes the job makes before it trains, while its other tasks wait."""
-    from smore_sweep.execution.datasets import missing_episodes
-
-    if missing := missing_episodes(plan):
-        names = ", ".join(dict.fromkeys(task for task, _ in missing))
-        count = sum(missing.values())
-        print(f"the job makes {count:,} episodes first ({names}); smore-sweep data make makes them ahead")

@@ -43,9 +43,11 @@ def ui(
         key = secrets.token_urlsafe(16)
         os.environ |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_STATIC_PREFIX": f"/{key}"}
         os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        os.environ |= {"MLFLOW_REGISTRY_STORE_URI": uri, "PYTHONWARNINGS": "ignore"}  # it would log about both
         os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", HOSTS)
         print(f"MLflow page of {results}: http://127.0.0.1:{port}/{key}/{page}  (Ctrl-C ends it)", flush=True)
         command = ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
+        command += ["--uvicorn-opts", "--log-level warning"]
         # In this process's place, so that whatever ends this ends the server.
         os.execv(sys.executable, [sys.executable, "-m", *command])
     return 0

@@ -34,12 +34,13 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
     Args:
         env_id: OGBench's id of the environment, not of a dataset.
         render_mode: As everywhere in Gymnasium.
+        size: ``width`` and ``height`` of a picture, in pixels.
     """
 
-    def __init__(self, env_id: str, render_mode: str | None = None) -> None:
+    def __init__(self, env_id: str, render_mode: str | None = None, **size: int) -> None:
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
-        options = {} if render_mode is None else {"render_mode": render_mode}
+        options = {} if render_mode is None else {"render_mode": render_mode, **size}
         self._env = make_seedable(env_id, **options)
         size = self._env.observation_space.shape[0]
         box = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)

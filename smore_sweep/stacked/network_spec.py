@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """An MLP.
+    """An MLP or, without inputs and hidden layers, a trained vector that starts at 0.
 
     Attributes:
-        inputs: size of an input.
+        inputs: size of an input; 0 for a vector.
         outputs: size of an output.
         hidden: widths of the hidden layers.
         learning_rate: Adam's.
@@ -50,7 +50,8 @@ class NetworkSpec:
         shapes: dict[str, tuple[int, ...]] = {}
         widths = (self.inputs, *self.hidden, self.outputs)
         for i, (before, after) in enumerate(itertools.pairwise(widths)):
-            shapes[f"w{i}"] = (before, after)
+            if before:
+                shapes[f"w{i}"] = (before, after)
             shapes[f"b{i}"] = (1, after)
             if self.layer_norm and i < len(self.hidden):
                 shapes[f"scale{i}"] = (1, after)

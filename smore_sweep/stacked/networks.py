@@ -126,6 +126,11 @@ class Network:
         """The trained log standard deviation, ``[M, 1, outputs]``."""
         return self._leaf(self.flat, "log_std")
 
+    @property
+    def vector(self) -> torch.Tensor:
+        """The trained vector ``[M, 1, outputs]`` of a network without inputs."""
+        return self._leaf(self.flat, "b0")
+
     def move_target(self, step: torch.Tensor) -> None:
         """Move the target after update number ``step`` (a 0-d integer tensor)."""
         if self.target_flat is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import os
 from collections.abc import Sequence
@@ -25,7 +26,9 @@ from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.hilp import HILP
 from baselines.iql import GCIQL
+from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
+from baselines.qrl import QRL
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
@@ -83,12 +86,14 @@ SHIPPED: list[Method] = [
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
+    CFGRL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
-    CFGRL(hidden=16),
+    OGBenchCRL(hidden=16, repr_dim=24),
+    QRL(hidden=16, components=4),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
@@ -116,21 +121,28 @@ KNOBS = {
 }
 
 
-def pool(seed: int) -> Episodes:
+def sizes_of(method: Method) -> Sizes:
+    """The world's sizes; goals are as large as observations for a method that takes them as such."""
+    return dataclasses.replace(SIZES, goal=SIZES.observation) if method.whole_goals else SIZES
+
+
+def pool(seed: int, sizes: Sizes = SIZES) -> Episodes:
     random = np.random.default_rng(seed)
 
     def normal(*shape: int) -> NDArray[np.float32]:
         return random.normal(size=shape).astype(np.float32)
 
     return Episodes(
-        normal(EPISODES, HORIZON + 1, SIZES.observation),
-        np.tanh(normal(EPISODES, HORIZON, SIZES.action)),
-        normal(EPISODES, HORIZON + 1, SIZES.goal),
-        normal(EPISODES, SIZES.goal),
+        normal(EPISODES, HORIZON + 1, sizes.observation),
+        np.tanh(normal(EPISODES, HORIZON, sizes.action)),
+        normal(EPISODES, HORIZON + 1, sizes.goal),
+        normal(EPISODES, sizes.goal),
     )
 
 
-STORE = EpisodeStore.build(pool(0), pool(1), 0.8)
+@functools.cache
+def store(sizes: Sizes) -> EpisodeStore:
+    return EpisodeStore.build(pool(0, sizes), pool(1, sizes), 0.8)
 
 
 def values_of(method: Method, name: str) -> tuple[float, float, float]:
@@ -152,8 +164,9 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
     methods = [dataclasses.replace(method, **{name: values_of(method, name)[m] for name in stackable}) for m in members]  # type: ignore[type-var]
+    sizes = sizes_of(method)
     replay = Replay(
-        STORE,
+        store(sizes),
         expert_episodes=[EXPERTS[m] for m in members],
         episodes=EPISODES,
         threshold=0.8,
@@ -161,7 +174,7 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]
-    return Learner(methods, seeds, SIZES, replay, batch_size=batch, updates=UPDATES, device=CPU)
+    return Learner(methods, seeds, sizes, replay, batch_size=batch, updates=UPDATES, device=CPU)
 
 
 def trained(learner: Learner, updates: int) -> Learner:

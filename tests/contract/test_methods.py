@@ -34,6 +34,7 @@ from tests.contract.members import (
     every_method,
     leaves,
     saved,
+    sizes_of,
     stack,
     trained,
     values_of,
@@ -79,7 +80,8 @@ def test_a_member_that_turns_nan_is_noticed_and_leaves_the_others_alone(method: 
         sick.load(before, 2)
         assert sick.diverged().tolist() == [False] * 3
         net = sick.nets[name]
-        net.by_member(net.leaves(net.flat.detach())["w0"])[1, 0, 0, 0] = torch.nan
+        first, *_ = net.leaves(net.flat.detach()).values()
+        net.by_member(first)[1, 0, 0, 0] = torch.nan
         assert sick.diverged().tolist() == [False, True, False]
         trained(sick, 2)
         assert sick.diverged().tolist() == [False, True, False]
@@ -244,28 +246,30 @@ def test_no_pass_is_made_that_is_not_declared(method: Method, kernels: str, monk
     input gradient and, in PyTorch, for a single output's outer product, which nobody computes."""
     monkeypatch.setenv(fused.SETTING, kernels)
     wide = stack(dataclasses.replace(method, hidden=96), members=[0])  # type: ignore[type-var]
-    assert 0.9 <= count_flops(wide.update) / wide.method.flops(SIZES, BATCH) <= 1.0
+    assert 0.9 <= count_flops(wide.update) / wide.method.flops(sizes_of(method), BATCH) <= 1.0
 
 
-def inputs(seed: int, rows: int, scale: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32], Draws]:
+def inputs(
+    method: Method, seed: int, rows: int, scale: float = 1.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Draws]:
     """Observations, goals and random numbers of one step of ``rows`` episodes."""
-    random = np.random.default_rng(seed)
-    observations, goals = (random.normal(size=(1, rows, size)) for size in (SIZES.observation, SIZES.goal))
+    random, sizes = np.random.default_rng(seed), sizes_of(method)
+    observations, goals = (random.normal(size=(1, rows, size)) for size in (sizes.observation, sizes.goal))
     return (scale * observations).astype(np.float32), goals.astype(np.float32), Draws("Task", range(rows), seed)
 
 
 @every_method
 def test_act_is_deterministic_and_bounded(method: Method) -> None:
     kept = trained(stack(method), 3).policies()
-    given = inputs(5, 8, scale=100.0)
+    given = inputs(method, 5, 8, scale=100.0)
     for arrays in kept:
-        policy = restore(method, SIZES, arrays)
+        policy = restore(method, sizes_of(method), arrays)
         actions = policy.act(*given)
         assert actions.shape == (1, 8, SIZES.action)
         assert actions.dtype == np.float32
         assert np.abs(actions).max() <= 1.0
         assert np.array_equal(actions, policy.act(*given))
-        others = inputs(4, 8)
+        others = inputs(method, 4, 8)
         ordinary = policy.act(*others)
         assert not np.allclose(ordinary[:, 0], ordinary[:, 1])
         others[0][:, 0], others[1][:, 0] = given[0][:, 0], given[1][:, 0]
@@ -276,7 +280,7 @@ def test_act_is_deterministic_and_bounded(method: Method) -> None:
 def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
     """Alone or in a stack: the kept policies are those of three stacks of one."""
     learner = trained(stack(method), 10)
-    observations, goals, draws = inputs(6, 4)
+    observations, goals, draws = inputs(method, 6, 4)
     kept = learner.policies()
     trained(learner, 1)  # what was kept is a copy
     for member, arrays in enumerate(kept):
@@ -287,10 +291,10 @@ def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
             states, wanted = normalize(states, *statistics[:2]), normalize(wanted, *statistics[2:])
         with torch.no_grad():
             actions = method.sample_actions(alone.nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
-        assert np.array_equal(restore(method, SIZES, arrays).act(observations, goals, draws), actions)
+        assert np.array_equal(restore(method, sizes_of(method), arrays).act(observations, goals, draws), actions)
         assert all(array.dtype == np.float32 for array in arrays.values())
     with pytest.raises(UserError, match="as it is now"):
-        restore(dataclasses.replace(method, hidden=17), SIZES, kept[0])  # type: ignore[type-var]
+        restore(dataclasses.replace(method, hidden=17), sizes_of(method), kept[0])  # type: ignore[type-var]
 
 
 def test_the_policy_step_takes_fresh_noise() -> None:

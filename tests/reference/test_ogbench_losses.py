@@ -1,4 +1,5 @@
-"""GCBC, GCIVL and OGBench's GCIQL against NumPy implementations written from their equations, in float64."""
+"""OGBench's methods: GCBC, GCIVL and GCIQL against NumPy implementations written from their equations, in float64, and
+the frame that all share."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from baselines import _ogbench
+from baselines import _ogbench, ogbench_crl, qrl
 from baselines.gcbc import GCBC
 from baselines.gcivl import GCIVL
+from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import ALPHA, OGBenchGCIQL
+from baselines.qrl import QRL
 from smore_sweep.method import Method
 from smore_sweep.ogbench_tasks import ogbench_tasks
 from smore_sweep.stacked.networks import Network
@@ -180,7 +183,9 @@ def test_networks_are_ogbenchs() -> None:
     assert (specs["Q"].copies, specs["Q"].target_rate, specs["V"].copies, specs["V"].target_rate) == (2, 0.005, 1, 0)
 
 
-@pytest.mark.parametrize("method", [GCBC(hidden=12), GCIVL(hidden=12), OGBenchGCIQL(hidden=12)], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "method", [GCBC(hidden=12), GCIVL(hidden=12), OGBenchGCIQL(hidden=12), OGBenchCRL(hidden=12)], ids=lambda m: m.name
+)
 def test_the_mean_is_clipped_when_acting(method: Method) -> None:
     net = Network(method.networks(SIZES)["pi"], "pi", [0], CPU)
     with torch.no_grad():
@@ -192,31 +197,34 @@ def test_the_mean_is_clipped_when_acting(method: Method) -> None:
     assert torch.equal(method.act({"pi": net}, states, goals), means.clamp(-1, 1))
 
 
+ALPHAS_OF = (OGBenchGCIQL, QRL, OGBenchCRL)
 CONSTANTS = {
-    "pointmaze-medium-navigate": (0.99, 0.0, 0.003),
-    "pointmaze-giant-navigate": (0.995, 0.0, 0.003),
-    "pointmaze-large-stitch": (0.99, 0.5, 0.003),
-    "antmaze-giant-stitch": (0.995, 0.5, 0.3),
-    "antmaze-large-explore": (0.99, 1.0, 0.01),
-    "humanoidmaze-medium-stitch": (0.995, 0.5, 0.1),
-    "antsoccer-arena-navigate": (0.99, 0.0, 0.1),
-    "cube-single-play": (0.99, 0.0, 1.0),
-    "scene-noisy": (0.99, 0.0, 0.03),
-    "puzzle-4x4-play": (0.99, 0.0, 1.0),
+    "pointmaze-medium-navigate": (0.99, 0.0, (0.003, 0.0003, 0.03)),
+    "pointmaze-giant-navigate": (0.995, 0.0, (0.003, 0.0003, 0.03)),
+    "pointmaze-large-stitch": (0.99, 0.5, (0.003, 0.0003, 0.03)),
+    "antmaze-giant-stitch": (0.995, 0.5, (0.3, 0.003, 0.1)),
+    "antmaze-large-explore": (0.99, 1.0, (0.01, 0.001, 0.003)),
+    "humanoidmaze-medium-stitch": (0.995, 0.5, (0.1, 0.001, 0.1)),
+    "antsoccer-arena-navigate": (0.99, 0.0, (0.1, 0.003, 0.3)),
+    "cube-single-play": (0.99, 0.0, (1.0, 0.3, 3.0)),
+    "scene-noisy": (0.99, 0.0, (0.03, 0.03, 0.1)),
+    "puzzle-4x4-play": (0.99, 0.0, (1.0, 0.3, 3.0)),
 }
+"""Discount, share of random goals of the policy, and weights of cloning."""
 
 
 @pytest.mark.parametrize("task", CONSTANTS)
 def test_constants_by_task(task: str) -> None:
-    discount, random_goals, alpha = CONSTANTS[task]
-    for kind in (GCIVL, OGBenchGCIQL):
+    discount, random_goals, alphas = CONSTANTS[task]
+    for kind in (GCIVL, *ALPHAS_OF):
         method = kind(**kind().by_task(task))
-        assert (method.discount, method.random_policy_goals) == (discount, random_goals)
-    assert OGBenchGCIQL().by_task(task)["alpha"] == alpha
+        assert method.random_policy_goals == random_goals
+        assert kind is QRL or method.discount == discount
+    assert tuple(kind().by_task(task)["alpha"] for kind in ALPHAS_OF) == alphas
     assert GCBC().by_task(task) == {}
 
 
 def test_every_task_of_ogbench_has_constants_and_no_other_has() -> None:
     families = {_ogbench.family(task.name) for task in ogbench_tasks()}
-    assert families == set(ALPHA)
-    assert all(kind().by_task("FetchReach") == {} for kind in (GCIVL, OGBenchGCIQL))
+    assert families == set(ALPHA) == set(qrl.ALPHA) == set(ogbench_crl.ALPHA)
+    assert all(kind().by_task("FetchReach") == {} for kind in (GCIVL, *ALPHAS_OF))

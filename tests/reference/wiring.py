@@ -20,10 +20,10 @@ MEMBERS = 2
 CPU = torch.device("cpu")
 
 
-def networks(method: Method) -> Networks:
+def networks(method: Method, sizes: Sizes = SIZES) -> Networks:
     """The method's networks at generic parameters, targets away from them."""
     normal = partial(torch.randn, generator=torch.Generator().manual_seed(0))
-    nets = {name: Network(spec, name, range(MEMBERS), CPU) for name, spec in method.networks(SIZES).items()}
+    nets = {name: Network(spec, name, range(MEMBERS), CPU) for name, spec in method.networks(sizes).items()}
     with torch.no_grad():
         for net in nets.values():
             net.flat += 0.3 * normal(net.flat.shape)
@@ -36,10 +36,10 @@ def discounted(discount: float, members: int = MEMBERS) -> dict[str, torch.Tenso
     return {name: knobs[name] for name in ("discount", "effective_horizon", "log_discount")}
 
 
-def batch(rows: int) -> Batch:
-    """Generic transitions; about half of them at their goals."""
+def batch(rows: int, goal: int = SIZES.goal) -> Batch:
+    """Generic transitions, with goals of this size; about half of them at their goals."""
     normal = partial(torch.randn, generator=torch.Generator().manual_seed(1))
-    states, next_states, goals, achieved = (normal(MEMBERS, rows, width) for width in (4, 4, 2, 2))
+    states, next_states, goals, achieved = (normal(MEMBERS, rows, width) for width in (4, 4, goal, goal))
     actions, rewards = torch.tanh(normal(MEMBERS, rows, 3)), -(normal(MEMBERS, rows) > 0).to(torch.get_default_dtype())
     return Batch(states, actions, next_states, goals, achieved, rewards)
 
@@ -71,6 +71,10 @@ class Reference:
 
     def log_std(self, name: str) -> torch.Tensor:
         return self._nets[name].leaves(self._flat[name])["log_std"]
+
+    def vector(self, name: str) -> torch.Tensor:
+        """The trained vector of a network without inputs, ``[M, outputs]``."""
+        return self._nets[name].leaves(self._flat[name])["b0"][:, 0]
 
     def assert_minimised(
         self, got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], idle: Collection[str] = ()

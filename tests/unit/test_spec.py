@@ -197,6 +197,18 @@ def test_bad_runs_are_refused(change: dict[str, Any], message: str) -> None:
     assert message in str(error.value)
 
 
+def test_a_method_of_whole_goals_refuses_a_task_of_others() -> None:
+    class Whole(SMORe):
+        whole_goals = True
+
+    assert run(method=Whole(), task="pointmaze-medium-navigate", expert_share=1.0).method.whole_goals
+    with pytest.raises(UserError) as error:
+        run(method=Whole(), task="FetchReach")
+    assert str(error.value) == (
+        "FetchReach: SMORe needs goals that are whole observations; here a goal has 3 numbers and an observation 10"
+    )
+
+
 @pytest.mark.parametrize("name", BUDGET)
 @pytest.mark.parametrize("value", [0, -5, 2.5, True, "10"])
 def test_bad_budgets_are_refused(name: str, value: Any) -> None:

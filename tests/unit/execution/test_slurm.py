@@ -168,6 +168,17 @@ def test_a_job_is_handed_in_and_says_how_to_follow_it(
     assert f"tail -f {tmp_path}/r/slurm/quickstart-12_*.log" in printed
 
 
+def test_episodes_that_nothing_makes_are_missed_before_a_job_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    words = ["submit", "quickstart", "--slurm", "--source", "mine", "--results", f"{tmp_path}/r", "--dry-run"]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert "#SBATCH" not in printed.out
+    assert "mine" in printed.err
+
+
 @pytest.mark.parametrize(
     ("sbatch", "sentence"),
     [

@@ -304,3 +304,16 @@ def test_members_copies_layers_and_networks_start_differently() -> None:
         drawn += [w for leaf in ("w0", "w1") for w in leaves[leaf]]
     assert len(drawn) == 16
     assert all((first - second).abs().max() > 0.1 for i, first in enumerate(drawn) for second in drawn[:i])
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_network_without_inputs_is_a_trained_vector(copies: int) -> None:
+    net = Network(NetworkSpec(0, 5, (), RATE, copies=copies), "net", SEEDS, CPU)
+    assert net.vector.shape == (3 * copies, 1, 5)
+    assert not net.vector.any()
+    weights = torch.arange(15.0 * copies).view(3 * copies, 1, 5)
+    (gradient,) = torch.autograd.grad((weights * net.vector).sum(), net.flat)
+    assert torch.equal(net.leaves(gradient)["b0"], weights)
+    assert list(net.leaves(gradient)) == ["b0"]
+    assert float(gradient.sum()) == float(weights.sum())
+    assert net.spec.flops(100) == 0

@@ -1,0 +1,73 @@
+"""The command line's reference, from the commands themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from typer.main import get_command
+
+from generators.markdown import inline, table
+from smore_sweep.cli.main import app
+from smore_sweep.cli.scripts import SCRIPTS, run_script
+
+
+def pages() -> dict[str, str]:
+    """Return the page of the command line."""
+    parts = [
+        "# Command line",
+        "`make setup` installs `smore-sweep` into `.venv/bin`. Every `make` target calls one of these commands: "
+        "`make sweep SWEEP=main SCALE=paper` is `smore-sweep run main --scale paper`. `smore-sweep --install-completion` "
+        "completes commands, sweeps, methods and tasks in the shell.",
+        "A mistake is one sentence and exit code 2. Exit code 1 says that runs are missing or failed, 130 that the "
+        "command was interrupted.",
+    ]
+    for name, command in _leaves("", get_command(app)):
+        parts += [f"## {name}", *(_script(name) if name in SCRIPTS else _command(name, command))]
+    return {"commands.md": "\n\n".join(parts) + "\n"}
+
+
+def _leaves(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield prefix, command
+        return
+    for name, child in command.commands.items():
+        yield from _leaves(f"{prefix} {name}".strip(), child)
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    shown = [param for param in command.params if not param.hidden]
+    arguments = " ".join(_word(param) for param in shown if param.param_type_name == "argument")
+    yield f"```text\nsmore-sweep {' '.join(filter(None, [name, arguments, '[OPTIONS]']))}\n```"
+    yield inline(" ".join((command.help or "").split()))
+    rows = [[_code(param), inline(" ".join((param.help or "").split())) + _default(param)] for param in shown]
+    if rows:
+        yield table(["option", "meaning"], rows)
+
+
+def _word(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _code(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return f"`{_word(param)}`"
+    flags = ", ".join([*param.opts, *param.secondary_opts])
+    return f"`{flags}`" if param.is_flag else f"`{flags} {param.metavar or 'VALUE'}`"
+
+
+def _default(param: Any) -> str:
+    unsaid = param.default in (None, False, (), [], "") or callable(param.default) or "default" in (param.help or "")
+    return "" if unsaid else f" (default: `{param.default}`)"
+
+
+def _script(name: str) -> Iterator[str]:
+    """Show what a script of analysis/ says of itself: its options are declared there."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        run_script(name, SCRIPTS[name][0], ["--help"])
+    yield inline(SCRIPTS[name][1])
+    yield f"```text\n{text.getvalue().strip()}\n```"
