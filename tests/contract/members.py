@@ -20,6 +20,7 @@ from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
 from baselines.gcbc import GCBC
+from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
@@ -87,6 +88,7 @@ SHIPPED: list[Method] = [
     GCXQL(hidden=16),
     CRL(hidden=16),
     CFGRL(hidden=16),
+    GCFQL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
     GCIVL(hidden=16, random_policy_goals=0.5),

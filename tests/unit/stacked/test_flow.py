@@ -55,7 +55,13 @@ def test_the_loss_is_least_at_the_closed_form() -> None:
     assert least.tolist() == pytest.approx([least_loss()] * 2, rel=0.02)
     place = (1 - noise[..., 1:]) * noise[..., :1] + noise[..., 1:] * data
     for constant, slope in ((0.3, 0.0), (0.0, 0.3)):
-        more = flow_matching_loss(lambda x, t, a=constant, b=slope: gaussian(x, t) + a + b * t * x, data, noise)
+
+        def other(
+            place: torch.Tensor, time: torch.Tensor, constant: float = constant, slope: float = slope
+        ) -> torch.Tensor:
+            return gaussian(place, time) + constant + slope * time * place
+
+        more = flow_matching_loss(other, data, noise)
         square = (constant + slope * noise[..., 1:] * place).square().mean((1, 2))
         assert (more - least).tolist() == pytest.approx(square.tolist(), rel=0.1)
 
