@@ -105,7 +105,19 @@ class Learner:
 
     def policies(self) -> list[Arrays]:
         """Return what acting needs of each member, for :func:`smore_sweep.training.policy.restore`."""
-        return policy_arrays(self.nets, self.method.acts_with, self._replay.statistics)
+        return policy_arrays(self.nets, self.method.acts_with, self._replay.statistics, self.remembered())
+
+    @torch.no_grad()
+    def remembered(self) -> list[torch.Tensor]:
+        """Return observations and achieved goals that the method remembers, ``[M, n, .]`` each, or nothing.
+
+        They are uniform over each member's transitions and depend on its seed and dataset alone; updates begin at 1."""
+        if not self.method.remembers:
+            return []
+        streams = Streams(self._streams.seeds, torch.zeros_like(self.step))
+        uniform = streams.uniform("remembered", 2, self.method.remembers)
+        batch = self._replay.batch(self._replay.goals.own_goals(uniform))
+        return [batch.observations, batch.achieved_goals]
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
         """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on
