@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt $(wildcard smore_sweep/stacked/native/*
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard SEEDS_FOR=claim]
+sweep: $(READY)  ## run what a sweep lacks: SWEEP=quickstart [SCALE= TASKS=a,b METHODS=a,b SEEDS=5|0,3-9 SET="knob=1,3" UPDATES= SOURCE= RESULTS= ADDRESS= GPUS_PER_STACK= STACK_SIZE= NOTIFY=command MIRROR=wandb|tensorboard SEEDS_FOR=claim EXPORTED=]
 	@$(BIN)/smore-sweep run $(sweep) $(call options,$@,SWEEP)
 
 submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRESS=http://127.0.0.1:8265 RESULTS=/on/the/cluster [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY= DETACH=1 | FOLLOW=job | CANCEL=job]
@@ -53,7 +53,7 @@ submit: $(READY)  ## run a sweep as a job of a Ray cluster: SWEEP=... JOBS_ADDRE
 slurm: $(READY)  ## run a sweep as SLURM jobs: SWEEP=... ARRAY=4 TIME=04:00:00 [NODES= CPUS_PER_TASK= GPUS_PER_TASK= MEMORY= PARTITION= ACCOUNT= SBATCH= IMAGE= DRY_RUN=1 RESULTS= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= GPUS_PER_STACK= STACK_SIZE= NOTIFY=]
 	@$(BIN)/smore-sweep submit $(sweep) --slurm $(call options,$@,SWEEP DRY_RUN) $(if $(DRY_RUN),--dry-run)
 
-plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]
+plan: $(READY)  ## show what a sweep would do, and how long it takes: SWEEP=... [SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS= EXPORTED=]
 	@$(BIN)/smore-sweep plan $(sweep) $(call options,$@,SWEEP)
 
 status: $(READY)  ## show how far the sweeps with runs are, and the one that trains now: [SWEEP= SCALE= TASKS= METHODS= SEEDS= SET= UPDATES= SOURCE= RESULTS=]

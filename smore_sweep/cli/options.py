@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smore_sweep.cli import complete
 from smore_sweep.errors import UserError
 from smore_sweep.run_spec import check_source
+
+if TYPE_CHECKING:
+    from smore_sweep.planning.choices import Choices
 
 
 def _source(context: typer.Context, value: str) -> str:
@@ -64,6 +68,10 @@ Source = Annotated[
     str, typer.Option("--source", metavar="SOURCE", help="where the episodes are from", callback=_source)
 ]
 Results = Annotated[str, typer.Option("--results", metavar="DIR", help="results folder: a path or s3://bucket/prefix")]
+Exported = Annotated[
+    str | None,
+    typer.Option("--exported", metavar="DIR", help="leave out the runs that an export has (smore-sweep export)"),
+]
 GpusPerStack = Annotated[
     float | None,
     typer.Option("--gpus-per-stack", metavar="GPUS", help="[default: 1 if the cluster has GPUs, else 0]"),
@@ -100,6 +108,23 @@ File = Annotated[
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def without_exported(choices: Choices, folder: str | None) -> Choices:
+    """Return choices that leave out the runs of an export.
+
+    Raises:
+        UserError: If there is no export in the folder, or it is damaged.
+    """
+    if folder is None:
+        return choices
+    from analysis.frames import archive
+    from smore_sweep.storage.paths import storage_path
+
+    path = storage_path(folder)
+    if not archive.is_archive(path):
+        raise UserError(f"{folder} is no export; smore-sweep export --to {folder} makes one")
+    return replace(choices, elsewhere=frozenset(archive.table(path, archive.RUNS)["run_id"]))
 
 
 def split_names(text: str | None) -> list[str] | None:

@@ -12,6 +12,7 @@ from smore_sweep.cli import complete
 from smore_sweep.cli.options import (
     SWEEP_HELP,
     AsJson,
+    Exported,
     MethodNames,
     Results,
     ScaleName,
@@ -20,6 +21,7 @@ from smore_sweep.cli.options import (
     Source,
     TaskNames,
     Updates,
+    without_exported,
 )
 from smore_sweep.run_spec import GENERATED
 from smore_sweep.spec import DEFAULT_SCALE
@@ -42,6 +44,7 @@ def plan(
     updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
+    exported: Exported = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what a sweep still has to do, and how long it takes."""
@@ -56,6 +59,7 @@ def plan(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
+    choices = without_exported(choices, exported)
     if sweep == campaign.ALL:
         size = scale or DEFAULT_SCALE
         _show_campaign(list(campaign.campaign(size, folder, choices)), size, as_json)

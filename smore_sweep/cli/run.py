@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smore_sweep.cli.options import (
+    Exported,
     GpusPerStack,
     KeepLearner,
     MethodNames,
@@ -23,6 +24,7 @@ from smore_sweep.cli.options import (
     Updates,
     check_at_least_one,
     check_exclusive,
+    without_exported,
 )
 from smore_sweep.errors import UserError
 from smore_sweep.run_spec import GENERATED
@@ -44,6 +46,7 @@ def run(
     updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
+    exported: Exported = None,
     address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="a Ray cluster: auto or host:port  [default: start a local one]"),
@@ -98,6 +101,7 @@ def run(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
+    choices = without_exported(choices, exported)
     if seeds_for is not None:
         from analysis.verdicts.further_seeds import further_seeds
 

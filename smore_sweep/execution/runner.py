@@ -101,6 +101,10 @@ def run(
         experiment = sweep_experiment(sweep, results, mirrors)
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
+            if not plan.runs:
+                out.print("nothing to do: the export has every run")
+                ending.status, ending.message = "done", f"{name}: the export has every run"
+                return 0
             again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []
             changed = {run_id for run_ids in again for run_id in run_ids}
             check_own_methods(

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smore_sweep.discovery import match_method, methods, parse_knob
@@ -50,6 +50,7 @@ class Choices:
         settings: Knobs to set, in place of the values that the sweep declares.
         updates: Updates of every run; None for the budget's. The interval of the evaluations stays.
         source: Source of the episodes.
+        elsewhere: Ids of runs that others have; they are left out.
     """
 
     tasks: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class Choices:
     settings: tuple[Setting, ...] = ()
     updates: int | None = None
     source: str = GENERATED
+    elsewhere: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         check_source(self.source)
@@ -125,7 +127,7 @@ class Choices:
                     f"updates = {self.updates} is not valid; {run.task} at scale {chosen} is evaluated every "
                     f"{run.budget.evaluate_every} updates, so give at least as many"
                 )
-        return runs
+        return [run for run in runs if run.run_id not in self.elsewhere] if self.elsewhere else runs
 
     def _resize(self, scale: Scale, gone_tasks: set[str], gone_knobs: set[str]) -> Scale:
         per_task = {

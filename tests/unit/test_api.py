@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import smore_sweep
 from analysis import export
 from analysis.frames import tidy
 from baselines.gofar import GoFAR
+from smore_sweep.cli.main import main
+from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.rendering.policies import trained_policy
 from smore_sweep.run_spec import Budget
@@ -73,6 +76,26 @@ def test_an_export_has_the_same_frame_beside_it(tmp_path: Path) -> None:
     assert len(written) == 3
     for name in ("method", "temperature", "hidden", "moved_share", "seed", "status", "return99", "updates"):
         assert written[name].tolist() == own[name].tolist(), name
+
+
+def test_what_an_export_has_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = "tests/e2e/small_sweep.py"
+    runs = load_sweep(sweep).expand()
+    finish(tmp_path / "output", runs[:3])
+    assert main(["plan", sweep, "--exported", str(tmp_path / "kept"), "--json"]) == 2
+    assert f"{tmp_path}/kept is no export; smore-sweep export --to" in capsys.readouterr().err
+    assert export.main(["--results", f"{tmp_path}/output", "--to", f"{tmp_path}/kept"]) == 0
+    capsys.readouterr()
+    for folder, missing in (("elsewhere", len(runs) - 3), ("output", len(runs) - 3)):
+        words = ["--results", str(tmp_path / folder), "--exported", str(tmp_path / "kept"), "--json"]
+        assert main(["plan", sweep, *words]) == 0
+        planned = json.loads(capsys.readouterr().out)
+        assert (planned["runs"], planned["missing"]) == (missing, missing)
+    finish(tmp_path / "output", runs)
+    assert export.main(["--results", f"{tmp_path}/output", "--to", f"{tmp_path}/kept"]) == 0
+    capsys.readouterr()
+    assert main(["plan", sweep, "--results", str(tmp_path / "new"), "--exported", str(tmp_path / "kept")]) == 0
+    assert "nothing to do" in capsys.readouterr().out
 
 
 def test_a_knob_with_the_name_of_a_column_keeps_its_own(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def called(folder: Path, *words: str) -> list[str]:
         (
             "plan TASK=FetchReach",
             "make plan has no variable TASK; it has: PYTHON, SWEEP, SCALE, TASKS, METHODS, SEEDS, SET, UPDATES, "
-            "SOURCE, RESULTS.",
+            "SOURCE, RESULTS, EXPORTED.",
         ),
         ("plan METHOD=smore TASK=x", "make plan has no variable METHOD, TASK; it has: "),
         ("tasks SWEEP=main", "make tasks has no variable SWEEP; it has: PYTHON."),

@@ -46,7 +46,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (
             "run",
             "scale seeds tasks methods set updates source results address gpus-per-stack stack-size notify mirror "
-            "seeds-for retrain keep keep-learner search metric budget json",
+            "exported seeds-for retrain keep keep-learner search metric budget json",
         ),
         (
             "submit",
@@ -55,7 +55,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
             "sbatch image dry-run keep-learner",
         ),
         ("work", "scale seeds tasks methods set updates source results gpus-per-stack stack-size processes grace"),
-        ("plan", "scale seeds tasks methods set updates source results json"),
+        ("plan", "scale seeds tasks methods set updates source results exported json"),
         ("status", "scale seeds tasks methods set updates source results json"),
         ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
         ("experts", "episodes"),
