@@ -100,6 +100,7 @@ SHIPPED: list[Method] = [
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
+    HILP(hidden=16, latent=4, waypoints=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     HIQL(hidden=16, subgoal_steps=2),
