@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from smore_sweep.stacked.network_spec import TrainingSpec
+
 
 class Convolution(NamedTuple):
     """A layer: its output channels, the side of its square kernel, its stride, and the zeros around its input."""
@@ -18,7 +20,7 @@ class Convolution(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EncoderSpec:
+class EncoderSpec(TrainingSpec):
     """An encoder of images: convolutions, each followed by LayerNorm and ReLU, flattened at the end.
 
     Attributes:
@@ -26,12 +28,8 @@ class EncoderSpec:
         layers: the convolutions.
         learning_rate: Adam's.
         images: images of an input, which are stacked as channels (2 for a policy of state and goal).
-        copies: independent encoders that are trained side by side.
         layer_norm: whether channels, rows and columns are normalised together, with a scale and shift for each number.
         layer_norm_epsilon: PyTorch's default.
-        target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
-        target_period: updates between two of these moves.
-        cosine_decay: whether the learning rate falls to 0 over the run.
 
     Initial weights are Xavier-uniform with ReLU's gain, sqrt 2, biases 0.
     """
@@ -40,12 +38,8 @@ class EncoderSpec:
     layers: tuple[Convolution, ...]
     learning_rate: float
     images: int = 1
-    copies: int = 1
     layer_norm: bool = True
     layer_norm_epsilon: float = 1e-5
-    target_rate: float = 0.0
-    target_period: int = 1
-    cosine_decay: bool = False
 
     @property
     def inputs(self) -> int:
