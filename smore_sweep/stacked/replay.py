@@ -69,6 +69,7 @@ class Replay:
         episodes: size of every member's dataset.
         threshold: the task's reward threshold, in the goal's units.
         normalize: whether observations and goals are normalised by the statistics of the member's dataset.
+        whole_goals: whether goals are normalised as the observations are, which they are to the networks.
         device: where the batches are made.
 
     Raises:
@@ -83,6 +84,7 @@ class Replay:
         episodes: int,
         threshold: float,
         normalize: bool,
+        whole_goals: bool = False,
         device: torch.device,
     ) -> None:
         self.goals = GoalSampler(
@@ -93,6 +95,8 @@ class Replay:
         """Actions per episode."""
         self.statistics = _statistics(store, expert_episodes, episodes, device) if normalize else []
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
+        if whole_goals:
+            self.statistics[2:] = self.statistics[:2]
         self._threshold = threshold
         self._observation_size = store.observation_size
         table = self.goals.table

@@ -103,6 +103,7 @@ SHIPPED: list[Method] = [
     HILP(hidden=16, latent=4, waypoints=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    QRL(hidden=16, components=4, normalize_inputs=True),
     HIQL(hidden=16, subgoal_steps=2),
     HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
@@ -182,6 +183,7 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         episodes=EPISODES,
         threshold=0.8,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]
