@@ -49,6 +49,14 @@ def flow_matching_loss(velocity: Velocity, data: torch.Tensor, noise: torch.Tens
     return (moving - (data - start)).square().mean(-1).mean(-1)
 
 
+def best_of(candidates: torch.Tensor, scores: torch.Tensor, count: int) -> torch.Tensor:
+    """Return of every ``count`` candidates in a row ``[1, B count, d]`` that of the highest score ``[1, B count]``:
+    ``[1, B, d]``."""
+    rows = scores.shape[1] // count
+    best = scores.view(rows, count).argmax(-1)
+    return candidates.view(rows, count, -1)[torch.arange(rows), best][None]
+
+
 def transport(velocity: Velocity, start: torch.Tensor, steps: int) -> torch.Tensor:
     """Return the end of ``dx / dtau = v`` from ``x_0`` = ``start`` ``[M, B, d]``, by Euler's method."""
     place = start

@@ -157,6 +157,18 @@ class GoalSampler:
         """Return whether the goal is the transition's own state, by index and not by distance, ``[M, B]``."""
         return transitions.goal == self._row(transitions.episode, transitions.time)
 
+    def steps_to_goal(self, transitions: Transitions) -> torch.Tensor:
+        """Return the steps from the transition's own state to its goal, ``[M, B]``; one more than an episode has if the
+        goal is no later state of the same episode."""
+        ahead = transitions.goal - self._row(transitions.episode, transitions.time)
+        same = transitions.goal <= self._row(transitions.episode, torch.full_like(ahead, self._horizon))
+        return torch.where(same & (ahead >= 0), ahead, self._horizon + 1)
+
+    def later(self, transitions: Transitions, steps: torch.Tensor | int) -> Transitions:
+        """Give transitions the state ``steps`` (``[M, B]`` or a number) on as their goal, or the episode's last."""
+        when = (transitions.time + steps).clamp(max=self._horizon)
+        return Transitions(transitions.episode, transitions.time, self._row(transitions.episode, when))
+
     @staticmethod
     def _chosen(uniform: torch.Tensor, mixture: GoalMixture) -> torch.Tensor:
         """Return where a goal that is not the current state is a future one."""

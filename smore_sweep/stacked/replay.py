@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class Batch:
         last: whether the transition ends its episode, ``[M, B]``.
         noise: the random numbers that the losses use, of the method's own shape.
         step: the number of this update, 0-d.
+        others: further inputs of the method's own, by name.
     """
 
     observations: torch.Tensor
@@ -46,6 +47,7 @@ class Batch:
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     step: torch.Tensor | None = None
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def with_noise(self, noise: torch.Tensor) -> Batch:
         """The same batch, with random numbers for the losses."""
@@ -124,6 +126,10 @@ class Replay:
     def goals_of(self, transitions: Transitions) -> torch.Tensor:
         """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
         return self.normalize_goals(take(self.goals.table, transitions.goal))
+
+    def observations_of(self, transitions: Transitions) -> torch.Tensor:
+        """Read the observations ``[M, B, o]`` at the states whose achieved goals are the transitions' goals."""
+        return self.normalize_observations(self._state(transitions.goal)[0])
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """Normalise ``[M, B, o]`` by each member's dataset statistics; unchanged if normalisation is off."""
