@@ -5,15 +5,14 @@ Both are trained as the flow of :mod:`baselines.cfgrl`, each with samples withou
 flow carries it to the action, given the state ``n`` steps on:
 
     x_1 = s_min(t+n, goal)  given  s_t and g                                        (high)
-    x_1 = a_t               given  s_t and s_min(t+n, T)                            (low)
+    x_1 = a_t               given  s_t and s_min(t+n, T-1)                          (low)
 
 The method acts, in every step, by a sub-goal of the high flow and an action of the low flow, both guided by the same
 ``w``. Sub-goals are whole observations; goals are the task's.
 
 Source: the paper, and its authors' code (cfgrl_submit, ``hflowgcbc.py``) at commit 545677e. Deviations: those of
-:mod:`baselines.cfgrl`, and
+:mod:`baselines.cfgrl`, and this:
 
-* An episode's last state, which the code does not load, can be a sub-goal.
 * On tasks that are not OGBench's, whose episodes here have 50 steps, ``n`` is 10 (``by_task``).
 """
 
@@ -66,13 +65,14 @@ class HierarchicalCFGRL(CFGRL):
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """Sample transitions with later states as goals, the states ``on the way`` to them and ``ahead``, and for each
         flow its noise and its flag."""
-        goals, share, most = replay.goals, knobs["null_share"], self.subgoal_steps
-        drawn = goals.mixed_goals(streams.uniform("rho", 6, batch_size), _ogbench.policy_goals(random=0.0))
+        goals, share, uniform = replay.goals, knobs["null_share"], streams.uniform("rho", 6, batch_size)
+        mixture = _ogbench.policy_goals(random=0.0)
+        drawn = goals.mixed_goals(uniform, mixture)
         batch = replay.batch(drawn)
         sizes = {"high": batch.observations.shape[-1], POLICY: batch.actions.shape[-1]}
         others = {
-            "on the way": replay.observations_of(goals.later(drawn, goals.steps_to_goal(drawn).clamp(max=most))),
-            "ahead": replay.observations_of(goals.later(drawn, most)),
+            "on the way": replay.observations_of(goals.on_the_way(drawn, uniform[2:], mixture, self.subgoal_steps)),
+            "ahead": replay.observations_of(goals.ahead(drawn, self.subgoal_steps)),
             **{f"{name} noise": flow_noise(streams, name, batch_size, size) for name, size in sizes.items()},
             **{f"{name} flag": null_flags(streams, f"{name} null", batch_size, share) for name in sizes},
         }

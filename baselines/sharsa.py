@@ -12,7 +12,7 @@ steps to the goal if it is nearer in the same episode (a *hit*), or the steps to
 so V is the value of the data's own sub-goals, without a maximum. Two flows (:mod:`smore_sweep.stacked.flow`) clone:
 
     L(high) : u, cut at the policy's goal ``g'`` and the end in the same way,  given  s and g'
-    L(low)  : a                                                 given  s and s_min(t+n, T)
+    L(low)  : a                                                 given  s and s_min(t+n, T-1)
 
 In every step, ``samples`` sub-goals are drawn from the high flow, the one with the largest ``min_k Q_k(s, u, g)`` is
 taken, and an action is drawn from the low flow. With ``double``, *Double SHARSA*, the action is chosen among as many by
@@ -127,7 +127,7 @@ class SHARSA(Method):
         others = {
             "discounts": torch.where(hit, zero, factor),
             "on the way": replay.observations_of(goals.later(own, own_steps)),
-            "ahead": replay.observations_of(goals.later(drawn, size)),
+            "ahead": replay.observations_of(goals.ahead(drawn, size)),
             "high noise": flow_noise(streams, "high", batch_size, batch.observations.shape[-1]),
             "low noise": flow_noise(streams, "low", batch_size, batch.actions.shape[-1]),
         }

@@ -125,7 +125,7 @@ class Method:
 
     @property
     def label(self) -> str:
-        """Name in tables: the name, plus the knobs that differ from their defaults."""
+        """Name in tables, plus the knobs that differ from their defaults."""
         return self.name + "".join(f" {k}={v}" for k, v in self.changed().items())
 
     def changed(self) -> dict[str, Any]:
@@ -196,6 +196,17 @@ class Method:
         """Names of the networks that act. Their trained parameters are what is kept of a done run; targets are not.
         They depend on no knob that is stackable or of test time."""
         return (POLICY,)
+
+    @property
+    def remembers(self) -> int:
+        """Number of the data's states that a policy keeps for acting, drawn for each run from its own dataset. It
+        depends on no knob that is stackable or of test time."""
+        return 0
+
+    def recall(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        """Return ``draws.remembered``, what acting has of the remembered states, from their observations and achieved
+        goals ``[1, n, .]`` as the networks see them: here the observations. A policy calls it once."""
+        return observations
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         """Return deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the

@@ -148,7 +148,7 @@ class Task:
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The pools of episodes that make up the task's data: of the expert and another policy, or its own dataset."""
+        """The pools of episodes that make up the task's data, by the expert and another policy, or its own dataset."""
         return (self.dataset,) if self.dataset else ("expert", self.suboptimal)
 
     def reset(self, env: Environment, episode: int) -> Observation:

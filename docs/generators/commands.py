@@ -19,8 +19,8 @@ def pages() -> dict[str, str]:
     parts = [
         "# Command line",
         "`make setup` installs `smore-sweep` into `.venv/bin`. Every `make` target calls one of these commands: "
-        "`make sweep SWEEP=main SCALE=paper` is `smore-sweep run main --scale paper`. `smore-sweep --install-completion` "
-        "completes commands, sweeps, methods and tasks in the shell.",
+        "`make sweep SWEEP=main SCALE=paper` is `smore-sweep run main --scale paper`. In the shell "
+        "`smore-sweep --install-completion` completes commands, sweeps, methods and tasks.",
         "A mistake is one sentence and exit code 2. Exit code 1 says that runs are missing or failed, 130 that the "
         "command was interrupted.",
     ]

@@ -12,17 +12,18 @@ Fast, ICLR 2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smore_sweep.stacked.rng import Streams
 
-Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Velocity: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 """Maps places ``[M, B, d]`` and times ``[M, B, 1]`` to velocities, given the conditions."""
 
 

@@ -73,7 +73,7 @@ class Network:
         }
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
-        """View the leaves of a buffer block by block (:attr:`blocks`)."""
+        """View the leaves of a buffer block by block (``blocks``)."""
         cut = {name: torch.split(leaf, self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
         return [dict(zip(cut, leaves, strict=True)) for leaves in zip(*cut.values(), strict=True)]
 

@@ -27,6 +27,7 @@ from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
+from baselines.hiql import HIQL
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
@@ -104,8 +105,11 @@ SHIPPED: list[Method] = [
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
+    HILP(hidden=16, latent=4, waypoints=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    HIQL(hidden=16, subgoal_steps=2),
+    HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}

@@ -290,7 +290,9 @@ def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
         if statistics := alone._replay.statistics:
             states, wanted = normalize(states, *statistics[:2]), normalize(wanted, *statistics[2:])
         with torch.no_grad():
-            actions = method.sample_actions(alone.nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
+            remembered = method.recall(alone.nets, *alone.remembered()) if method.remembers else None
+            given = dataclasses.replace(draws, remembered=remembered)
+            actions = method.sample_actions(alone.nets, states, wanted, given).clamp(-1.0, 1.0).numpy()
         assert np.array_equal(restore(method, sizes_of(method), arrays).act(observations, goals, draws), actions)
         assert all(array.dtype == np.float32 for array in arrays.values())
     with pytest.raises(UserError, match="as it is now"):

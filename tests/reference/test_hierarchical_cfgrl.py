@@ -54,7 +54,7 @@ def test_subgoals_are_so_many_steps_on_and_not_beyond_goal_or_end(size: int) -> 
     time, steps = start % 100 // 10, torch.div(goal - start, 10, rounding_mode="floor")
     assert set(steps.flatten().tolist()) == {0.0, 1.0, 2.0}  # 0 at the last transition alone
     assert torch.equal(drawn.others["on the way"][..., 0], start + 10 * steps.clamp(max=size))
-    assert torch.equal(drawn.others["ahead"][..., 0], start + 10 * (T - time).clamp(max=size))
+    assert torch.equal(drawn.others["ahead"][..., 0], start + 10 * (T - 1 - time).clamp(max=size))
     flags = [drawn.others[f"{name} flag"].mean((1, 2)) for name in ("high", "pi")]
     assert all(flag.tolist() == pytest.approx([0.3] * members, abs=0.04) for flag in flags)
     assert not torch.equal(drawn.others["high flag"], drawn.others["pi flag"])

@@ -132,7 +132,7 @@ def test_batches_are_cut_as_the_equations_say(size: int) -> None:
             else:
                 assert steps == min(size, left)
                 assert f == pytest.approx(discount**steps)
-            assert round(w - s) // 10 == min(size, left)
+            assert round(w - s) // 10 == min(size, left - 1)
             seen.add((r > 0, left == 1))
         reached = others["low hits"][member] == 1
         assert torch.equal(reached, others["low goals"][member, :, 0] == drawn.observations[member, :, 0])
