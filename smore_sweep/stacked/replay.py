@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class Batch:
         last: whether the transition ends its episode, ``[M, B]``.
         noise: the random numbers that the losses use, of the method's own shape.
         step: the number of this update, 0-d.
+        others: further inputs of the method's own, by name.
     """
 
     observations: torch.Tensor
@@ -52,6 +53,7 @@ class Batch:
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     step: torch.Tensor | None = None
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def with_noise(self, noise: torch.Tensor) -> Batch:
         """The same batch, with random numbers for the losses."""

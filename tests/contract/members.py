@@ -25,12 +25,14 @@ from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
 from baselines.hiql import HIQL
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
 from baselines.qrl import QRL
+from baselines.sharsa import SHARSA
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
@@ -94,6 +96,9 @@ SHIPPED: list[Method] = [
     CRL(hidden=16),
     *(CRL(hidden=16, extraction=name) for name in ("awr", "gradient", "gradient_bc", "sampling")),
     CFGRL(hidden=16),
+    HierarchicalCFGRL(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2, double=True, samples=4),
     GCFQL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
