@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Convolution(NamedTuple):
@@ -46,6 +46,14 @@ class EncoderSpec:
     target_rate: float = 0.0
     target_period: int = 1
     cosine_decay: bool = False
+    begins: ClassVar[float] = 0.0
+    ends: ClassVar[float] = 1.0
+    """An encoder is trained in all of the run."""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether its training depends on the length of the run."""
+        return self.cosine_decay
 
     @property
     def inputs(self) -> int:
