@@ -15,13 +15,16 @@ sphere for each sample; with ``rho = (phi_1(s') - phi_1(s)) . z`` and ``u = min_
     L(pi) = -E[ min(exp(temperature u), 100) log pi(a|s, z) ]                       (u as a constant)
 
 It acts on a goal by the direction to it, ``z = (phi_1(g) - phi_1(s)) / |phi_1(g) - phi_1(s)|``, new at every step.
+With ``waypoints`` it plans: so many times ``phi_1(g)`` is replaced by a point about half way, the mean of the 50
+representations ``p`` of the data's states with the least ``max(|p - phi_1(s)|, |p - phi_1(g)|)``. This concerns acting
+alone, so runs that differ in it train once.
 
 Source: the paper, and the code (seohongpark/HILP, ``hilp_gcrl``) at commit be2431b. Deviations:
 
 * Goals that are not of the observations' size are no states. ``phi`` then has inputs for both, and takes a state beside
   a goal of zeros, or a goal beside a state of zeros; the distance is no longer a metric.
 * Skills are new in every update. The paper's runs drew the same ones each time, which the code has mended since.
-* Planning by way-points is not here.
+* Way-points are chosen among 2,000 states that a run draws from its data and keeps in its record; the code has 50,000.
 * Targets follow each update; the code's lag behind it by one.
 """
 
@@ -42,11 +45,13 @@ from smore_sweep.stacked.goal_mixture import GoalMixture
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
-    from smore_sweep.stacked.rng import Streams
+    from smore_sweep.stacked.rng import Draws, Streams
     from smore_sweep.task import Sizes
 
 FUTURE, RANDOM = 0.625, 0.375
 """Shares of the goals."""
+REMEMBERED, NEAREST = 2_000, 50
+"""States that way-points are chosen among, and those whose mean is one."""
 LEAST_SQUARE = 1e-6
 """Least square of a distance, whose root has a gradient."""
 
@@ -64,6 +69,7 @@ class HILP(Method):
     temperature: float = knob("inverse temperature of the policy weights", default=10.0, low=0.0, stackable=True)
     discount: float = knob("discount of all values, and of the goals", default=0.99, above=0.0, high=0.9999)
     target_rate: float = knob("step of the targets, each update", default=0.005, above=0.0, high=1.0)
+    waypoints: int = knob("refinements of the goal (the code: 3)", default=0, low=0, test_time=True, before=0)
     learning_rate: float = knob("Adam, all networks", default=3e-4, above=0.0, stackable=True)
     hidden: int = knob("width of a hidden layer", default=512, low=1)
     hidden_layers: int = knob("hidden layers", default=3, low=1)
@@ -72,6 +78,10 @@ class HILP(Method):
     @property
     def acts_with(self) -> tuple[str, ...]:
         return (POLICY, "phi")
+
+    @property
+    def remembers(self) -> int:
+        return REMEMBERED
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden, rate = (self.hidden,) * self.hidden_layers, self.learning_rate
@@ -113,14 +123,13 @@ class HILP(Method):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         assert batch.noise is not None
         here, there, goals = places(batch.observations, batch.next_observations, batch.goals)
-        rewards, discounts = batch.rewards, -self.discount * batch.rewards
         phi, skills = nets["phi"], direction(batch.noise)
         ends = phi.target(*goals)
         slow, slow_next = value(phi.target(*here), ends), value(phi.target(*there), ends)
-        advantages = rewards + discounts * slow_next.amin(0) - slow.mean(0)
-        expectile = torch.where(advantages >= 0, knobs["expectile"], 1.0 - knobs["expectile"])
         values = value(phi(*here), phi(*goals))
-        errors = rewards + discounts * slow_next - values
+        distance = _ogbench.implicit_value_loss(
+            values, slow, slow_next, batch.rewards, self.discount, knobs["expectile"]
+        )
 
         moves = ((phi.frozen(*there) - phi.frozen(*here))[0] * skills).sum(-1)
         targets = moves + self.discount * nets["U"].frozen(batch.next_observations, skills)[..., 0]
@@ -133,17 +142,29 @@ class HILP(Method):
         means = nets[POLICY](batch.observations, skills)
         log_prob = gaussian_log_prob(batch.actions, means, nets[POLICY].log_std.clamp(*LOG_STD_RANGE))
         losses = {
-            "distance": (expectile * errors.square()).mean(-1).sum(0),
+            "distance": distance,
             "value": expectile_loss(residuals, knobs["skill_expectile"]).mean(-1),
             "critic": (targets - scores).square().mean(-1).sum(0),
             "policy": -(weights * log_prob).mean(-1),
         }
         return losses, {"distance_mean": -values.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+    def recall(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        """Return the representations of the remembered states, which planning needs, or nothing."""
+        if not self.waypoints:
+            return observations[:, :0]
+        here, _, _ = places(observations, observations, goals)
+        return nets["phi"].frozen(*here)[0]
+
+    def sample_actions(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws
+    ) -> torch.Tensor:
         here, _, wanted = places(observations, observations, goals)
-        skills = direction((nets["phi"].frozen(*wanted) - nets["phi"].frozen(*here))[0])
-        return nets[POLICY].frozen(observations, skills).clamp(-1.0, 1.0)
+        start, end = nets["phi"].frozen(*here)[0], nets["phi"].frozen(*wanted)[0]
+        for _ in range(self.waypoints):
+            assert draws.remembered is not None
+            end = waypoint(start, end, draws.remembered)
+        return nets[POLICY].frozen(observations, direction(end - start)).clamp(-1.0, 1.0)
 
 
 def places(
@@ -154,6 +175,14 @@ def places(
         return (observations,), (next_observations,), (goals,)
     no_goal, no_state = torch.zeros_like(goals), torch.zeros_like(observations)
     return (observations, no_goal), (next_observations, no_goal), (no_state, goals)
+
+
+def waypoint(start: torch.Tensor, end: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the :data:`NEAREST` ``points`` ``[1, n, d]`` whose larger distance, to ``start`` or to
+    ``end`` ``[1, B, d]``, is least: ``[1, B, d]``."""
+    apart = [(points[:, None] - each[:, :, None]).square().sum(-1) for each in (start, end)]
+    nearest = torch.maximum(*apart).topk(NEAREST, largest=False).indices
+    return points[0, nearest].mean(-2)
 
 
 def value(states: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,9 @@ class Episodes:
 
 
 def concatenate(parts: list[Episodes]) -> Episodes:
-    """Concatenate the episodes of the parts. Parts without episodes may have another horizon."""
+    """Concatenate the episodes of the parts. Parts without episodes may have another horizon; a single part with some
+    is returned as it is, without copying."""
     parts = [part for part in parts if len(part)] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
     return Episodes(*(np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True)))

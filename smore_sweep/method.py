@@ -197,6 +197,17 @@ class Method:
         They depend on no knob that is stackable or of test time."""
         return (POLICY,)
 
+    @property
+    def remembers(self) -> int:
+        """Number of the data's states that a policy keeps for acting, drawn for each run from its own dataset. It
+        depends on no knob that is stackable or of test time."""
+        return 0
+
+    def recall(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        """Return ``draws.remembered``, what acting has of the remembered states, from their observations and achieved
+        goals ``[1, n, .]`` as the networks see them: here the observations. A policy calls it once."""
+        return observations
+
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         """Return deterministic actions in [-1, 1], ``[M, B, action]``, for normalised inputs ``[M, B, .]``: the
         policy's output, squashed. ``nets`` are the networks of :attr:`acts_with`, ``M`` is 1."""

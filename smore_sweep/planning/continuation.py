@@ -14,7 +14,7 @@ from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 
 NONE_KEPT = "no shorter run kept its learner (run --keep-learner keeps it)"
-SCHEDULE = "its learning rate falls over the whole length, so a shorter run is no beginning of it"
+SCHEDULE = "its training is scheduled over the whole length, so a shorter run is no beginning of it"
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ def _obstacle(start: RunSpec, results: StoragePath) -> str:
 
 
 def _has_schedule(run: RunSpec) -> bool:
-    return any(network.cosine_decay for network in run.method.networks(task(run.task).sizes).values())
+    return any(network.scheduled for network in run.method.networks(task(run.task).sizes).values())

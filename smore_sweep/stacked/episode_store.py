@@ -25,7 +25,8 @@ class EpisodeStore:
     """Tables of all episodes of a task, built once and shared by every stack (zero-copy on a CPU node).
 
     Attributes:
-        states: observation and achieved goal of every state, ``[N (T + 1), o + g]``.
+        separate_states: observation and achieved goal of every state, ``[N (T + 1), o + g]``; None where goals are
+            whole observations, which the goal table has already.
         actions: ``[N T, a]``.
         goals: the goal table ``[N (T + 1) + N, g]``: the achieved goal of every state row, followed by the commanded
             goal of every episode.
@@ -37,7 +38,7 @@ class EpisodeStore:
         observation_size: ``o``.
     """
 
-    states: NDArray[np.float32]
+    separate_states: NDArray[np.float32] | None
     actions: NDArray[np.float32]
     goals: NDArray[np.float32]
     hits: NDArray[np.int64]
@@ -53,10 +54,12 @@ class EpisodeStore:
         distance = np.linalg.norm(both.achieved_goals[:, 1:] - both.desired_goals[:, None], axis=-1)
         hits = np.argwhere(distance <= threshold)
         hits[:, 1] += 1
-        states = np.concatenate([both.observations, both.achieved_goals], -1)
-        achieved = both.achieved_goals.reshape(-1, both.achieved_goals.shape[-1])
+        observations, achieved = (
+            array.reshape(-1, array.shape[-1]) for array in (both.observations, both.achieved_goals)
+        )
+        whole = np.array_equal(observations, achieved)
         return cls(
-            states=states.reshape(-1, states.shape[-1]),
+            separate_states=None if whole else np.concatenate([observations, achieved], -1),
             actions=both.actions.reshape(-1, both.actions.shape[-1]),
             goals=np.concatenate([achieved, both.desired_goals]),
             hits=hits,
@@ -65,6 +68,14 @@ class EpisodeStore:
             horizon=both.actions.shape[1],
             observation_size=both.observations.shape[-1],
         )
+
+    @property
+    def states(self) -> NDArray[np.float32]:
+        """The row of every state, ``[N (T + 1), .]``. Its first ``o`` numbers are the observation, its last ``g`` the
+        achieved goal; these are the same numbers where goals are whole observations."""
+        if self.separate_states is None:
+            return self.goals[: self.episodes * (self.horizon + 1)]
+        return self.separate_states
 
     def spans(self, expert_episodes: int, episodes: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Ranges ``(begin, end)`` of episodes that make up a dataset of ``episodes``, ``expert_episodes`` of them the
@@ -83,7 +94,7 @@ class EpisodeStore:
         states = [self.states[begin * length : end * length] for begin, end in spans]
         commanded = [self.goals[len(self.states) :][begin:end] for begin, end in spans]
         observations = [part[:, : self.observation_size] for part in states]
-        goals = [*(part[:, self.observation_size :] for part in states), *commanded]
+        goals = [*(part[:, -self.goals.shape[1] :] for part in states), *commanded]
         return [
             statistic
             for mean, deviation in map(_mean_and_deviation, (observations, goals))

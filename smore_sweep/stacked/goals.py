@@ -157,6 +157,22 @@ class GoalSampler:
         """Return whether the goal is the transition's own state, by index and not by distance, ``[M, B]``."""
         return transitions.goal == self._row(transitions.episode, transitions.time)
 
+    def ahead(self, transitions: Transitions, steps: int) -> Transitions:
+        """Give transitions the state ``steps`` on as their goal: ``s_min(t + steps, T - 1)``."""
+        later = (transitions.time + steps).clamp(max=self._horizon - 1)
+        return Transitions(transitions.episode, transitions.time, self._row(transitions.episode, later))
+
+    def on_the_way(
+        self, transitions: Transitions, uniform: torch.Tensor, mixture: GoalMixture, steps: int
+    ) -> Transitions:
+        """Give transitions that :meth:`relabelled` gave goals, from the same ``uniform`` and ``mixture``, the state
+        ``steps`` on as their goal, but none beyond a goal of their own episode's future; of a random goal's place
+        nothing is known."""
+        ahead = self.ahead(transitions, steps)
+        known = self._chosen(uniform[2], mixture) | (uniform[3] < mixture.current)
+        goal = torch.where(known, torch.minimum(ahead.goal, transitions.goal), ahead.goal)
+        return Transitions(transitions.episode, transitions.time, goal)
+
     @staticmethod
     def _chosen(uniform: torch.Tensor, mixture: GoalMixture) -> torch.Tensor:
         """Return where a goal that is not the current state is a future one."""

@@ -27,6 +27,8 @@ class NetworkSpec:
         target_period: updates between two of these moves.
         log_std: size of a state-independent log standard deviation (Gaussian policies); at 0 there is none.
         cosine_decay: whether the learning rate falls to 0 over the run.
+        begins: share of the run's updates before which it stands still, as it starts.
+        ends: share of the run's updates after which it stands still, as it is then.
     """
 
     inputs: int
@@ -44,6 +46,13 @@ class NetworkSpec:
     target_period: int = 1
     log_std: int = 0
     cosine_decay: bool = False
+    begins: float = 0.0
+    ends: float = 1.0
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether its training depends on the length of the run."""
+        return self.cosine_decay or self.begins > 0.0 or self.ends < 1.0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every leaf by name, without the leading dimension."""

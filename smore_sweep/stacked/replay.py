@@ -26,6 +26,9 @@ class Batch:
         initial_observations: the first observation of each episode.
         bootstrap_goals: goals at which the next state is judged, where they are not ``goals``.
         policy_goals: goals of the policy, where they are not those of the value, which are ``goals``.
+        subgoals: goals of a low-level policy, a few steps on.
+        waypoints: goals of a few steps on towards ``policy_goals``, which a high-level policy learns to set.
+        waypoint_observations: the observations there.
         offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
             ``[M, B]``.
         last: whether the transition ends its episode, ``[M, B]``.
@@ -42,6 +45,9 @@ class Batch:
     initial_observations: torch.Tensor | None = None
     bootstrap_goals: torch.Tensor | None = None
     policy_goals: torch.Tensor | None = None
+    subgoals: torch.Tensor | None = None
+    waypoints: torch.Tensor | None = None
+    waypoint_observations: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
@@ -89,7 +95,11 @@ class Replay:
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
         self._threshold = threshold
         self._observation_size = store.observation_size
-        self._states = on_device(store.states, device)
+        table = self.goals.table
+        # Where goals are whole observations, a GPU holds them once, too.
+        separate = store.separate_states
+        self._states = table[: self.goals.first_commanded] if separate is None else on_device(separate, device)
+        self._goal_size = table.shape[-1]
         self._actions = on_device(store.actions, device)
 
     def batch(self, transitions: Transitions, *, initial: bool = False, offsets: bool = False) -> Batch:
@@ -125,6 +135,10 @@ class Replay:
         """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
         return self.normalize_goals(take(self.goals.table, transitions.goal))
 
+    def observations_of(self, transitions: Transitions) -> torch.Tensor:
+        """Read the observations ``[M, B, o]`` at the states whose achieved goals are the transitions' goals."""
+        return self.normalize_observations(self._state(transitions.goal)[0])
+
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """Normalise ``[M, B, o]`` by each member's dataset statistics; unchanged if normalisation is off."""
         return normalize(observations, *self.statistics[:2]) if self.statistics else observations
@@ -136,7 +150,7 @@ class Replay:
     def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Observation and achieved goal of the state rows ``[M, B]``."""
         state = take(self._states, row)
-        return state[..., : self._observation_size], state[..., self._observation_size :]
+        return state[..., : self._observation_size], state[..., -self._goal_size :]
 
 
 def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

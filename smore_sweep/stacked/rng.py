@@ -89,11 +89,13 @@ class Draws:
         task: name of the task.
         episodes: number of each row's episode, ``B`` in all.
         step: number of the step, from 0.
+        remembered: what the policy has of its remembered states, ``[1, n, .]``, if its method remembers any.
     """
 
     task: str
     episodes: Sequence[int]
     step: int
+    remembered: torch.Tensor | None = None
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
         """Draw standard normal float32 numbers ``[1, B, *shape]`` (Box-Muller)."""

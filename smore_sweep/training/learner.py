@@ -35,7 +35,7 @@ class Learner:
         sizes: the task's dimensions.
         replay: the members' datasets.
         batch_size: transitions per member and update.
-        updates: length of the whole run, for the cosine decay.
+        updates: length of the whole run, for schedules.
         device: where the stack trains.
     """
 
@@ -62,7 +62,9 @@ class Learner:
         self.knobs = knob_tensors(methods, device)
         self.nets = {name: Network(spec, name, seeds, device) for name, spec in self.method.networks(sizes).items()}
         rates = [{name: spec.learning_rate for name, spec in method.networks(sizes).items()} for method in methods]
-        self._moments = {name: _Moments(net, [each[name] for each in rates]) for name, net in self.nets.items()}
+        self._moments = {
+            name: _Moments(net, [each[name] for each in rates], updates) for name, net in self.nets.items()
+        }
         self._metrics: dict[str, torch.Tensor] = {}
 
     def sample(self) -> Batch:
@@ -78,7 +80,7 @@ class Learner:
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         decay = 0.5 * (1.0 + torch.cos(math.pi * ((self.step - 1) / self._updates)))
         for name, net in self.nets.items():
-            self._moments[name].step(decay if net.spec.cosine_decay else None)
+            self._moments[name].step(self.step, decay if net.spec.cosine_decay else None)
             net.move_target(self.step)
         self._metrics = {name: value.detach() for name, value in {**losses, **info}.items()}
 
@@ -105,14 +107,26 @@ class Learner:
 
     def policies(self) -> list[Arrays]:
         """Return what acting needs of each member, for :func:`smore_sweep.training.policy.restore`."""
-        return policy_arrays(self.nets, self.method.acts_with, self._replay.statistics)
+        return policy_arrays(self.nets, self.method.acts_with, self._replay.statistics, self.remembered())
+
+    @torch.no_grad()
+    def remembered(self) -> list[torch.Tensor]:
+        """Return observations and achieved goals that the method remembers, ``[M, n, .]`` each, or nothing.
+
+        They are uniform over each member's transitions and depend on its seed and dataset alone; updates begin at 1."""
+        if not self.method.remembers:
+            return []
+        streams = Streams(self._streams.seeds, torch.zeros_like(self.step))
+        uniform = streams.uniform("remembered", 2, self.method.remembers)
+        batch = self._replay.batch(self._replay.goals.own_goals(uniform))
+        return [batch.observations, batch.achieved_goals]
 
     def load(self, members: Sequence[Arrays], step: int) -> None:
         """Restore the members' states (see :meth:`state`) after ``step`` updates, in place: a captured update goes on
         with the same tensors."""
         self.step.fill_(step)
         for moments in self._moments.values():
-            moments.reset(step)
+            moments.reset()
         for name, tensor, net in self._tensors():
             saved = torch.from_numpy(np.stack([member[name] for member in members]))
             net.by_member(tensor).copy_(saved)
@@ -149,26 +163,30 @@ def knob_tensors(methods: Sequence[Method], device: torch.device) -> dict[str, t
 class _Moments:
     """Adam's moments of one network, and its steps. Members may differ in their learning rate."""
 
-    def __init__(self, net: Network, rates: Sequence[float]) -> None:
+    def __init__(self, net: Network, rates: Sequence[float], updates: int) -> None:
         self.mean, self.square = torch.zeros_like(net.flat), torch.zeros_like(net.flat)
         self._net = net
         self._count = torch.tensor(0.0, device=net.flat.device)
         self._rates = {rate: torch.tensor(rate, device=net.flat.device) for rate in rates}
         self._members = {rate: [m for m, each in enumerate(rates) if each == rate] for rate in self._rates}
+        self._before, self._last = round(net.spec.begins * updates), round(net.spec.ends * updates)
 
-    def reset(self, step: int) -> None:
-        """Set the moments to zero, after ``step`` updates."""
+    def reset(self) -> None:
+        """Set the moments to zero."""
         self.mean.zero_()
         self.square.zero_()
-        self._count.fill_(step)
 
     @torch.no_grad()
-    def step(self, decay: torch.Tensor | None) -> None:
-        """Take a step at the members' learning rates, times ``decay``, and forget the gradient."""
+    def step(self, update: torch.Tensor, decay: torch.Tensor | None) -> None:
+        """Take the step of this ``update`` at the members' learning rates, times ``decay``, and forget the gradient."""
         net = self._net
         assert net.flat.grad is not None
+        if net.spec.begins > 0.0 or net.spec.ends < 1.0:
+            moves = ((update > self._before) & (update <= self._last)).to(net.flat.dtype)
+            net.flat.grad *= moves
+            decay = moves if decay is None else moves * decay
         buffers = [net.flat.detach(), net.flat.grad, self.mean, self.square]
-        self._count += 1
+        self._count.copy_((update - self._before).clamp(min=1))
         for rate, members in self._members.items():
             parts = [list(self._of(buffer, members)) for buffer in buffers]
             parameters, gradients, means, squares = parts

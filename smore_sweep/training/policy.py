@@ -22,6 +22,7 @@ from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
 
 STATISTICS = ("observations/mean", "observations/scale", "goals/mean", "goals/scale")
+REMEMBERED = ("remembered/observations", "remembered/goals")
 
 
 class Policy:
@@ -31,12 +32,21 @@ class Policy:
         method: the configuration that acts.
         nets: the networks that it acts with, stacks of one.
         statistics: those named by :data:`STATISTICS`, ``[1, 1, .]`` each, or none if inputs are not normalised.
+        remembered: states named by :data:`REMEMBERED`, ``[1, n, .]`` each, or none.
     """
 
-    def __init__(self, method: Method, nets: Networks, statistics: Sequence[torch.Tensor]) -> None:
+    @torch.no_grad()
+    def __init__(
+        self,
+        method: Method,
+        nets: Networks,
+        statistics: Sequence[torch.Tensor],
+        remembered: Sequence[torch.Tensor] = (),
+    ) -> None:
         self._method = method
         self._nets = nets
         self._statistics = statistics
+        self._remembered = method.recall(nets, *remembered) if remembered else None
 
     @torch.no_grad()
     def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
@@ -45,24 +55,30 @@ class Policy:
         states, wanted = torch.from_numpy(observations), torch.from_numpy(goals)
         if self._statistics:
             states, wanted = normalize(states, *self._statistics[:2]), normalize(wanted, *self._statistics[2:])
+        draws = replace(draws, remembered=self._remembered)
         return self._method.sample_actions(self._nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
 
 
 def policy_arrays(
-    nets: Networks, acts_with: Sequence[str], statistics: Sequence[torch.Tensor]
+    nets: Networks,
+    acts_with: Sequence[str],
+    statistics: Sequence[torch.Tensor],
+    remembered: Sequence[torch.Tensor],
 ) -> list[dict[str, NDArray[np.float32]]]:
-    """Copy each member's acting networks and statistics.
+    """Copy each member's acting networks, statistics and remembered states.
 
     Args:
         nets: the networks of a stack.
         acts_with: names of those that act.
         statistics: as in :class:`Policy`, ``[M, 1, .]`` each.
+        remembered: as in :class:`Policy`, ``[M, n, .]`` each.
     """
     tensors: dict[str, torch.Tensor] = {}
     for name in acts_with:
         net = nets[name]
         tensors |= {_array(name, leaf): net.by_member(each) for leaf, each in net.leaves(net.flat.detach()).items()}
     tensors |= zip(STATISTICS, statistics, strict=False)
+    tensors |= zip(REMEMBERED, remembered, strict=False)
     members = nets[acts_with[0]].members
     return [{name: tensor[m].cpu().numpy().copy() for name, tensor in tensors.items()} for m in range(members)]
 
@@ -83,9 +99,11 @@ def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float3
             for leaf, values in net.leaves(net.flat.detach()).items():
                 net.by_member(values).copy_(tensors[_array(name, leaf)])
         statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs else []
+        kept = method.remembers and REMEMBERED[0] in tensors  # a record from before its method remembered has none
+        remembered = [tensors[name] for name in REMEMBERED] if kept else []
     except (KeyError, RuntimeError) as error:
         raise StorageError(f"the policy is not one of {method.name} as it is now ({error})") from None
-    return Policy(method, nets, statistics)
+    return Policy(method, nets, statistics, remembered)
 
 
 def _array(net: str, leaf: str) -> str:

@@ -15,15 +15,18 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.am import AM
+from baselines.cfgrl import CFGRL
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
 from baselines.gcbc import GCBC
+from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
 from baselines.hilp import HILP
+from baselines.hiql import HIQL
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
@@ -66,6 +69,8 @@ SHIPPED: list[Method] = [
     SMORe(hidden=16, extraction="gradient"),
     SMORe(hidden=16, extraction="gradient", initial_action="policy"),
     SMORe(hidden=16, extraction="gradient_bc"),
+    SMORe(hidden=16, extraction="gradient_bc", critic_acts=True, opex=0.1),
+    SMORe(hidden=16, extraction="sampling", samples=4),
     SMOReActorCritic(hidden=16),
     SMOReActionFree(hidden=16),
     GoFAR(hidden=16),
@@ -78,20 +83,28 @@ SHIPPED: list[Method] = [
     WGCSL(hidden=16, discount_weight=False),
     AM(hidden=16),
     AM(hidden=16, variant="paper"),
+    *(AM(hidden=16, extraction=name) for name in ("gradient_bc", "sampling")),
     DDPG(hidden=16),
     GCIQL(hidden=16),
     *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
+    *(GCIQL(hidden=16, extraction=name) for name in ("gradient", "gradient_bc", "sampling")),
     GCSQL(hidden=16, learning_rate=0.02),  # its policy stands still until V has come down to the best Q
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
+    *(CRL(hidden=16, extraction=name) for name in ("awr", "gradient", "gradient_bc", "sampling")),
+    CFGRL(hidden=16),
+    GCFQL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
     GCIVL(hidden=16, random_policy_goals=0.5),
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
+    HILP(hidden=16, latent=4, waypoints=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    HIQL(hidden=16, subgoal_steps=2),
+    HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}

@@ -269,8 +269,9 @@ def test_act_is_deterministic_and_bounded(method: Method) -> None:
         assert actions.dtype == np.float32
         assert np.abs(actions).max() <= 1.0
         assert np.array_equal(actions, policy.act(*given))
-        assert not np.allclose(actions[:, 0], actions[:, 1])
         others = inputs(method, 4, 8)
+        ordinary = policy.act(*others)
+        assert not np.allclose(ordinary[:, 0], ordinary[:, 1])
         others[0][:, 0], others[1][:, 0] = given[0][:, 0], given[1][:, 0]
         assert np.array_equal(policy.act(others[0], others[1], given[2])[:, 0], actions[:, 0])
 
@@ -289,7 +290,9 @@ def test_a_kept_policy_acts_bitwise_as_the_learner_did(method: Method) -> None:
         if statistics := alone._replay.statistics:
             states, wanted = normalize(states, *statistics[:2]), normalize(wanted, *statistics[2:])
         with torch.no_grad():
-            actions = method.sample_actions(alone.nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
+            remembered = method.recall(alone.nets, *alone.remembered()) if method.remembers else None
+            given = dataclasses.replace(draws, remembered=remembered)
+            actions = method.sample_actions(alone.nets, states, wanted, given).clamp(-1.0, 1.0).numpy()
         assert np.array_equal(restore(method, sizes_of(method), arrays).act(observations, goals, draws), actions)
         assert all(array.dtype == np.float32 for array in arrays.values())
     with pytest.raises(UserError, match="as it is now"):

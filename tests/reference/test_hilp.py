@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from baselines.hilp import HILP, direction, places, value
+from baselines import hilp
+from baselines.hilp import HILP, direction, places, value, waypoint
 from smore_sweep.episodes import Episodes
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Batch, Replay
+from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Learner
 from tests.reference.wiring import MEMBERS, SIZES, Reference, batch, networks
@@ -116,14 +119,45 @@ def test_the_representation_of_a_line_has_its_distances(trained: Learner) -> Non
     assert np.abs(got - expected).max() < 0.15 * np.ptp(expected), np.round(np.stack([got, expected]), 2)
 
 
-def test_the_policy_goes_where_the_goal_is(trained: Learner) -> None:
-    eye = torch.eye(STATES)
+@pytest.mark.parametrize("waypoints", [0, 1])
+def test_the_policy_goes_where_the_goal_is(waypoints: int, trained: Learner) -> None:
+    method, eye = dataclasses.replace(trained.method, waypoints=waypoints), torch.eye(STATES)  # type: ignore[type-var]
+    draws = Draws("line", range(STATES**2), 0, method.recall(trained.nets, *trained.remembered()))
     states, goals = eye.repeat_interleave(STATES, 0)[None], eye.repeat(STATES, 1)[None]
     with torch.no_grad():
-        actions = trained.method.act(trained.nets, states, goals)[0, :, 0].view(STATES, STATES).numpy()
+        actions = method.sample_actions(trained.nets, states, goals, draws)[0, :, 0].view(STATES, STATES).numpy()
     way = np.sign(np.arange(STATES) - np.arange(STATES)[:, None])
     right = (np.sign(actions) == way)[way != 0]
     assert right.mean() > 0.9, np.round(actions, 1)
+
+
+def test_a_waypoint_lies_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of points on a horseshoe the best is at its bend, not on the straight line, where there are none."""
+    monkeypatch.setattr(hilp, "NEAREST", 3)
+    angles = np.linspace(0, np.pi, 61)
+    points = np.stack([np.cos(angles), np.sin(angles)], -1)[None]
+    start, end = points[:, [0, 20, 0]], points[:, [60, 40, 0]]
+    got = waypoint(*(torch.from_numpy(array) for array in (start, end, points)))
+    for row in range(3):
+        larger = np.maximum(*(np.linalg.norm(points[0] - each[0, row], axis=-1) for each in (start, end)))
+        expected = points[0][np.argsort(larger, kind="stable")[:3]].mean(0)
+        np.testing.assert_allclose(got[0, row], expected, rtol=1e-12)
+    np.testing.assert_allclose(got[0, :2], [[0, 1], [0, 1]], atol=0.01)
+
+
+def test_planning_refines_the_goal_so_many_times(trained: Learner) -> None:
+    states, goals = torch.eye(STATES)[None, :1], torch.eye(STATES)[None, -1:]
+    planner = dataclasses.replace(trained.method, waypoints=3)  # type: ignore[type-var]
+    points = planner.recall(trained.nets, *trained.remembered())
+    assert points.shape == (1, hilp.REMEMBERED, 8)
+    with torch.no_grad():
+        start, end = (trained.nets["phi"].frozen(each)[0] for each in (states, goals))
+        for _ in range(3):
+            end = waypoint(start, end, points)
+        expected = trained.nets["pi"].frozen(states, direction(end - start)).clamp(-1, 1)
+        got = planner.sample_actions(trained.nets, states, goals, Draws("line", [0], 0, points))
+    assert torch.equal(got, expected)
+    assert trained.method.recall(trained.nets, *trained.remembered()).shape[1] == 0
 
 
 def test_goals_of_the_states_size_are_states() -> None:

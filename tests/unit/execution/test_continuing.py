@@ -117,7 +117,7 @@ def test_a_longer_run_is_bit_for_bit_the_undisturbed_one(results: Path, tmp_path
     trained(undisturbed, runs)
     sentences = begun(results)
     assert sentences[0] == "GoFAR hidden=8: 2 runs go on from the learner kept after 10 updates"
-    assert sentences[1].startswith("SMORe hidden=8: 2 runs go from the start: its learning rate falls over the whole")
+    assert sentences[1].startswith("SMORe hidden=8: 2 runs go from the start: its training is scheduled over the")
     plan = make_plan(SWEEP, None, results, LONGER)
     assert plan.behind == {run.run_id: SHORT for run in runs}
     trained(results, runs)
