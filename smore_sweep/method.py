@@ -19,6 +19,7 @@ from smore_sweep.errors import DeclarationError
 if TYPE_CHECKING:
     import torch
 
+    from smore_sweep.stacked.encoder_spec import EncoderSpec
     from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
@@ -159,7 +160,7 @@ class Method:
         it leaves alone; a configuration that changes or varies such a knob keeps its own value."""
         return {}
 
-    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+    def networks(self, sizes: Sizes) -> Mapping[str, NetworkSpec | EncoderSpec]:
         """Return the trained networks by name. ``sizes`` are the task's dimensions."""
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,11 +31,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Dimensions of a task's observation, goal and action vectors."""
+    """Dimensions of a task's observation, goal and action vectors.
+
+    Attributes:
+        image: Height, width and channels, if observations and goals are images: vectors of uint8 of that many pixels.
+    """
 
     observation: int
     goal: int
     action: int
+    image: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's type of an observation and a goal."""
+        return "uint8" if self.image else "float32"
 
 
 @dataclass(frozen=True)

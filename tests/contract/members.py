@@ -28,6 +28,9 @@ from baselines.gofar_expectile import GoFARExpectile
 from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
 from baselines.hiql import HIQL
+from baselines.image_gcbc import ImageGCBC
+from baselines.image_iql import ImageGCIQL
+from baselines.image_smore import ImageSMORe
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
@@ -36,6 +39,7 @@ from baselines.sharsa import SHARSA
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
+from baselines.stable_crl import StableCRL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.discovery import load_file
@@ -108,12 +112,23 @@ SHIPPED: list[Method] = [
     HILP(hidden=16, latent=4, waypoints=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    QRL(hidden=16, components=4, normalize_inputs=True),
     HIQL(hidden=16, subgoal_steps=2),
     HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
 """Leaves that no loss depends on: distances do not see where their space has its origin."""
+VECTORS: list[Method] = [
+    ImageSMORe(hidden=16, encoder="none"),
+    ImageGCIQL(hidden=16, encoder="none"),
+    ImageGCBC(hidden=16, encoder="none"),
+    StableCRL(hidden=16, encoder="none"),
+    StableCRL(hidden=16, encoder="none", loss="nce"),
+]
+"""The methods that see images, on vectors; tests/contract/test_image_methods.py has them on images. Their last layers
+start at almost 0."""
+SHIPPED += VECTORS
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
@@ -187,6 +202,7 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         episodes=EPISODES,
         threshold=0.8,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]

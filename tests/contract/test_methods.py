@@ -30,6 +30,7 @@ from tests.contract.members import (
     METHODS,
     SIZES,
     UPDATES,
+    VECTORS,
     assert_equal,
     every_method,
     leaves,
@@ -61,8 +62,9 @@ def test_members_differ(method: Method) -> None:
     states = trained(stack(method), 2).state()
     for name in states[0]:
         if "/w" in name and not name.endswith("/square"):
-            assert not np.allclose(states[0][name], states[1][name])
-            assert not np.allclose(states[1][name], states[2][name])
+            # In proportion: the last layers of some methods start at almost 0.
+            assert not np.allclose(states[0][name], states[1][name], atol=0.0)
+            assert not np.allclose(states[1][name], states[2][name], atol=0.0)
 
 
 @every_method
@@ -154,7 +156,7 @@ def test_a_saved_state_does_not_change_with_further_training(method: Method) -> 
 def test_every_parameter_moves(method: Method) -> None:
     learner = stack(method)
     before = leaves(learner)
-    for name, after in leaves(trained(learner, 4)).items():
+    for name, after in leaves(trained(learner, 25 if method in VECTORS else 4)).items():
         # In units of an Adam step: one of the 16 units may be dead, a whole leaf may not.
         moved = (after - before[name]).abs().flatten(2).amax(-1)
         assert (moved > 1e-5).all() or name in IDLE.get(type(method), ()), name
