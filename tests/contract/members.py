@@ -18,6 +18,7 @@ from baselines.am import AM
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
+from baselines.fre import FRE
 from baselines.gcbc import GCBC
 from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
@@ -91,6 +92,7 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
+    FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     BestOfNoise(hidden=16),
