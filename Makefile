@@ -31,7 +31,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test chaos fuzz lint audit format clean
+.PHONY: help setup doctor sweep submit slurm plan status data experts play videos ui tables figures report claims results select export verify bench methods tasks test docs chaos fuzz lint audit format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -113,6 +113,11 @@ tasks: $(READY)  ## list the tasks
 test: $(READY)  ## run all tests
 	@$(BIN)/python -m pytest
 
+docs: $(READY)  ## build the documentation into docs/_build/html; a warning or a broken link is an error
+	@$(BIN)/python -m sphinx --fresh-env --write-all --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@$(BIN)/python docs/check_links.py docs/_build/html
+	@echo docs/_build/html/index.html
+
 chaos: $(READY)  ## kill, interrupt, fill and truncate while sweeps run, and compare what is left: [SEED=0 DISTURBANCES=100 KINDS= RESULTS=]
 	@$(BIN)/python -m tests.chaos --output "$${RESULTS:-output}/chaos" $(call options,$@,RESULTS)
 
@@ -130,4 +135,4 @@ format: $(READY)  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:  ## remove the virtual environment and caches (not the results)
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/*/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache

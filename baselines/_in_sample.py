@@ -7,7 +7,8 @@ None of them evaluates a critic at actions that the data do not have. A twin ``Q
     L(V)  = E[ v(u) ]
     L(pi) = -E[ min(w(u), 100) log pi(a|s, g) ]                                     (w as a constant)
 
-A method's file gives ``v``, ``w`` and, if it is not the square, ``h``. All four come from works without goals; the
+``L(pi)`` is the extraction ``awr``; :mod:`smore_sweep.extraction` has others, with ``q = min Q``. A method's file gives
+``v``, ``w`` and, if it is not the square, ``h``. All four come from works without goals; the
 SMORe paper (Table 15) adds goals and says only that it takes the authors' implementations with a tuned share of
 hindsight goals. It leaves the following open; all four do the same here:
 
@@ -40,8 +41,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from smore_sweep import Method, NetworkSpec, knob, method
+from smore_sweep import NetworkSpec, knob, method
+from smore_sweep.extraction import EXTRACTIONS, ExtractingMethod, climbing_loss, sampling_loss
 from smore_sweep.losses import LOG_STD_RANGE, gaussian_log_prob
+from smore_sweep.stacked.flow import flow_noise, velocity_network
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.goals import Transitions
@@ -55,15 +58,18 @@ WEIGHT_CLIP = 100.0
 
 
 @method
-class InSampleMethod(Method):
+class InSampleMethod(ExtractingMethod):
     """Shared frame of the four configurations; the module's docstring gives the equations and the conventions."""
 
+    critics: ClassVar[tuple[str, ...]] = ("Q",)
     value_layer_norm: ClassVar[bool] = True
     """Whether V normalises its hidden layers."""
 
     relabelling: str = knob(
         "which achieved goals hindsight takes", default="future", choices=("future", "geometric", "random", "next")
     )
+    extraction: str = knob("how the policy is extracted from Q", default="awr", choices=EXTRACTIONS, before="awr")
+    bc_weight: float = knob("weight of cloning in 'gradient_bc'", default=0.4, low=0.0, stackable=True, before=0.4)
     her_ratio: float = knob("share of hindsight goals", default=0.8, low=0.0, high=1.0, stackable=True)
     discount: float = knob(
         "discount of Q, and of geometric relabelling", default=0.99, above=0.0, high=0.9999, stackable=True
@@ -95,15 +101,29 @@ class InSampleMethod(Method):
         return {
             "Q": NetworkSpec(state + sizes.action, 1, hidden, rate, copies=2, target_rate=self.target_rate),
             "V": NetworkSpec(state, 1, hidden, rate, layer_norm=self.value_layer_norm),
-            "pi": NetworkSpec(state, sizes.action, hidden, rate, log_std=sizes.action, cosine_decay=True),
-        }
+            "pi": velocity_network(state, sizes.action, hidden, rate)
+            if self.extraction == "sampling"
+            else NetworkSpec(
+                state, sizes.action, hidden, rate,
+                log_std=sizes.action if self.extraction == "awr" else 0, cosine_decay=True,
+            ),
+        }  # fmt: skip
 
     def rows(self, batch_size: int) -> dict[str, int]:
-        # Q and V train; Q's target is evaluated at s, V also at s'.
-        return {"Q": 3 * batch_size + batch_size, "V": 3 * batch_size + batch_size, "pi": 3 * batch_size}
+        # Q and V train; Q's target is evaluated at s, V also at s'. A policy that climbs Q passes through it forwards
+        # and back to the action.
+        by_gradient = self.extraction in ("gradient", "gradient_bc")
+        return {
+            "Q": 3 * batch_size + batch_size + 2 * batch_size * by_gradient,
+            "V": 3 * batch_size + batch_size,
+            "pi": 3 * batch_size,
+        }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        return replay.batch(self._draw(replay, streams, knobs, batch_size))
+        batch = replay.batch(self._draw(replay, streams, knobs, batch_size))
+        if self.extraction == "sampling":
+            batch = batch.with_noise(flow_noise(streams, "flow", batch_size, batch.actions.shape[-1]))
+        return batch
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
@@ -115,15 +135,31 @@ class InSampleMethod(Method):
 
         targets = nets["Q"].target(state, goals, actions)[..., 0].amin(0)
         values = nets["V"](state, goals)[..., 0]
-        weights = self.policy_weights((targets - values).detach(), knobs)
-        means = torch.tanh(nets["pi"](state, goals))
-        log_prob = gaussian_log_prob(actions, means, nets["pi"].log_std.clamp(*LOG_STD_RANGE))
         losses = {
             "critic": self.critic_loss(bellman).mean(-1).sum(0),
             "value": self.value_loss(targets, values, knobs).mean(-1),
-            "policy": -(weights * log_prob).mean(-1),
         }
-        return losses, {"value_mean": values.detach().mean(-1), "weight_mean": weights.mean(-1)}
+        info = {"value_mean": values.detach().mean(-1)}
+        if self.extraction == "awr":
+            weights = self.policy_weights((targets - values).detach(), knobs)
+            means = torch.tanh(nets["pi"](state, goals))
+            log_prob = gaussian_log_prob(actions, means, nets["pi"].log_std.clamp(*LOG_STD_RANGE))
+            losses["policy"] = -(weights * log_prob).mean(-1)
+            info["weight_mean"] = weights.mean(-1)
+        elif self.extraction == "sampling":
+            assert batch.noise is not None
+            losses["policy"] = sampling_loss(nets["pi"], state, goals, actions, batch.noise)
+        else:
+            means = torch.tanh(nets["pi"](state, goals))
+            climbed = self.score(nets, state, goals, means)
+            weight = knobs["bc_weight"] if self.extraction == "gradient_bc" else None
+            losses["policy"] = climbing_loss(climbed, means, actions, weight)
+        return losses, info
+
+    def score(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, actions: torch.Tensor
+    ) -> torch.Tensor:
+        return nets["Q"].through(observations, goals, actions)[..., 0].amin(0)
 
     def _draw(
         self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int

@@ -22,6 +22,8 @@ import torch
 
 GROUP = 8
 """Coordinates of a group."""
+PIECE = 512
+"""Rows that are sorted at a time on a CPU."""
 
 
 def iqe(x: torch.Tensor, y: torch.Tensor, mean_share: torch.Tensor) -> torch.Tensor:
@@ -54,25 +56,33 @@ class _Sorted(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
-        order, ctx.excess = values.clone(), []
-        for one, other in _COMPARED:
-            left, right = order[..., one, :], order[..., other, :]
-            ctx.excess.append(left - right)
-            low = torch.minimum(left, right)
-            torch.maximum(left, right, out=right)
-            left.copy_(low)
+        order, ctx.excess = values.clone(memory_format=torch.contiguous_format), []
+        for piece in _pieces(order):
+            for one, other in _COMPARED:
+                left, right = piece[:, one], piece[:, other]
+                ctx.excess.append(left - right)
+                low = torch.minimum(left, right)
+                torch.maximum(left, right, out=right)
+                left.copy_(low)
         return order
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        gradient = gradients[0].clone()
-        for (one, other), excess in zip(reversed(_COMPARED), reversed(ctx.excess), strict=True):
-            left, right = gradient[..., one, :], gradient[..., other, :]
-            # The difference where the two were exchanged, else 0.
-            change = torch.ops.aten.threshold_backward(right - left, excess, 0)
-            left += change
-            right -= change
+        gradient, excess = gradients[0].clone(memory_format=torch.contiguous_format), reversed(ctx.excess)
+        for piece in reversed(_pieces(gradient)):
+            for one, other in reversed(_COMPARED):
+                left, right = piece[:, one], piece[:, other]
+                # The difference where the two were exchanged, else 0.
+                change = torch.ops.aten.threshold_backward(right - left, next(excess), 0)
+                left += change
+                right -= change
         return gradient
+
+
+def _pieces(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """View ``[..., 8, n]`` as pieces ``[rows, 8, n]``: on a CPU as many rows as its cache holds, else all at once."""
+    rows = values.view(-1, *values.shape[-2:])
+    return torch.split(rows, PIECE if values.device.type == "cpu" else len(rows))
 
 
 _COMPARED = (

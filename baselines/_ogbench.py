@@ -8,6 +8,18 @@ Value and policy have goals of their own, each from a mixture (:class:`~smore_sw
 of the current state, a later one of the episode and any one. A transition is at its goal if the goal is its own state,
 by index; its reward is then 0, else -1, and nothing is bootstrapped there (``m = -r``).
 
+Two losses are shared. A twin value without a critic, with slow targets ``V'_k``, regresses to an upper expectile over
+the data's next states; each has its own target and both have the weight of the slow values (``implicit_value_loss``):
+
+    y_k   = r + discount m V'_k(s', g)
+    A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
+    L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
+
+A policy climbs the score ``q`` of its mean ``mu``, clipped to [-1, 1], and clones (DDPG+BC, ``climbing_loss``). Beyond
+the box of actions only cloning moves ``mu``:
+
+    L(pi) = -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                       (E|q| as a constant)
+
 Sources: the paper, and the code (``impls/agents``, ``impls/utils``, ``impls/hyperparameters.sh``) at commit 1d41409.
 Deviation, for all: targets follow each update; the code's lag behind it by one.
 """
@@ -96,8 +108,8 @@ class ValueMethod(OGBenchMethod):
         return {**super().by_task(task), **discount_by_task(task)}
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
-        value_goals = GoalMixture(CURRENT, FUTURE, RANDOM, self.discount)
-        return value_and_policy_batch(replay, streams, batch_size, value_goals, policy_goals(self.random_policy_goals))
+        own = policy_goals(self.random_policy_goals)
+        return value_and_policy_batch(replay, streams, batch_size, value_goals(self.discount), own)
 
 
 def value_network(
@@ -123,6 +135,11 @@ def policy_network(sizes: Sizes, hidden: tuple[int, ...], learning_rate: float) 
     return NetworkSpec(inputs, sizes.action, hidden, learning_rate, activation="gelu", init="xavier", last_scale=0.1)
 
 
+def value_goals(discount: float) -> GoalMixture:
+    """Return the mixture of the goals of a value that is learnt from rewards."""
+    return GoalMixture(CURRENT, FUTURE, RANDOM, discount)
+
+
 def policy_goals(random: float) -> GoalMixture:
     """Return the mixture of a policy's goals: a share of random ones, and later states, uniformly."""
     return GoalMixture(0.0, 1.0 - random, random)
@@ -144,16 +161,38 @@ def log_prob(actions: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     return -0.5 * (actions - means).square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * actions.shape[-1]
 
 
+def implicit_value_loss(
+    values: torch.Tensor,
+    slow: torch.Tensor,
+    slow_next: torch.Tensor,
+    rewards: torch.Tensor,
+    discount: float,
+    expectile: torch.Tensor,
+) -> torch.Tensor:
+    """Return the loss of a twin value without a critic, ``[M]`` (the module's docstring).
+
+    Args:
+        values: ``V_k(s, g)``, ``[2, M, B]``.
+        slow: ``V'_k(s, g)``, the slow targets, ``[2, M, B]``.
+        slow_next: ``V'_k(s', g)``.
+        rewards: ``r``, -1 or, at the goal, 0, ``[M, B]``.
+        discount: of the next value.
+        expectile: ``[M, 1]``.
+    """
+    discounts = -discount * rewards
+    advantages = rewards + discounts * slow_next.amin(0) - slow.mean(0)
+    weights = torch.where(advantages >= 0, expectile, 1.0 - expectile)
+    errors = rewards + discounts * slow_next - values
+    return (weights * errors.square()).mean(-1).sum(0)
+
+
 def climbing_loss(
     scores: torch.Tensor, means: torch.Tensor, actions: torch.Tensor, alpha: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of DDPG+BC, ``[M]``, and the part of cloning in it, as a constant.
-
-        -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                           (E|q| as a constant)
+    """Return the loss of DDPG+BC, ``[M]``, and the part of cloning in it, as a constant (the module's docstring).
 
     Args:
-        scores: ``q``, of the policy's means clipped to [-1, 1] and of a critic as a constant, ``[M, B]``. Beyond the
-            box of actions only cloning moves the means.
+        scores: ``q``, of a critic as a constant, ``[M, B]``.
         means: the policy's means, ``[M, B, a]``.
         actions: those of the data, ``[M, B, a]``.
         alpha: weight of cloning, ``[M, 1]``.

@@ -26,6 +26,10 @@ A chained transition's target is its own value, so it teaches nothing; chaining 
 down by a bootstrap beyond the episode. (The clip of y to [0, 1], which a chance cannot leave, is ours.)
 In both ``L(pi) = -E[Q(s, pi(s, g), g)]``. The paper's proposals are from its policy search; ours are uniform in both.
 
+This is the extraction ``gradient`` (:mod:`smore_sweep.extraction`). Of the others there are ``gradient_bc``, which also
+changes the policy that the critic bootstraps with, and ``sampling``, with a flow beside that policy. ``awr`` would need
+a value to compare with.
+
 Deviations from the release:
 
 * All goals are hindsight goals before chaining. The release intends that for a method whose name contains "AM", but its
@@ -45,7 +49,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from baselines.ddpg import actor_critic, bootstrap, td_targets
-from smore_sweep import Method, NetworkSpec, knob, method
+from smore_sweep import NetworkSpec, knob, method
+from smore_sweep.extraction import ExtractingMethod, climbing_loss, sampling_loss
+from smore_sweep.stacked.flow import flow_noise, velocity_network
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
@@ -57,13 +63,20 @@ PROPOSALS = 10
 
 
 @method
-class AM(Method):
+class AM(ExtractingMethod):
     """Actionable Models' configuration; the module's docstring gives the equations."""
 
     name: ClassVar[str] = "AM"
     paper: ClassVar[str] = "Chebotar et al., Actionable Models: Unsupervised Offline RL of Robotic Skills, ICML 2021"
+    critics: ClassVar[tuple[str, ...]] = ("Q",)
+    flow: ClassVar[str] = "flow"
 
     variant: str = knob("whose equations", default="release", choices=("release", "paper"), before="release")
+    extraction: str = knob(
+        "how the policy is extracted from Q", default="gradient", choices=("gradient", "gradient_bc", "sampling"),
+        before="gradient",
+    )  # fmt: skip
+    bc_weight: float = knob("weight of cloning in 'gradient_bc'", default=0.4, low=0.0, stackable=True, before=0.4)
     her_ratio: float = knob("share of hindsight goals, before chaining", default=1.0, low=0.0, high=1.0, stackable=True)
     discount: float = knob("discount of the critic", default=0.98, low=0.0, high=0.9999, stackable=True)
     learning_rate: float = knob("Adam, both networks", default=1e-3, above=0.0, stackable=True)
@@ -80,18 +93,23 @@ class AM(Method):
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden = (self.hidden,) * self.hidden_layers
-        return actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
+        nets = actor_critic(sizes, hidden, self.learning_rate, self.target_rate, self.target_period)
+        if self.extraction == "sampling":
+            nets["flow"] = velocity_network(sizes.observation + sizes.goal, sizes.action, hidden, self.learning_rate)
+        return nets
 
     def rows(self, batch_size: int) -> dict[str, int]:
         # Q trains on data and negatives and scores the proposals; its target bootstraps; the policy climbs it.
         return {
             "Q": 3 * 2 * batch_size + PROPOSALS * batch_size + batch_size + 2 * batch_size,
             "pi": 3 * batch_size + batch_size,
+            "flow": 3 * batch_size,
         }
 
     def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
         """Sample ``batch_size`` transitions, the second half with exchanged goals. The noise ``[M, B, 10, A + 1]`` has
-        the proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw."""
+        the proposals, uniform in [-1, 1], and for each a uniform number in [0, 1) for the draw; an 11th row is the
+        flow's."""
         drawn = replay.goals.future_goals(streams.uniform("rho", 4, batch_size), knobs["her_ratio"])
         half = batch_size // 2
         order = streams.uniform("chaining", 1, batch_size - half)[0].argsort(dim=-1, stable=True)
@@ -102,7 +120,11 @@ class AM(Method):
         else:
             batch = dataclasses.replace(batch, last=drawn.time == replay.horizon - 1)
         *proposals, luck = streams.uniform("negatives", batch.actions.shape[-1] + 1, batch_size, PROPOSALS)
-        return batch.with_noise(torch.stack([*(2.0 * u - 1.0 for u in proposals), luck], -1))
+        noise = torch.stack([*(2.0 * u - 1.0 for u in proposals), luck], -1)
+        if self.extraction == "sampling":
+            own = flow_noise(streams, "flow", batch_size, batch.actions.shape[-1])
+            noise = torch.cat([noise, own[:, :, None]], 2)
+        return batch.with_noise(noise)
 
     def losses(
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
@@ -111,7 +133,7 @@ class AM(Method):
         states, goals = batch.observations, batch.goals
         rows = batch.actions.shape[1]
         half = rows // 2
-        negatives = self._negatives(nets["Q"], states, goals, batch.noise)
+        negatives = self._negatives(nets["Q"], states, goals, batch.noise[:, :, :PROPOSALS])
         scores = nets["Q"](
             torch.cat([states, states], 1), torch.cat([goals, goals], 1), torch.cat([batch.actions, negatives], 1)
         )[..., 0]
@@ -128,12 +150,20 @@ class AM(Method):
             unknown[:, half:] = torch.where(batch.last[:, half:], chained, unknown[:, half:])
             targets = torch.where(batch.rewards == 0.0, 1.0, unknown.clamp(0.0, 1.0))
             critic = 0.5 * (targets - on_data).square().mean(-1) + 0.5 * on_negatives.square().mean(-1)
-        climbed = nets["Q"].through(states, goals, torch.tanh(nets["pi"](states, goals)))[..., 0]
+        means = torch.tanh(nets["pi"](states, goals))
+        weight = knobs["bc_weight"] if self.extraction == "gradient_bc" else None
         losses = {
             "critic": critic,
-            "policy": -climbed.mean(-1),
+            "policy": climbing_loss(self.score(nets, states, goals, means), means, batch.actions, weight),
         }
+        if self.extraction == "sampling":
+            losses["flow"] = sampling_loss(nets["flow"], states, goals, batch.actions, batch.noise[:, :, PROPOSALS])
         return losses, {"score_mean": on_data.detach().mean(-1), "negative_mean": on_negatives.detach().mean(-1)}
+
+    def score(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, actions: torch.Tensor
+    ) -> torch.Tensor:
+        return nets["Q"].through(observations, goals, actions)[..., 0]
 
     @staticmethod
     def _negatives(critic: Network, states: torch.Tensor, goals: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

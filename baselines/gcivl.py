@@ -1,13 +1,7 @@
 """GCIVL: goal-conditioned implicit value learning, as OGBench has it (IQL without a critic).
 
-A twin value ``V_k(s, g)`` with slow targets ``V'_k`` regresses to an upper expectile over the data's next states, and
-the policy clones actions by how much the value rises. At the value's goals, with ``m = -r``,
-
-    y_k   = r + discount m V'_k(s', g)
-    A     = r + discount m min_k V'_k(s', g) - mean_k V'_k(s, g)
-    L(V)  = sum_k E[ |expectile - 1(A < 0)| (y_k - V_k(s, g))^2 ]
-
-so each value has its own target and both have the weight of the slow values; and at the policy's goals
+A twin value ``V_k(s, g)`` regresses to an upper expectile over the data's next states at the value's goals
+(``L(V)`` of :mod:`baselines._ogbench`). The policy clones actions by how much the value rises: at its own goals,
 
     B     = mean_k V_k(s', g) - mean_k V_k(s, g)                                    (V as a constant)
     L(pi) = -E[ min(exp(temperature B), 100) log pi(a|s, g) ]
@@ -56,13 +50,10 @@ class GCIVL(_ogbench.ValueMethod):
         self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         states, next_states, goals = batch.observations, batch.next_observations, batch.goals
-        rewards, discounts = batch.rewards, -self.discount * batch.rewards
-        slow = nets["V"].target(states, goals)[..., 0].mean(0)
-        slow_next = nets["V"].target(next_states, goals)[..., 0]  # [2, M, B]
-        advantages = rewards + discounts * slow_next.amin(0) - slow
-        expectile = torch.where(advantages >= 0, knobs["expectile"], 1.0 - knobs["expectile"])
+        slow = nets["V"].target(states, goals)[..., 0]  # [2, M, B]
+        slow_next = nets["V"].target(next_states, goals)[..., 0]
         values = nets["V"](states, goals)[..., 0]
-        errors = rewards + discounts * slow_next - values
+        value = _ogbench.implicit_value_loss(values, slow, slow_next, batch.rewards, self.discount, knobs["expectile"])
 
         wanted = batch.policy_goals
         assert wanted is not None
@@ -70,7 +61,7 @@ class GCIVL(_ogbench.ValueMethod):
         weights = exponential_weights(rises, knobs["temperature"], _ogbench.WEIGHT_CLIP)
         log_prob = _ogbench.log_prob(batch.actions, nets["pi"](states, wanted))
         losses = {
-            "value": (expectile * errors.square()).mean(-1).sum(0),
+            "value": value,
             "policy": -(weights * log_prob).mean(-1),
         }
         return losses, {"value_mean": values.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}

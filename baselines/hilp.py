@@ -123,14 +123,13 @@ class HILP(Method):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         assert batch.noise is not None
         here, there, goals = places(batch.observations, batch.next_observations, batch.goals)
-        rewards, discounts = batch.rewards, -self.discount * batch.rewards
         phi, skills = nets["phi"], direction(batch.noise)
         ends = phi.target(*goals)
         slow, slow_next = value(phi.target(*here), ends), value(phi.target(*there), ends)
-        advantages = rewards + discounts * slow_next.amin(0) - slow.mean(0)
-        expectile = torch.where(advantages >= 0, knobs["expectile"], 1.0 - knobs["expectile"])
         values = value(phi(*here), phi(*goals))
-        errors = rewards + discounts * slow_next - values
+        distance = _ogbench.implicit_value_loss(
+            values, slow, slow_next, batch.rewards, self.discount, knobs["expectile"]
+        )
 
         moves = ((phi.frozen(*there) - phi.frozen(*here))[0] * skills).sum(-1)
         targets = moves + self.discount * nets["U"].frozen(batch.next_observations, skills)[..., 0]
@@ -143,7 +142,7 @@ class HILP(Method):
         means = nets[POLICY](batch.observations, skills)
         log_prob = gaussian_log_prob(batch.actions, means, nets[POLICY].log_std.clamp(*LOG_STD_RANGE))
         losses = {
-            "distance": (expectile * errors.square()).mean(-1).sum(0),
+            "distance": distance,
             "value": expectile_loss(residuals, knobs["skill_expectile"]).mean(-1),
             "critic": (targets - scores).square().mean(-1).sum(0),
             "policy": -(weights * log_prob).mean(-1),

@@ -7,8 +7,8 @@ geometric time; all that lies beyond the end falls on the end. The other goals o
     L(phi, psi) = mean over i, j and k of BCE( l_ij, 1[i = j] )
 
 At the optimum ``exp(l)`` is, up to a constant, the density of ``g`` in the discounted future of ``(s, a)`` over its
-density among all goals. At the policy's goals, with ``mu`` its mean, it minimises DDPG+BC's loss
-(:func:`baselines._ogbench.climbing_loss`) with the logit itself, phi and psi as constants,
+density among all goals. At the policy's goals, with ``mu`` its mean, it minimises DDPG+BC's ``L(pi)``
+(:mod:`baselines._ogbench`) with the logit itself, phi and psi as constants,
 
     q           = min_k phi_k(s, clip(mu, -1, 1)) . psi_k(g) / sqrt(r)
 

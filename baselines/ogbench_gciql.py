@@ -6,11 +6,8 @@ A twin ``Q_k(s, a, g)`` with slow targets ``Q'_k`` and a value ``V(s, g)``. At t
     L(V)  = E[ |expectile - 1(u < 0)| u^2 ]
     L(Q)  = sum_k E[ (r + discount m V(s', g) - Q_k(s, a, g))^2 ]                   (V as a constant)
 
-and at the policy's goals, with ``mu`` the policy's mean and ``q = min_k Q_k(s, clip(mu, -1, 1), g)``, Q as a constant,
-
-    L(pi) = -E[q] / (E|q| + 1e-6) - alpha E[ log pi(a|s, g) ]                       (E|q| as a constant)
-
-Beyond the box of actions only cloning moves ``mu``. The code's other extraction, AWR, is not here. GC-IQL
+and at the policy's goals, with ``mu`` its mean, the policy minimises DDPG+BC's ``L(pi)`` (:mod:`baselines._ogbench`)
+with ``q = min_k Q_k(s, clip(mu, -1, 1), g)``, Q as a constant. The code's other extraction, AWR, is not here. GC-IQL
 (:mod:`baselines.iql`) is the SMORe paper's baseline: rewards by distance and no end at the goal, one share of hindsight
 goals, AWR with a tanh policy of trained deviation, ReLU networks. Frame and deviations: :mod:`baselines._ogbench`.
 """

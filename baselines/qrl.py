@@ -14,7 +14,7 @@ its sigmoid. A model ``F`` predicts the next representation, ``p = phi(s) + F(ph
     L(F, phi)   = E[ d(phi(s'), p) + d(p, phi(s')) ] / 2
 
 The policy climbs through the model: at its own goals, with ``mu`` its mean, and all but ``mu`` as constants, it
-minimises DDPG+BC's loss (:func:`baselines._ogbench.climbing_loss`) with
+minimises DDPG+BC's ``L(pi)`` (:mod:`baselines._ogbench`) with
 
     q           = -d( phi(s) + F(phi(s), clip(mu, -1, 1)), phi(g) )
 

@@ -31,8 +31,13 @@ napoleon_use_ivar = True
 
 nitpicky = True
 nitpick_ignore_regex = [
-    # Types of other libraries and private aliases in signatures. Nothing is linked to the network.
+    # Types of other libraries in signatures. Nothing is linked to the network.
     ("py:.*", r"(torch|np|numpy|npt|NDArray|pd|pandas|gymnasium|EnvSpec|collections|typing|pathlib|types)(\..*)?"),
+    # Aliases in signatures, whose meaning stands beside them, and parts that are no one's to call.
+    (
+        "py:.*",
+        r"(.*\.)?(Environment|Policy|Success|Trajectories|Observation|StoragePath|Networks|EpisodeActor|Knob|POLICY|[A-Z])",
+    ),
 ]
 
 html_theme = "furo"

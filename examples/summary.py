@@ -6,7 +6,7 @@ import smore_sweep
 
 
 def summary(sweep: str, results: str) -> pd.DataFrame:
-    """Return mean, standard deviation and number of seeds of each method on each task, and the runs that are missing."""
+    """Return mean, deviation and number of seeds of each method on each task, and how many runs are missing."""
     runs = smore_sweep.results(sweep, results=results)
     cells = runs.groupby(["task", "label"])
     table = cells["return99"].agg(["mean", "std", "count"])

@@ -30,6 +30,19 @@ def gaussian_log_prob(actions: torch.Tensor, means: torch.Tensor, log_std: torch
     return -0.5 * scaled.square().sum(-1) - log_std.sum(-1) - constant
 
 
+def chance(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logistic function of logits, element by element. PyTorch's ``sigmoid`` rounds differently at the end
+    of a tensor on a CPU."""
+    return torch.exp(torch.nn.functional.logsigmoid(logits))
+
+
+def logistic_loss(logits: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """Return the binary cross-entropy of chances in [0, 1] and logits, element by element."""
+    above: torch.Tensor = torch.nn.functional.logsigmoid(logits)
+    below: torch.Tensor = torch.nn.functional.logsigmoid(-logits)
+    return -chances * above - (1.0 - chances) * below
+
+
 def log_mean_exp(values: torch.Tensor) -> torch.Tensor:
     """Return ``log mean exp`` over the last axis, without overflow."""
     return torch.logsumexp(values, -1) - math.log(values.shape[-1])

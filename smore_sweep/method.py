@@ -19,6 +19,7 @@ from smore_sweep.errors import DeclarationError
 if TYPE_CHECKING:
     import torch
 
+    from smore_sweep.stacked.encoder_spec import EncoderSpec
     from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
@@ -125,7 +126,7 @@ class Method:
 
     @property
     def label(self) -> str:
-        """Name in tables: the name, plus the knobs that differ from their defaults."""
+        """Name in tables, plus the knobs that differ from their defaults."""
         return self.name + "".join(f" {k}={v}" for k, v in self.changed().items())
 
     def changed(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class Method:
         it leaves alone; a configuration that changes or varies such a knob keeps its own value."""
         return {}
 
-    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+    def networks(self, sizes: Sizes) -> Mapping[str, NetworkSpec | EncoderSpec]:
         """Return the trained networks by name. ``sizes`` are the task's dimensions."""
         raise NotImplementedError
 

@@ -156,7 +156,7 @@ class RunSpec:
 
     @property
     def title(self) -> str:
-        """Readable name: ``SMORe · FetchReach · 5% · s3``, followed by the source unless it is :data:`GENERATED`."""
+        """Readable name, ``SMORe · FetchReach · 5% · s3``, followed by the source unless it is generated here."""
         own = f"{self.named.label} · {self.task} · {percent(self.expert_share)} · s{self.seed}"
         return own if self.source == GENERATED else f"{own} · {self.source}"
 

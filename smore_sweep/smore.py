@@ -27,12 +27,9 @@ The ``release`` variants are the released losses, not the released program, whic
   the last 2% of the episodes; here goals are uniform over the rest of their own episode, as the paper reads.
 * Its cosine learning rate rises again beyond the run's length; here it is defined up to that length only.
 
-The policy can also be extracted by gradients (``extraction``), which the paper's Table 16 compares with Eq. 11:
-
-``gradient``     ``-E_rho[min S(s, mu(s, g), g)]``, "SMORe (w/o AWR)". The paper gives no formula; its caption
-                 describes this deterministic policy gradient.
-``gradient_bc``  the same, divided by the mean of ``|min S|`` (as a constant), plus ``bc_weight E_rho[(mu - a)^2]``: the
-                 form of TD3+BC (Fujimoto and Gu 2021), whose weight of 2.5 on the value is 0.4 here. Not in the paper.
+The policy can also be extracted in other ways (``extraction``, :mod:`smore_sweep.extraction`), with ``q = min S``. The
+paper's Table 16 compares Eq. 11 (``awr``) with "SMORe (w/o AWR)". The paper gives no formula for it; its caption
+describes the deterministic policy gradient ``gradient``. ``gradient_bc`` and ``sampling`` are not in the paper.
 
 Deviations, for all variants:
 
@@ -61,8 +58,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from smore_sweep.errors import DeclarationError
+from smore_sweep.extraction import EXTRACTIONS, ExtractingMethod, climbing_loss, sampling_loss
 from smore_sweep.losses import LOG_STD_RANGE, expectile_loss, exponential_weights, gaussian_log_prob
-from smore_sweep.method import Method, knob, method
+from smore_sweep.method import knob, method
+from smore_sweep.stacked.flow import flow_noise, velocity_network
 from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -74,7 +73,6 @@ if TYPE_CHECKING:
 
 DIVERGENCES = ("pearson", "kl", "hellinger", "total_variation", "jensen_shannon")
 VARIANTS = ("paper", "printed", "release", "release_stable")
-EXTRACTIONS = ("awr", "gradient", "gradient_bc")
 
 MAX_RATIO = 100.0
 RATIO_EDGE = {
@@ -98,11 +96,12 @@ RELEASE_QUADRATIC = 1e-4
 
 
 @method
-class SMORe(Method):
+class SMORe(ExtractingMethod):
     """SMORe's configuration; the module's docstring gives the equations and the variants."""
 
     name: ClassVar[str] = "SMORe"
     paper: ClassVar[str] = "Sikchi et al., Score Models for Offline Goal-Conditioned RL, ICLR 2024"
+    critics: ClassVar[tuple[str, ...]] = ("S",)
 
     variant: str = knob("which reading of the score's loss", default="paper", choices=VARIANTS)
     divergence: str = knob("the f of variant 'paper' (Table 3)", default="pearson", choices=DIVERGENCES)
@@ -129,14 +128,14 @@ class SMORe(Method):
     normalize_inputs: bool = knob("normalise by dataset statistics (release: false)", default=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("beta", "initial_action"):
             if self.variant in ("release", "release_stable") and name in self.changed():
                 raise DeclarationError(
                     f"SMORe: variant {self.variant!r} has no {name}; only 'paper' and 'printed' have"
                 )
-        for name, needed in (("temperature", "awr"), ("bc_weight", "gradient_bc")):
-            if self.extraction != needed and name in self.changed():
-                raise DeclarationError(f"SMORe: extraction = {self.extraction!r} has no {name}; only {needed!r} has")
+        if self.extraction == "sampling" and self.initial_action == "policy":
+            raise DeclarationError("SMORe: extraction = 'sampling' has no policy for initial_action = 'policy'")
         if self.divergence != "pearson" and self.variant != "paper":
             raise DeclarationError(
                 f"SMORe: divergence = {self.divergence!r} needs variant = 'paper', not {self.variant!r}"
@@ -160,7 +159,9 @@ class SMORe(Method):
                 state + sizes.action, 1, hidden, copies=2, target_rate=self.target_rate, learning_rate=rate
             ),
             "M": NetworkSpec(state, 1, hidden, layer_norm=True, learning_rate=rate),
-            "pi": NetworkSpec(
+            "pi": velocity_network(state, sizes.action, hidden, rate)
+            if self.extraction == "sampling"
+            else NetworkSpec(
                 state,
                 sizes.action,
                 hidden,
@@ -174,7 +175,7 @@ class SMORe(Method):
         # S trains on rho and q; its target, M and pi on rho; M bootstraps on rho, and on q where Eq. 10 is the loss. A
         # policy that climbs S passes through it forwards and back to the action.
         policy_action = self.initial_action == "policy" and self._bootstraps_on_goals
-        by_gradient = self.extraction != "awr"
+        by_gradient = self.extraction in ("gradient", "gradient_bc")
         return {
             "S": 3 * 2 * batch_size + batch_size + 3 * batch_size * policy_action + 2 * batch_size * by_gradient,
             "M": 3 * batch_size + batch_size * (1 + self._bootstraps_on_goals),
@@ -191,6 +192,8 @@ class SMORe(Method):
         batch = replay.batch(rho.joined(q))
         if self.initial_action == "policy" and self._bootstraps_on_goals:
             batch = batch.with_noise(streams.normal("policy", batch_size, batch.actions.shape[-1]))
+        if self.extraction == "sampling":
+            batch = batch.with_noise(flow_noise(streams, "flow", batch_size, batch.actions.shape[-1]))
         return batch
 
     def losses(
@@ -204,10 +207,12 @@ class SMORe(Method):
         bootstrapped = slice(None) if self._bootstraps_on_goals else slice(half)  # rho and q, or rho alone
         next_values = nets["M"].frozen(batch.next_observations[:, bootstrapped], goals[:, bootstrapped])[..., 0]
         bellman = knobs["discount"] * next_values - scores[..., bootstrapped]
-        means = torch.tanh(nets["pi"](rho_state, rho_goals))
+        if self.extraction != "sampling":
+            means = torch.tanh(nets["pi"](rho_state, rho_goals))
         if self._bootstraps_on_goals:
             initial = scores[..., :half]
-            if batch.noise is not None:
+            if self.initial_action == "policy":
+                assert batch.noise is not None
                 sampled = means.detach()
                 if self.extraction == "awr":
                     sampled = (sampled + torch.exp(self._log_std(nets).detach()) * batch.noise).clamp(-1.0, 1.0)
@@ -238,14 +243,19 @@ class SMORe(Method):
             info["weight_mean"] = weights.mean(-1)
             # Kish's effective sample size, as a share of the batch.
             info["weight_share"] = weights.mean(-1).square() / weights.square().mean(-1).clamp_min(1e-30)
+        elif self.extraction == "sampling":
+            assert batch.noise is not None
+            losses["policy"] = sampling_loss(nets["pi"], rho_state, rho_goals, rho_actions, batch.noise)
         else:
-            climbed = nets["S"].through(rho_state, rho_goals, means)[..., 0].amin(0)
-            losses["policy"] = -climbed.mean(-1)
-            if self.extraction == "gradient_bc":
-                cloning = (means - rho_actions).square().mean(-1).mean(-1)
-                size = climbed.detach().abs().mean(-1)
-                losses["policy"] = losses["policy"] / size + knobs["bc_weight"][:, 0] * cloning
+            climbed = self.score(nets, rho_state, rho_goals, means)
+            weight = knobs["bc_weight"] if self.extraction == "gradient_bc" else None
+            losses["policy"] = climbing_loss(climbed, means, rho_actions, weight)
         return losses, info
+
+    def score(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, actions: torch.Tensor
+    ) -> torch.Tensor:
+        return nets["S"].through(observations, goals, actions)[..., 0].amin(0)
 
     @property
     def _bootstraps_on_goals(self) -> bool:

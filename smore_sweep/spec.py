@@ -26,7 +26,7 @@ class Grid:
 
     Attributes:
         methods: Configurations of methods.
-        tasks: Names of tasks that ship or are installed, or :class:`~smore_sweep.tasks.Task` objects of your own.
+        tasks: Names of tasks that ship or are installed, or :class:`~smore_sweep.task.Task` objects of your own.
         expert_share: Shares of expert episodes in the data.
         fixed: Knobs that keep their declared value even if it is the default, by class of method.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,11 +31,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Dimensions of a task's observation, goal and action vectors."""
+    """Dimensions of a task's observation, goal and action vectors.
+
+    Attributes:
+        image: Height, width and channels, if observations and goals are images: vectors of uint8 of that many pixels.
+    """
 
     observation: int
     goal: int
     action: int
+    image: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's type of an observation and a goal."""
+        return "uint8" if self.image else "float32"
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,7 @@ class Task:
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The pools of episodes that make up the task's data: of the expert and another policy, or its own dataset."""
+        """The pools of episodes that make up the task's data, by the expert and another policy, or its own dataset."""
         return (self.dataset,) if self.dataset else ("expert", self.suboptimal)
 
     def reset(self, env: Environment, episode: int) -> Observation:

@@ -8,6 +8,7 @@ from typing import Any
 
 from smore_sweep.errors import DeclarationError, unknown
 from smore_sweep.plugins import installed
+from smore_sweep.tabletop_tasks import TABLETOP_TASKS
 from smore_sweep.task import Sizes, Task
 
 TASKS: dict[str, Task] = {
@@ -144,6 +145,9 @@ TASKS: dict[str, Task] = {
 }
 
 
+SHIPPED = TASKS | TABLETOP_TASKS
+"""The tasks that ship, but for OGBench's, by name."""
+
 _declared: dict[str, Task] = {}
 """The tasks that this process's sweep files declare, by name."""
 
@@ -160,9 +164,9 @@ def declare(tasks: Iterable[Task]) -> None:
         DeclarationError: If one has the name of a task that ships.
     """
     for row in tasks:
-        if TASKS.get(row.name, row) != row:
+        if SHIPPED.get(row.name, row) != row:
             raise DeclarationError(f"task {row.name!r} is the name of a task that ships; give yours another name")
-        if row.name not in TASKS:
+        if row.name not in SHIPPED:
             _declared[row.name] = row
 
 
@@ -199,8 +203,8 @@ def task(name: str) -> Task:
     Raises:
         DeclarationError: For an unknown name; the message lists the valid ones.
     """
-    if name in TASKS:
-        return TASKS[name]
+    if name in SHIPPED:
+        return SHIPPED[name]
     if name.partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
         if name not in (benchmark := ogbench()):
             raise DeclarationError(unknown("OGBench task", name, benchmark))
@@ -208,6 +212,6 @@ def task(name: str) -> Task:
     if name not in _declared:
         offers = installed("tasks")
         if name not in offers:
-            raise DeclarationError(unknown("task", name, {**TASKS, **_declared, **offers}, OWN))
+            raise DeclarationError(unknown("task", name, {**SHIPPED, **_declared, **offers}, OWN))
         _declared[name] = offers[name].load(Task)
     return _declared[name]

@@ -1,4 +1,4 @@
-"""OGBench: three of its methods, and SMORe, GoFAR and WGCSL, on three of its tasks.
+"""OGBench: its six methods, and SMORe, GoFAR and WGCSL, on three of its tasks.
 
 docs/results/ogbench.md has the predictions and, beside the paper's figures, the outcomes.
 """
@@ -6,7 +6,10 @@ docs/results/ogbench.md has the predictions and, beside the paper's figures, the
 from baselines.gcbc import GCBC
 from baselines.gcivl import GCIVL
 from baselines.gofar import GoFAR
+from baselines.hiql import HIQL
+from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
+from baselines.qrl import QRL
 from baselines.wgcsl import WGCSL
 from smore_sweep import Budget, Grid, Scale, Sweep
 from smore_sweep.smore import SMORe
@@ -17,11 +20,14 @@ EPISODES = {"pointmaze-large-stitch": {"episodes": 5_000}}
 
 SWEEP = Sweep(
     name="ogbench",
-    description="OGBench: its GCBC, GCIVL and GCIQL, and SMORe, GoFAR and WGCSL",
+    description="OGBench: its six methods, and SMORe, GoFAR and WGCSL",
     grids=[
         Grid(
             # The data have no commanded goals, so all goals of SMORe and WGCSL are hindsight goals.
-            methods=[GCBC(), GCIVL(), OGBenchGCIQL(), SMORe(her_ratio=1.0), GoFAR(), WGCSL(her_ratio=1.0)],
+            methods=[
+                GCBC(), GCIVL(), OGBenchGCIQL(), SMORe(her_ratio=1.0), GoFAR(), WGCSL(her_ratio=1.0),
+                QRL(), OGBenchCRL(), HIQL(),
+            ],
             tasks=TASKS,
         )
     ],

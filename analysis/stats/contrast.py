@@ -16,7 +16,7 @@ LEVEL = 0.05
 """Level of all looks at a claim together (:mod:`analysis.stats.sequential`). The intervals hold ``1 - LEVEL``."""
 
 RESAMPLES = 1000
-"""Bootstrap resamples: enough for the two digits shown."""
+"""Number of bootstrap resamples, enough for the two digits shown."""
 
 Answer = Literal["yes", "no", "open"]
 Interval = tuple[float, float]

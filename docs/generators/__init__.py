@@ -16,6 +16,8 @@ FOLDER = "generated"
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the generators with Sphinx."""
     app.connect("config-inited", lambda app, _: write(Path(app.srcdir)))
+    app.connect("missing-reference", find)
+    app.connect("autodoc-process-signature", readable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -41,3 +43,25 @@ def write(docs: Path) -> list[Path]:
         if path not in pages:
             path.unlink()
     return list(pages)
+
+
+def find(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
+    """Resolve a reference of a docstring by the end of its name, if one documented object has that."""
+    from sphinx.util.nodes import make_refnode
+
+    if node.get("refdomain") != "py":
+        return None
+    target, objects = node["reftarget"], env.get_domain("py").objects
+    for end in (target, target.rpartition(".")[2]):
+        found = [name for name in objects if f".{name}".endswith(f".{end}") and not objects[name].aliased]
+        if len(found) == 1:
+            there = objects[found[0]]
+            return make_refnode(app.builder, node["refdoc"], there.docname, there.node_id, contnode, found[0])
+    return None
+
+
+def readable(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> Any:
+    """Write a dataclass's default that is made anew as ``...``: autodoc's ``<factory>`` is no Python."""
+    return (signature or "").replace("<factory>", "...") or None, returns

@@ -1,4 +1,4 @@
-"""Draw tasks: ``python -m generators.draw FOLDER TASK ...``. A process of its own, because MuJoCo's contexts end badly."""
+"""Draw tasks: ``python -m generators.draw FOLDER TASK ...``. In a process of its own: MuJoCo's contexts end badly."""
 
 from __future__ import annotations
 

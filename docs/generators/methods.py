@@ -17,12 +17,14 @@ def pages() -> dict[str, str]:
 
 
 def _list(known: dict[str, type[Method]]) -> str:
-    rows = [[f"[{inline(kind.name)}](methods/{name}.md)", f"`{name}`", inline(kind.paper)] for name, kind in known.items()]
+    rows = [
+        [f"[{inline(kind.name)}](methods/{name}.md)", f"`{name}`", inline(kind.paper)] for name, kind in known.items()
+    ]
     return "\n\n".join(
         [
             "# All methods",
-            f"{len(known)} methods ship. Each page has the equations, what deviates from the paper or from its released "
-            "code, and the knobs.",
+            f"{len(known)} methods ship. Each page has the equations, the deviations from the paper or its code, and "
+            "the knobs.",
             table(["method", "on the command line", "paper"], rows),
             toctree(f"methods/{name}" for name in known),
         ]
@@ -43,7 +45,8 @@ def _page(name: str, kind: type[Method]) -> str:
         parts += [f"### Shared with other methods: `{other.__name__}`", docstring(inspect.getdoc(other) or "")]
     parts += [
         "## Knobs",
-        "Runs that differ only in knobs with a \\* train in one stack.",
+        "Runs that differ only in knobs with a \\* train in one stack. Knobs with \\*\\* concern acting alone: runs that differ "
+        "in them are one training.",
         table(["knob", "default", "valid", "meaning"], _knobs(kind)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -60,5 +63,12 @@ def _knobs(kind: type[Method]) -> list[list[str]]:
     for name, field in knobs(kind).items():
         knob = field.metadata["knob"]
         valid = "true or false" if isinstance(field.default, bool) else knob.describe()
-        rows.append([f"`{name}`{' *' * knob.stackable}".replace("*", "\\*"), f"`{field.default}`", inline(valid), inline(knob.help)])
+        rows.append(
+            [
+                f"`{name}`{' *' * knob.stackable}{' **' * knob.test_time}".replace("*", "\\*"),
+                f"`{field.default}`",
+                inline(valid),
+                inline(knob.help),
+            ]
+        )
     return rows

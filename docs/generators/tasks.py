@@ -34,7 +34,13 @@ def pages(pictures: Path) -> dict[str, str]:
         "# All tasks",
         f"{len(TASKS)} tasks of the paper and of its baselines ship with experts that make their data. "
         f"OGBench's {len(ogbench())} datasets are tasks, too: [their list](tasks/ogbench.md).",
-        "\n".join(["::::{div} tasks", *(_card(name, rows[0].name in drawn, rows[0].name) for name, rows in groups.items()), "::::"]),
+        "\n".join(
+            [
+                "::::{container} tasks",
+                *(_card(name, rows[0].name in drawn, rows[0].name) for name, rows in groups.items()),
+                "::::",
+            ]
+        ),
         toctree([*(f"tasks/{name}" for name in groups), "tasks/ogbench"]),
     ]
     made = {"tasks.md": "\n\n".join(listed)}
@@ -44,7 +50,7 @@ def pages(pictures: Path) -> dict[str, str]:
 
 def _card(name: str, drawn: bool, picture: str) -> str:
     image = f"[![{name}](pictures/{picture}.png)](tasks/{name}.md)\n" if drawn else ""
-    return f":::{{div}} task\n{image}[{name}](tasks/{name}.md)\n:::"
+    return f":::{{container}} task\n{image}[{name}](tasks/{name}.md)\n:::"
 
 
 def _page(name: str, rows: list[Task], drawn: bool) -> str:
@@ -55,7 +61,7 @@ def _page(name: str, rows: list[Task], drawn: bool) -> str:
         f"# {name}",
         *([f"![{name}](../pictures/{rows[0].name}.png)"] if drawn else []),
         table(["task", *HEADINGS], [[f"`{row.name}`", *_numbers(row)] for row in rows]),
-        f"`gymnasium.make(\"smore_sweep.envs:{rows[0].environment}\")` builds the environment.",
+        f'`gymnasium.make("smore_sweep.envs:{rows[0].environment}")` builds the environment.',
         "## Environment",
         docstring(inspect.getdoc(module) or ""),
     ]
@@ -91,7 +97,11 @@ def _ogbench(arenas: dict[str, list[Task]], drawn: set[str]) -> str:
             table(
                 ["task", "steps of an episode of the data", "data"],
                 [
-                    [f"`{row.name}`", str(row.data_steps or row.horizon), "made here" if row.trajectories else "imported"]
+                    [
+                        f"`{row.name}`",
+                        str(row.data_steps or row.horizon),
+                        "made here" if row.trajectories else "imported",
+                    ]
                     for row in rows
                 ],
             ),

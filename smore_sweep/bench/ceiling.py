@@ -19,6 +19,7 @@ import torch
 from smore_sweep.bench.speed import product, rate
 from smore_sweep.bench.synthetic import TASK
 from smore_sweep.discovery import find_method
+from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.tasks import task
 from smore_sweep.training import device
 
@@ -40,6 +41,7 @@ class Policies:
     def make(cls) -> Policies:
         """Create tensors of the task's sizes; the values do not matter for speed."""
         [spec] = METHOD.networks(task(TASK).sizes).values()
+        assert isinstance(spec, NetworkSpec)
         widths = [spec.inputs, *spec.hidden, spec.outputs]
         activations = [torch.randn(MEMBERS, BATCH, width) for width in widths]
         weights = [torch.randn(MEMBERS, a, b) / a**0.5 for a, b in itertools.pairwise(widths)]

@@ -19,9 +19,9 @@ def plans() -> list[str]:
 
 def tasks() -> list[str]:
     """Return the names of the tasks."""
-    from smore_sweep.tasks import TASKS
+    from smore_sweep.tasks import SHIPPED
 
-    return list(TASKS)
+    return list(SHIPPED)
 
 
 def task_list(incomplete: str) -> list[str]:

@@ -23,7 +23,7 @@ def tasks(
     from smore_sweep import tasks as known
     from smore_sweep.console import make_console
 
-    rows = known.ogbench().values() if ogbench else [*known.TASKS.values(), *known.declared()]
+    rows = known.ogbench().values() if ogbench else [*known.SHIPPED.values(), *known.declared()]
     make_console().print(tasks_table(rows))
     return 0
 
@@ -34,8 +34,8 @@ def tasks_table(rows: Iterable[Task]) -> Table:
 
     table = Table(
         title="Tasks", title_justify="left", caption_justify="left",
-        caption="Sizes: observation/goal/action. Threshold: of the sparse reward, in the goal's units; in brackets "
-        "that of success, where it is another. Experts are functions in smore_sweep.experts.",
+        caption="Sizes: observation/goal/action, or images/action. Threshold: of the sparse reward, in the goal's "
+        "units; in brackets that of success, where it is another. Experts are functions in smore_sweep.experts.",
     )  # fmt: skip
     table.add_column("task", overflow="fold")
     table.add_column("sizes", no_wrap=True)
@@ -47,7 +47,7 @@ def tasks_table(rows: Iterable[Task]) -> Table:
         success = "" if row.success_threshold is None else f" ({row.success_threshold:g})"
         table.add_row(
             row.name,
-            f"{row.sizes.observation}/{row.sizes.goal}/{row.sizes.action}",
+            f"{'images' if row.sizes.image else f'{row.sizes.observation}/{row.sizes.goal}'}/{row.sizes.action}",
             str(row.horizon),
             f"{row.threshold:g}{success}",
             row.source_of("expert").removeprefix("smore_sweep.experts.") or "·",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from smore_sweep.console import progress_bar
@@ -55,7 +56,7 @@ def ensure(out: Console, name: str, policy: str, count: int) -> None:
         facts = _facts(name, policy)
         if have:
             _check_continuation(name, policy, facts)
-        jobs = _jobs(have, count, max(1, JOB_STEPS // task(name).horizon))
+        jobs = _jobs(have, count, max(1, JOB_STEPS // (task(name).data_steps or task(name).horizon)))
         folder = making / f"parts-{key(*sorted(facts.items())) & 0xFFFFFFFF:08x}"
         folder.mkdir(exist_ok=True)
         parts = {_part(folder, *job): job for job in jobs}
@@ -124,7 +125,7 @@ def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) ->
         ) from error
     identity = np.array(_identity(name, policy, first, part))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, **vars(part), identity=identity)
+        np.savez(file, allow_pickle=False, **part.own_arrays(), identity=identity)
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:
@@ -140,17 +141,17 @@ def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, i
 
 
 def _assemble(pieces: Iterable[Episodes], count: int) -> Episodes:
-    episodes: Episodes | None = None
+    arrays: dict[str, NDArray[Any]] = {}
     done = 0
     for piece in pieces:
-        if episodes is None:
-            episodes = Episodes(*(np.empty((count, *array.shape[1:]), array.dtype) for array in vars(piece).values()))
-        for target, array in zip(vars(episodes).values(), vars(piece).values(), strict=True):
-            target[done : done + len(piece)] = array
+        own = piece.own_arrays()
+        if not arrays:
+            arrays = {name: np.empty((count, *array.shape[1:]), array.dtype) for name, array in own.items()}
+        for name, array in own.items():
+            arrays[name][done : done + len(piece)] = array
         done += len(piece)
-    assert episodes is not None
     assert done == count
-    return episodes
+    return Episodes.of(arrays)
 
 
 def _identity(name: str, policy: str, first: int, part: Episodes) -> str:
@@ -163,7 +164,7 @@ def _read(path: Path, name: str, policy: str, first: int, episodes: int) -> Epis
     try:
         check_regular(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            part = Episodes(*(arrays[array] for array in Episodes.__dataclass_fields__))
+            part = Episodes.of(arrays)
             proven = len(part) == episodes and str(arrays["identity"]) == _identity(name, policy, first, part)
     except Exception:  # NumPy raises nearly anything for a damaged file, after a crash of the machine for example
         return None

@@ -1,4 +1,4 @@
-"""A pool's episodes as four plain arrays, ``packed/*.npy``, which are mapped into memory."""
+"""A pool's episodes as plain arrays, ``packed/*.npy``, which are mapped into memory: four, or two of images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ FOLDER = "packed"
 
 def write(pool: Path, episodes: Episodes) -> None:
     """Write the arrays into a pool's folder, each atomically."""
-    for name, array in vars(episodes).items():
+    for name, array in episodes.own_arrays().items():
         with atomic_write(pool / FOLDER / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
             np.save(file, array)
 
 
 def digests(episodes: Episodes) -> dict[str, str]:
     """Return the digest of each array, by its name."""
-    return {name: array_digest(array) for name, array in vars(episodes).items()}
+    return {name: array_digest(array) for name, array in episodes.own_arrays().items()}
 
 
-def read(pool: Path, newer_than: Path) -> Episodes | None:
-    """Map the arrays of a pool's folder, read-only.
+def read(pool: Path, newer_than: Path, dtype: str) -> Episodes | None:
+    """Map the arrays of a pool's folder, read-only. ``dtype`` is that of the observations.
 
     Returns:
         The episodes, or None if there are no arrays, or some older than the file ``newer_than``.
@@ -35,7 +35,8 @@ def read(pool: Path, newer_than: Path) -> Episodes | None:
     Raises:
         RefusedError: An array is missing or damaged.
     """
-    paths = [pool / FOLDER / f"{name}.npy" for name in Episodes.__dataclass_fields__]
+    names = ("observations", "actions") if dtype == "uint8" else tuple(Episodes.__dataclass_fields__)
+    paths = [pool / FOLDER / f"{name}.npy" for name in names]
     if not any(path.exists() for path in paths):
         return None
     for path in paths:
@@ -45,13 +46,13 @@ def read(pool: Path, newer_than: Path) -> Episodes | None:
             raise RefusedError(f"{path.name} {error}") from None
     if min(path.stat().st_mtime_ns for path in paths) < newer_than.stat().st_mtime_ns:
         return None
-    mapped = []
-    for path in paths:
+    mapped = {}
+    for name, path in zip(names, paths, strict=True):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # NumPy's parser raises nearly anything for a damaged header
             raise RefusedError(f"{path.name} cannot be read ({type(error).__name__})") from None
-        if array.dtype != np.float32:
+        if array.dtype != (dtype if name == "observations" else np.float32):
             raise RefusedError(f"{path.name} is of another type")
-        mapped.append(np.asarray(array))  # a plain array, whose memory is the file
-    return Episodes(*mapped)
+        mapped[name] = np.asarray(array)  # a plain array, whose memory is the file
+    return Episodes.of(mapped)

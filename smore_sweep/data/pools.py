@@ -4,8 +4,8 @@ A generated pool has the id ``smore/<Task>/<policy>-v<version>``, an imported on
 data of two sources never mix. Pools are in Minari's folder of datasets (``MINARI_DATASETS_PATH``, or
 ``~/.minari/datasets``), so ``minari list local`` shows them.
 
-A pool's folder holds Minari's ``data/`` and ``packed/``, the same episodes as four plain arrays, which load at once
-where 40,000 HDF5 groups take a minute. They are made again when they are missing, damaged or older than the HDF5 file.
+A pool's folder holds Minari's ``data/`` and ``packed/``, the same episodes as plain arrays, which load at once where
+40,000 HDF5 groups take a minute. They are made again when they are missing, damaged or older than the HDF5 file.
 The metadata have a digest of every array, which loaded episodes must match, and one of themselves. Older
 pools have only a fingerprint.
 
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smore_sweep.data import packed
 from smore_sweep.data.refusal import RefusedError, check_regular
@@ -33,6 +34,7 @@ from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
 from smore_sweep.hashing import DIGEST, seal, seal_holds
+from smore_sweep.images import WHITE
 from smore_sweep.run_spec import GENERATED, PROTOCOL, check_source
 from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.atomic import make_folder, sync, sync_tree
@@ -112,7 +114,7 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
     path, facts = folder(name, policy, source), metadata(name, policy, source)
     file = path / "data" / "main_data.hdf5"
     try:
-        mapped = packed.read(path, newer_than=file)
+        mapped = packed.read(path, newer_than=file, dtype=task(name).sizes.dtype)
         if mapped is not None:
             _check(name, have, mapped, facts)
             return mapped.first(count)
@@ -122,7 +124,7 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
     from smore_sweep.data import minari_hdf5
 
     try:
-        episodes = minari_hdf5.read(file, have)
+        episodes = minari_hdf5.read(file, have, task(name).sizes.dtype)
     except (RefusedError, ValueError) as error:
         raise _damaged(name, policy, source, f"its episodes cannot be read ({file.name} {error})") from None
     try:
@@ -238,6 +240,8 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
     environment = row.environment_spec()
 
     def box(size: int) -> gymnasium.spaces.Box:
+        if row.sizes.image:
+            return gymnasium.spaces.Box(0, WHITE, (size,), np.uint8)
         return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     storage = MinariStorage.new(
@@ -253,9 +257,7 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
         env_spec=environment if source == GENERATED else None,
         data_format="hdf5",
     )
-    with np.errstate(over="ignore"):  # --allow-large
-        distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
-    rewards = -(distance > row.threshold).astype(np.float32)
+    rewards = _rewards(episodes, row.threshold)
     seeds = [episode_seed("data", name, policy, i) for i in range(len(episodes))] if source == GENERATED else None
     minari_hdf5.write(path / "main_data.hdf5", episodes, rewards, seeds)
     storage.update_metadata(
@@ -283,6 +285,16 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
     )
     metadata_file = path / METADATA
     metadata_file.write_text(json.dumps(seal(json.loads(metadata_file.read_text()))))
+
+
+def _rewards(episodes: Episodes, threshold: float) -> NDArray[np.float32]:
+    """Return the rewards ``[N, T]`` for the commanded goals. An image is at its goal if it is the goal."""
+    if episodes.images:
+        return np.tile(np.append(np.full(episodes.actions.shape[1] - 1, -1.0, np.float32), 0.0), (len(episodes), 1))
+    with np.errstate(over="ignore"):  # --allow-large
+        distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
+    rewards: NDArray[np.float32] = -(distance > threshold).astype(np.float32)
+    return rewards
 
 
 def _announce(namespace: str) -> None:

@@ -73,8 +73,10 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
 def _trajectories(row: Task, first: int, count: int) -> Episodes:
     """Make episodes of a task's own dataset. Goals are whole observations, the commanded one the last."""
     steps = row.data_steps or row.horizon
-    states = np.empty((count, steps + 1, row.sizes.observation), np.float32)
+    states = np.empty((count, steps + 1, row.sizes.observation), row.sizes.dtype)
     actions = np.empty((count, steps, row.sizes.action), np.float32)
     for i in range(count):
         states[i], actions[i] = row.make_trajectory(episode_seed("data", row.name, row.dataset, first + i))
-    return Episodes(states, actions, states, states[:, -1])
+    return Episodes.of(
+        {"observations": states, "actions": actions, "achieved_goals": states, "desired_goals": states[:, -1]}
+    )

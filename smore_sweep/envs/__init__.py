@@ -32,6 +32,15 @@ _ENTRIES = {
 }
 _NOISY = {f"smore/FetchReachNoise{_sigma}-v0": {"sigma": _sigma} for _sigma in (0.5, 1.0, 1.5)}
 
+for _name in ("Tabletop", "TabletopImages"):
+    if f"smore/{_name}-v0" not in gymnasium.registry:
+        gymnasium.register(
+            f"smore/{_name}-v0",
+            f"smore_sweep.envs.tabletop:{_name}",
+            max_episode_steps=400,
+            disable_env_checker=True,  # which wants rewards of a distance between goals
+        )
+
 for _environment, _steps in HORIZONS.items():
     if f"smore/{_environment}-v0" not in gymnasium.registry:
         gymnasium.register(

@@ -52,7 +52,10 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
         by_share = {run.expert_share: run for run, _ in plan.pending if run.task == name}
         fingerprints = {share: dataset_fingerprint(run, expert, suboptimal) for share, run in by_share.items()}
-        stores[name] = (EpisodeStore.build(expert, suboptimal, task(name).threshold), fingerprints)
+        stores[name] = (
+            EpisodeStore.build(expert, suboptimal, task(name).threshold, task(name).sizes.image),
+            fingerprints,
+        )
     return stores
 
 

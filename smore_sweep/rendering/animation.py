@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from smore_sweep.errors import UserError, first_line
+from smore_sweep.images import as_numbers
 from smore_sweep.rendering.policies import find_policy
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.seeding import episode_seed
@@ -247,4 +248,4 @@ def _output_file(path: Path, suffix: str) -> Path:
 
 
 def _distance(observation: Observation) -> float:
-    return float(np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"]))
+    return float(np.linalg.norm(as_numbers(observation["achieved_goal"]) - as_numbers(observation["desired_goal"])))

@@ -87,8 +87,8 @@ class EpisodeActor:
     def __init__(self, task: Task, actor: Actor) -> None:
         self._task, self._actor = task, actor
         # As in evaluation, products have ROWS rows: others may round differently.
-        self._observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
-        self._goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+        self._observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
+        self._goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
 
     def __call__(self, number: int) -> Policy:
         """Return the policy of an episode, to be called once per step."""
@@ -141,7 +141,8 @@ class TrainedPolicy:
         Raises:
             UserError: For other shapes.
         """
-        given = {"observation": np.asarray(observation, np.float32), "desired_goal": np.asarray(goal, np.float32)}
+        dtype = self.task.sizes.dtype
+        given = {"observation": np.asarray(observation, dtype), "desired_goal": np.asarray(goal, dtype)}
         sizes = {"observation": self.task.sizes.observation, "desired_goal": self.task.sizes.goal}
         for name, array in given.items():
             if array.shape != (sizes[name],):

@@ -75,7 +75,8 @@ class GoalSampler:
         self.table = on_device(store.goals, device)
         """The goal table ``[rows, g]``: all achieved goals, one per state row, then one commanded goal per episode."""
         self.first_commanded = len(store.states)
-        """The row of the goal table at which the commanded goals begin."""
+        """The row of the goal table at which the commanded goals begin; its end where they are states of the data."""
+        self._images = bool(store.image)
         self._horizon = store.horizon
         self._threshold = threshold
         self._random_start = store.expert_episodes
@@ -100,7 +101,7 @@ class GoalSampler:
     def own_goals(self, uniform: torch.Tensor) -> Transitions:
         """Sample ``(n, t)`` uniformly, with the commanded goal of the episode. Takes ``k = 2``."""
         episode, time = self._uniform_transition(uniform[0], uniform[1])
-        return Transitions(episode, time, self.first_commanded + episode)
+        return Transitions(episode, time, self._commanded(episode))
 
     def future_goals(
         self, uniform: torch.Tensor, her_ratio: torch.Tensor, *, log_discount: torch.Tensor | None = None
@@ -157,6 +158,35 @@ class GoalSampler:
         """Return whether the goal is the transition's own state, by index and not by distance, ``[M, B]``."""
         return transitions.goal == self._row(transitions.episode, transitions.time)
 
+    def ahead(self, transitions: Transitions, steps: int) -> Transitions:
+        """Give transitions the state ``steps`` on as their goal: ``s_min(t + steps, T - 1)``."""
+        later = (transitions.time + steps).clamp(max=self._horizon - 1)
+        return Transitions(transitions.episode, transitions.time, self._row(transitions.episode, later))
+
+    def on_the_way(
+        self, transitions: Transitions, uniform: torch.Tensor, mixture: GoalMixture, steps: int
+    ) -> Transitions:
+        """Give transitions that :meth:`relabelled` gave goals, from the same ``uniform`` and ``mixture``, the state
+        ``steps`` on as their goal, but none beyond a goal of their own episode's future; of a random goal's place
+        nothing is known."""
+        ahead = self.ahead(transitions, steps)
+        known = self._chosen(uniform[2], mixture) | (uniform[3] < mixture.current)
+        goal = torch.where(known, torch.minimum(ahead.goal, transitions.goal), ahead.goal)
+        return Transitions(transitions.episode, transitions.time, goal)
+
+    def steps_to_goal(self, transitions: Transitions) -> torch.Tensor:
+        """Return the steps from the transition's own state to its goal, ``[M, B]``; one more than an episode has if the
+        goal is no later state of the same episode."""
+        ahead = transitions.goal - self._row(transitions.episode, transitions.time)
+        same = transitions.goal <= self._row(transitions.episode, torch.full_like(ahead, self._horizon))
+        return torch.where(same & (ahead >= 0), ahead, self._horizon + 1)
+
+    def later(self, transitions: Transitions, steps: torch.Tensor) -> Transitions:
+        """Give transitions the state ``steps`` ``[M, B]`` on as their goal, no more than their episode still has."""
+        return Transitions(
+            transitions.episode, transitions.time, self._row(transitions.episode, transitions.time + steps)
+        )
+
     @staticmethod
     def _chosen(uniform: torch.Tensor, mixture: GoalMixture) -> torch.Tensor:
         """Return where a goal that is not the current state is a future one."""
@@ -179,7 +209,7 @@ class GoalSampler:
         relabel = (uniform[3] < her_ratio) | (self._hit_count == 0)
         episode = torch.where(relabel, episode, hit[..., 0])
         future = torch.where(relabel, future, hit[..., 1])
-        goal = torch.where(relabel, self._row(episode, future), self.first_commanded + episode)
+        goal = torch.where(relabel, self._row(episode, future), self._commanded(episode))
         return Transitions(episode, future - 1, goal)
 
     def nontrivial_goals(
@@ -199,9 +229,13 @@ class GoalSampler:
         achieved = self.table[: self.first_commanded].view(-1, self._horizon + 1, self.table.shape[-1])
         return NontrivialGoals(achieved, self._spans, threshold=self._threshold, device=self.table.device)
 
-    def _row(self, episode: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    def _row(self, episode: torch.Tensor, time: torch.Tensor | int) -> torch.Tensor:
         """State row, which is also the goal table's row of the achieved goal."""
         return episode * (self._horizon + 1) + time
+
+    def _commanded(self, episode: torch.Tensor) -> torch.Tensor:
+        """The goal table's row of the commanded goal."""
+        return self._row(episode, self._horizon) if self._images else self.first_commanded + episode
 
     def _uniform_transition(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         index = (first * self._episodes).long()
@@ -220,7 +254,7 @@ class GoalSampler:
         achieved: torch.Tensor,
     ) -> Transitions:
         """With probability ``her_ratio`` the goal of row ``achieved``, otherwise the episode's commanded one."""
-        return Transitions(episode, time, torch.where(uniform < her_ratio, achieved, self.first_commanded + episode))
+        return Transitions(episode, time, torch.where(uniform < her_ratio, achieved, self._commanded(episode)))
 
     @staticmethod
     def _geometric_offset(uniform: torch.Tensor, largest: torch.Tensor, log_discount: torch.Tensor) -> torch.Tensor:

@@ -20,8 +20,8 @@ class NetworkSpec:
         layer_norm_after: whether this is after their activation and not before it.
         layer_norm_epsilon: PyTorch's default; flax has 1e-6.
         activation: "relu", "tanh" or "gelu" (in its tanh approximation, flax's default).
-        init: "orthogonal" (gain sqrt 2 on every layer, the JAX family) or "xavier" (uniform, gain 1, the GoFAR family);
-            biases start at 0.
+        init: "orthogonal" (gain sqrt 2 on every layer, the JAX family), "xavier" (uniform, gain 1, the GoFAR family) or
+            "xavier_relu" (uniform, gain sqrt 2); biases start at 0.
         last_scale: factor of the last layer's initial weights.
         target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
         target_period: updates between two of these moves.

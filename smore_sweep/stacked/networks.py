@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from smore_sweep.seeding import key
-from smore_sweep.stacked import fused, passes
+from smore_sweep.stacked import convolutions, fused, passes
+from smore_sweep.stacked.encoder_spec import EncoderSpec
 from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.passes import Leaves
 
@@ -25,7 +26,7 @@ and vector code round differently, and which member lies in the tail would depen
 
 
 class Network:
-    """One stacked MLP and, if its spec says so, its target.
+    """One stacked MLP or encoder of images and, if its spec says so, its target.
 
     Args:
         spec: the network of one member.
@@ -36,7 +37,13 @@ class Network:
     """
 
     def __init__(
-        self, spec: NetworkSpec, name: str, seeds: Sequence[int], device: torch.device, *, blank: bool = False
+        self,
+        spec: NetworkSpec | EncoderSpec,
+        name: str,
+        seeds: Sequence[int],
+        device: torch.device,
+        *,
+        blank: bool = False,
     ) -> None:
         self.spec = spec
         self.members = len(seeds)
@@ -57,7 +64,9 @@ class Network:
         self.parameters = self.by_block(self.flat)
         self.target_parameters = self.by_block(self.target_flat) if self.target_flat is not None else None
         self.flat.requires_grad_()
-        self._fused = fused.Passes(spec, self.members, self.member_size, self._starts)
+        self._fused = (
+            fused.Passes(spec, self.members, self.member_size, self._starts) if isinstance(spec, NetworkSpec) else None
+        )
 
     def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each.
@@ -73,12 +82,12 @@ class Network:
         }
 
     def by_block(self, flat: torch.Tensor) -> Leaves:
-        """View the leaves of a buffer block by block (:attr:`blocks`)."""
+        """View the leaves of a buffer block by block (``blocks``)."""
         cut = {name: torch.split(leaf, self.stack // len(self.blocks)) for name, leaf in self.leaves(flat).items()}
         return [dict(zip(cut, leaves, strict=True)) for leaves in zip(*cut.values(), strict=True)]
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Run the trained parameters on the concatenated inputs ``[M, B, .]``.
+        """Run the trained parameters on the concatenated inputs ``[M, B, .]``; an encoder takes images.
 
         Returns:
             ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy.
@@ -103,6 +112,7 @@ class Network:
         """Return ``d output / d input`` ``[M, B, inputs]`` of a single-output tanh network, as an expression whose own
         gradient reaches the parameters: gradient penalties then need no second pass through autograd."""
         gradients = []
+        assert isinstance(self.spec, NetworkSpec)
         # Block by block as everywhere: a product's last digits may depend on how many there are in its batch.
         for block, leaves in zip(self.blocks, self.by_block(self.flat), strict=True):
             activations, h = [], inputs[block]
@@ -146,20 +156,25 @@ class Network:
         return flat.view(self.stack, -1)[:, start : start + math.prod(shape)].view(self.stack, *shape)
 
     def _differentiable(self, flat: torch.Tensor, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        if isinstance(self.spec, EncoderSpec):
+            return self._shape(convolutions.forward(self, self.spec, self.by_block(flat), inputs))
         if (kernels := self._kernels()) is not None:
             return _FusedPass.apply(self, kernels, flat, *inputs)  # type: ignore[no-untyped-call, no-any-return]
         return self._shape(passes.Pass.apply(self, self._joined(inputs), flat))  # type: ignore[no-untyped-call]
 
     def _constant(self, flat: torch.Tensor, parameters: Leaves, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         with torch.no_grad():
-            if (kernels := self._kernels()) is not None:
+            if isinstance(self.spec, EncoderSpec):
+                return self._shape(convolutions.forward(self, self.spec, parameters, inputs))
+            if self._fused is not None and (kernels := self._kernels()) is not None:
                 return self._fused.forward(kernels, flat, inputs, keep=False)[0]
             return self._shape(passes.forward(self, self._joined(inputs), parameters, keep=False)[0])
 
     def _kernels(self) -> fused.Kernels | None:
         """The compiled kernels that fit this network."""
-        fits = self._fused.fit and self.flat.device.type == "cpu" and self.flat.dtype == torch.float32
-        return fused.kernels() if fits else None
+        if self._fused is None or self.flat.device.type != "cpu" or self.flat.dtype != torch.float32:
+            return None
+        return fused.kernels() if self._fused.fit else None
 
     def _joined(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         joined = torch.cat(list(inputs), -1) if len(inputs) > 1 else inputs[0]
@@ -176,6 +191,7 @@ class _FusedPass(torch.autograd.Function):
     def forward(
         ctx: Any, net: Network, kernels: fused.Kernels, flat: torch.Tensor, *inputs: torch.Tensor
     ) -> torch.Tensor:
+        assert net._fused is not None
         outputs, ctx.kept = net._fused.forward(kernels, flat, inputs, keep=True)
         ctx.net, ctx.kernels, ctx.flat = net, kernels, flat
         ctx.widths = [x.shape[-1] for x in inputs]
@@ -199,7 +215,9 @@ def _blocks(stack: int, device: torch.device) -> list[slice]:
     return [slice(e, e + 1) for e in range(stack)] if device.type == "cpu" else [slice(None)]
 
 
-def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seeds: Sequence[int]) -> torch.Tensor:
+def _initial(
+    spec: NetworkSpec | EncoderSpec, leaf: str, shape: Sequence[int], name: str, seeds: Sequence[int]
+) -> torch.Tensor:
     """Return initial values ``[copies * M, *shape]``; each member's depend on its seed alone."""
     kind = leaf.rstrip("0123456789")
     if kind == "scale":
@@ -207,13 +225,21 @@ def _initial(spec: NetworkSpec, leaf: str, shape: Sequence[int], name: str, seed
     if kind != "w":
         return torch.zeros(spec.copies * len(seeds), *shape)
     values = torch.empty(spec.copies * len(seeds), *shape)
-    scale = spec.last_scale if leaf == f"w{len(spec.hidden)}" else 1.0
     for copy in range(spec.copies):
         for member, seed in enumerate(seeds):
             generator = torch.Generator().manual_seed(key(seed, "init", name, leaf, copy))
-            weight = values[copy * len(seeds) + member]
-            if spec.init == "orthogonal":
-                torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0) * scale, generator=generator)
-            else:
-                torch.nn.init.xavier_uniform_(weight, gain=scale, generator=generator)
+            _fill(spec, leaf, values[copy * len(seeds) + member], generator)
     return values
+
+
+def _fill(spec: NetworkSpec | EncoderSpec, leaf: str, weight: torch.Tensor, generator: torch.Generator) -> None:
+    """Draw the initial weights of a layer."""
+    if isinstance(spec, EncoderSpec):
+        torch.nn.init.xavier_uniform_(weight, gain=math.sqrt(2.0), generator=generator)
+        return
+    scale = spec.last_scale if leaf == f"w{len(spec.hidden)}" else 1.0
+    if spec.init == "orthogonal":
+        torch.nn.init.orthogonal_(weight, gain=math.sqrt(2.0) * scale, generator=generator)
+    else:
+        gain = math.sqrt(2.0) if spec.init == "xavier_relu" else 1.0
+        torch.nn.init.xavier_uniform_(weight, gain=gain * scale, generator=generator)

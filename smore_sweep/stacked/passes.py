@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from smore_sweep.stacked.network_spec import NetworkSpec
+
 if TYPE_CHECKING:
-    from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Network
 
 Leaves = list[dict[str, torch.Tensor]]
@@ -41,7 +42,8 @@ def forward(
     net: Network, x: torch.Tensor, parameters: Leaves, *, keep: bool
 ) -> tuple[torch.Tensor, list[list[_Layer]]]:
     """Outputs ``[stack, B, outputs]`` for ``x`` ``[stack, B, inputs]`` and, to ``keep``, each block's hidden layers."""
-    spec, last = net.spec, len(net.spec.hidden)
+    spec = _spec(net)
+    last = len(spec.hidden)
     outputs = x.new_empty(net.stack, x.shape[1], spec.outputs)
     blocks = []
     for block, leaves in zip(net.blocks, parameters, strict=True):
@@ -74,7 +76,8 @@ class Pass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         net: Network = ctx.net
-        spec, last = net.spec, len(net.spec.hidden)
+        spec = _spec(net)
+        last = len(spec.hidden)
         _, to_inputs, to_parameters = ctx.needs_input_grad
         flat_gradient = net.zero_gradient() if to_parameters else None
         slots: Leaves = net.by_block(flat_gradient) if flat_gradient is not None else [{} for _ in net.blocks]
@@ -107,6 +110,12 @@ class Pass(torch.autograd.Function):
             if x_gradient is not None:
                 torch.bmm(d, leaves["w0"].transpose(1, 2), out=x_gradient[block])
         return None, x_gradient, flat_gradient
+
+
+def _spec(net: Network) -> NetworkSpec:
+    """Return the declaration of a stack of MLPs."""
+    assert isinstance(net.spec, NetworkSpec)
+    return net.spec
 
 
 def _activate(spec: NetworkSpec, z: torch.Tensor) -> torch.Tensor:

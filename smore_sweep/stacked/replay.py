@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.goals import GoalSampler, Transitions
+from smore_sweep.stacked.images import scaled
 from smore_sweep.stacked.tables import on_device, take
 
 CLIP = 5.0
@@ -25,12 +26,17 @@ class Batch:
     Attributes:
         initial_observations: the first observation of each episode.
         bootstrap_goals: goals at which the next state is judged, where they are not ``goals``.
+        policy_observations: observations of the policy, where they are not ``observations``: cropped images.
         policy_goals: goals of the policy, where they are not those of the value, which are ``goals``.
+        subgoals: goals of a low-level policy, a few steps on.
+        waypoints: goals of a few steps on towards ``policy_goals``, which a high-level policy learns to set.
+        waypoint_observations: the observations there.
         offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
             ``[M, B]``.
         last: whether the transition ends its episode, ``[M, B]``.
         noise: the random numbers that the losses use, of the method's own shape.
         step: the number of this update, 0-d.
+        others: further inputs of the method's own, by name.
     """
 
     observations: torch.Tensor
@@ -41,11 +47,16 @@ class Batch:
     rewards: torch.Tensor
     initial_observations: torch.Tensor | None = None
     bootstrap_goals: torch.Tensor | None = None
+    policy_observations: torch.Tensor | None = None
     policy_goals: torch.Tensor | None = None
+    subgoals: torch.Tensor | None = None
+    waypoints: torch.Tensor | None = None
+    waypoint_observations: torch.Tensor | None = None
     offsets: torch.Tensor | None = None
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     step: torch.Tensor | None = None
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def with_noise(self, noise: torch.Tensor) -> Batch:
         """The same batch, with random numbers for the losses."""
@@ -63,6 +74,7 @@ class Replay:
         episodes: size of every member's dataset.
         threshold: the task's reward threshold, in the goal's units.
         normalize: whether observations and goals are normalised by the statistics of the member's dataset.
+        whole_goals: whether goals are normalised as the observations are, which they are to the networks.
         device: where the batches are made.
 
     Raises:
@@ -77,6 +89,7 @@ class Replay:
         episodes: int,
         threshold: float,
         normalize: bool,
+        whole_goals: bool = False,
         device: torch.device,
     ) -> None:
         self.goals = GoalSampler(
@@ -85,24 +98,37 @@ class Replay:
         """The sampler of the members' transitions and goals."""
         self.horizon = store.horizon
         """Actions per episode."""
+        self.image = store.image
+        """Height, width and channels of images, whose pixels become numbers from 0 to 1; else nothing."""
+        normalize = normalize and not self.image
         self.statistics = _statistics(store, expert_episodes, episodes, device) if normalize else []
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
+        if whole_goals:
+            self.statistics[2:] = self.statistics[:2]
         self._threshold = threshold
         self._observation_size = store.observation_size
-        self._states = on_device(store.states, device)
+        table = self.goals.table
+        # Where goals are whole observations, a GPU holds them once, too.
+        separate = store.separate_states
+        self._states = table[: self.goals.first_commanded] if separate is None else on_device(separate, device)
+        self._goal_size = table.shape[-1]
         self._actions = on_device(store.actions, device)
 
     def batch(self, transitions: Transitions, *, initial: bool = False, offsets: bool = False) -> Batch:
         """Read the network inputs of the transitions.
 
-        Rewards are those of the next achieved goal and the relabelled goal, both raw: ``-1[|ag' - g| > threshold]``.
+        Rewards are those of the next achieved goal and the relabelled goal, both raw: ``-1[|ag' - g| > threshold]``. An
+        image is at its goal if it is the goal: if both are one row of the data.
         ``initial`` and ``offsets`` ask for the batch's fields of these names.
         """
         row = transitions.episode * (self.horizon + 1) + transitions.time
         observations, achieved = self._state(row)
         next_observations, next_achieved = self._state(row + 1)
-        goals = take(self.goals.table, transitions.goal)
-        distance = torch.linalg.vector_norm(next_achieved - goals, dim=-1)
+        goals = scaled(take(self.goals.table, transitions.goal))
+        if self.image:
+            away = transitions.goal != row + 1
+        else:
+            away = torch.linalg.vector_norm(next_achieved - goals, dim=-1) > self._threshold
         initial_observations = None
         if initial:
             initial_observations = self.normalize_observations(self._state(row - transitions.time)[0])
@@ -116,14 +142,18 @@ class Replay:
             next_observations=self.normalize_observations(next_observations),
             goals=self.normalize_goals(goals),
             achieved_goals=self.normalize_goals(achieved),
-            rewards=-(distance > self._threshold).to(torch.float32),
+            rewards=-away.to(torch.float32),
             initial_observations=initial_observations,
             offsets=steps,
         )
 
     def goals_of(self, transitions: Transitions) -> torch.Tensor:
         """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
-        return self.normalize_goals(take(self.goals.table, transitions.goal))
+        return self.normalize_goals(scaled(take(self.goals.table, transitions.goal)))
+
+    def observations_of(self, transitions: Transitions) -> torch.Tensor:
+        """Read the observations ``[M, B, o]`` at the states whose achieved goals are the transitions' goals."""
+        return self.normalize_observations(self._state(transitions.goal)[0])
 
     def normalize_observations(self, observations: torch.Tensor) -> torch.Tensor:
         """Normalise ``[M, B, o]`` by each member's dataset statistics; unchanged if normalisation is off."""
@@ -135,8 +165,8 @@ class Replay:
 
     def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Observation and achieved goal of the state rows ``[M, B]``."""
-        state = take(self._states, row)
-        return state[..., : self._observation_size], state[..., self._observation_size :]
+        state = scaled(take(self._states, row))
+        return state[..., : self._observation_size], state[..., -self._goal_size :]
 
 
 def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

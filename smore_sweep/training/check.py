@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DeclarationError, first_line
+from smore_sweep.images import WHITE
 from smore_sweep.method import Method
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Replay
@@ -32,13 +34,15 @@ def check_method(method: Method, sizes: Sizes) -> None:
     """
     name = type(method).__name__
     device = torch.device("cpu")
-    store = EpisodeStore.build(_random_episodes(sizes, EPISODES), _random_episodes(sizes, EPISODES), 0.1)
+    episodes = _random_episodes(sizes, EPISODES)
+    store = EpisodeStore.build(episodes, episodes, 0.1, sizes.image)
     replay = Replay(
         store,
         expert_episodes=[2] * MEMBERS,
         episodes=EPISODES,
         threshold=0.1,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=device,
     )
     with _blaming(f"{name}.networks"):
@@ -109,11 +113,16 @@ def _random_episodes(sizes: Sizes, count: int) -> Episodes:
     def numbers(*shape: int) -> NDArray[np.float32]:
         return random.uniform(-1.0, 1.0, shape).astype(np.float32)
 
-    return Episodes(
-        numbers(count, STEPS + 1, sizes.observation),
-        numbers(count, STEPS, sizes.action),
-        numbers(count, STEPS + 1, sizes.goal),
-        numbers(count, sizes.goal),
+    observations: NDArray[Any] = numbers(count, STEPS + 1, sizes.observation)
+    if sizes.image:
+        observations = random.integers(0, WHITE, observations.shape, np.uint8, endpoint=True)
+    return Episodes.of(
+        {
+            "observations": observations,
+            "actions": numbers(count, STEPS, sizes.action),
+            "achieved_goals": numbers(count, STEPS + 1, sizes.goal),
+            "desired_goals": numbers(count, sizes.goal),
+        }
     )
 
 

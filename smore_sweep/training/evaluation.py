@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.images import as_numbers
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.task import Task
 
@@ -35,7 +36,7 @@ def side_by_side(episode: int) -> range:
 class Actor(Protocol):
     """One member's policy."""
 
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    def act(self, observations: NDArray[Any], goals: NDArray[Any], draws: Draws) -> NDArray[np.float32]:
         """Map raw observations ``[1, B, o]``, goals ``[1, B, g]`` and random numbers to actions ``[1, B, a]``."""
         ...
 
@@ -75,8 +76,8 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
     from smore_sweep.stacked.rng import Draws
 
     envs = _environments(task)
-    observations = np.zeros((1, ROWS, task.sizes.observation), np.float32)
-    goals = np.zeros((1, ROWS, task.sizes.goal), np.float32)
+    observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
+    goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
     for row, episode in enumerate(episodes):
         observation = task.reset(envs[row], episode)
         observations[0, row], goals[0, row] = observation["observation"], observation["desired_goal"]
@@ -90,7 +91,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
             observation, _, ended[row], _, info = envs[row].step(actions[0, row])
             observations[0, row] = observation["observation"]
             achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-            distance = float(np.linalg.norm(achieved - desired))
+            distance = float(np.linalg.norm(as_numbers(achieved) - as_numbers(desired)))
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
             succeeded = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from smore_sweep.errors import StorageError
 from smore_sweep.method import POLICY, Method
+from smore_sweep.stacked.images import scaled
 from smore_sweep.stacked.networks import Network, Networks
 from smore_sweep.stacked.replay import normalize
 from smore_sweep.stacked.rng import Draws
@@ -49,10 +51,10 @@ class Policy:
         self._remembered = method.recall(nets, *remembered) if remembered else None
 
     @torch.no_grad()
-    def act(self, observations: NDArray[np.float32], goals: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    def act(self, observations: NDArray[Any], goals: NDArray[Any], draws: Draws) -> NDArray[np.float32]:
         """Return actions ``[1, B, action]`` for raw observations and goals ``[1, B, .]``; ``draws`` has as many rows.
         Equal arguments yield equal actions."""
-        states, wanted = torch.from_numpy(observations), torch.from_numpy(goals)
+        states, wanted = scaled(torch.from_numpy(observations)), scaled(torch.from_numpy(goals))
         if self._statistics:
             states, wanted = normalize(states, *self._statistics[:2]), normalize(wanted, *self._statistics[2:])
         draws = replace(draws, remembered=self._remembered)
@@ -98,7 +100,7 @@ def restore(method: Method, sizes: Sizes, arrays: Mapping[str, NDArray[np.float3
             )
             for leaf, values in net.leaves(net.flat.detach()).items():
                 net.by_member(values).copy_(tensors[_array(name, leaf)])
-        statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs else []
+        statistics = [tensors[name] for name in STATISTICS] if method.normalize_inputs and not sizes.image else []
         kept = method.remembers and REMEMBERED[0] in tensors  # a record from before its method remembered has none
         remembered = [tensors[name] for name in REMEMBERED] if kept else []
     except (KeyError, RuntimeError) as error:

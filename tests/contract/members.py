@@ -15,23 +15,32 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.am import AM
+from baselines.cfgrl import CFGRL
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
 from baselines.fre import FRE
 from baselines.gcbc import GCBC
+from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
+from baselines.hiql import HIQL
+from baselines.image_gcbc import ImageGCBC
+from baselines.image_iql import ImageGCIQL
+from baselines.image_smore import ImageSMORe
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
 from baselines.qrl import QRL
+from baselines.sharsa import SHARSA
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
+from baselines.stable_crl import StableCRL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.discovery import load_file
@@ -67,6 +76,8 @@ SHIPPED: list[Method] = [
     SMORe(hidden=16, extraction="gradient"),
     SMORe(hidden=16, extraction="gradient", initial_action="policy"),
     SMORe(hidden=16, extraction="gradient_bc"),
+    SMORe(hidden=16, extraction="gradient_bc", critic_acts=True, opex=0.1),
+    SMORe(hidden=16, extraction="sampling", samples=4),
     SMOReActorCritic(hidden=16),
     SMOReActionFree(hidden=16),
     GoFAR(hidden=16),
@@ -79,13 +90,21 @@ SHIPPED: list[Method] = [
     WGCSL(hidden=16, discount_weight=False),
     AM(hidden=16),
     AM(hidden=16, variant="paper"),
+    *(AM(hidden=16, extraction=name) for name in ("gradient_bc", "sampling")),
     DDPG(hidden=16),
     GCIQL(hidden=16),
     *(GCIQL(hidden=16, relabelling=name) for name in ("geometric", "random", "next")),
+    *(GCIQL(hidden=16, extraction=name) for name in ("gradient", "gradient_bc", "sampling")),
     GCSQL(hidden=16, learning_rate=0.02),  # its policy stands still until V has come down to the best Q
     GCEQL(hidden=16),
     GCXQL(hidden=16),
     CRL(hidden=16),
+    *(CRL(hidden=16, extraction=name) for name in ("awr", "gradient", "gradient_bc", "sampling")),
+    CFGRL(hidden=16),
+    HierarchicalCFGRL(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2, double=True, samples=4),
+    GCFQL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
     GCIVL(hidden=16, random_policy_goals=0.5),
@@ -95,10 +114,23 @@ SHIPPED: list[Method] = [
     FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    QRL(hidden=16, components=4, normalize_inputs=True),
+    HIQL(hidden=16, subgoal_steps=2),
+    HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
 IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
 """Leaves that no loss depends on: distances do not see where their space has its origin."""
+VECTORS: list[Method] = [
+    ImageSMORe(hidden=16, encoder="none"),
+    ImageGCIQL(hidden=16, encoder="none"),
+    ImageGCBC(hidden=16, encoder="none"),
+    StableCRL(hidden=16, encoder="none"),
+    StableCRL(hidden=16, encoder="none", loss="nce"),
+]
+"""The methods that see images, on vectors; tests/contract/test_image_methods.py has them on images. Their last layers
+start at almost 0."""
+SHIPPED += VECTORS
 METHODS = [own] if (own := own_method()) else SHIPPED
 every_method = pytest.mark.parametrize("method", METHODS, ids=[m.label.replace(" hidden=16", "") for m in METHODS])
 
@@ -172,6 +204,7 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         episodes=EPISODES,
         threshold=0.8,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]

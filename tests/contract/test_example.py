@@ -1,8 +1,7 @@
-"""The documented example of a method: it is taken from its page, trained, and stacks like the others."""
+"""The documented example of a method: the page shows its file; it is trained, and stacks like the others."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +13,12 @@ from smore_sweep.errors import UserError
 from smore_sweep.method import Method
 from tests.contract.members import stack
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "adding_a_method.md"
-
-
-def _blocks(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-
-
-@pytest.mark.parametrize(
-    ("page", "number", "file"), [("adding_a_method.md", 1, "td3bc.py"), ("adding_a_task.md", 0, "wall.py")]
-)
-def test_the_pages_show_the_example_that_is_run(page: str, number: int, file: str) -> None:
-    assert _blocks(ROOT / "docs" / page)[number] == (ROOT / "examples" / "wall" / file).read_text()
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Method]]:
-    code, _ = _blocks(PAGE)
-    (tmp_path / "hindsight_bc.py").write_text(code)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Method]]:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "cloning"))
     module = __import__("hindsight_bc")
     yield module.HindsightBC
     del sys.modules["hindsight_bc"]

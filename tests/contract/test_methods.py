@@ -30,6 +30,7 @@ from tests.contract.members import (
     METHODS,
     SIZES,
     UPDATES,
+    VECTORS,
     assert_equal,
     every_method,
     leaves,
@@ -61,8 +62,9 @@ def test_members_differ(method: Method) -> None:
     states = trained(stack(method), 2).state()
     for name in states[0]:
         if "/w" in name and not name.endswith("/square"):
-            assert not np.allclose(states[0][name], states[1][name])
-            assert not np.allclose(states[1][name], states[2][name])
+            # In proportion: the last layers of some methods start at almost 0.
+            assert not np.allclose(states[0][name], states[1][name], atol=0.0)
+            assert not np.allclose(states[1][name], states[2][name], atol=0.0)
 
 
 @every_method
@@ -154,7 +156,7 @@ def test_a_saved_state_does_not_change_with_further_training(method: Method) -> 
 def test_every_parameter_moves(method: Method) -> None:
     learner = stack(method)
     before = leaves(learner)
-    for name, after in leaves(trained(learner, 4)).items():
+    for name, after in leaves(trained(learner, 25 if method in VECTORS else 4)).items():
         # In units of an Adam step: one of the 16 units may be dead, a whole leaf may not.
         moved = (after - before[name]).abs().flatten(2).amax(-1)
         assert (moved > 1e-5).all() or name in IDLE.get(type(method), ()), name
@@ -269,8 +271,9 @@ def test_act_is_deterministic_and_bounded(method: Method) -> None:
         assert actions.dtype == np.float32
         assert np.abs(actions).max() <= 1.0
         assert np.array_equal(actions, policy.act(*given))
-        assert not np.allclose(actions[:, 0], actions[:, 1])
         others = inputs(method, 4, 8)
+        ordinary = policy.act(*others)
+        assert not np.allclose(ordinary[:, 0], ordinary[:, 1])
         others[0][:, 0], others[1][:, 0] = given[0][:, 0], given[1][:, 0]
         assert np.array_equal(policy.act(others[0], others[1], given[2])[:, 0], actions[:, 0])
 

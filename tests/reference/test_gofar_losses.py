@@ -217,5 +217,5 @@ def test_the_networks_minimise_the_equations(method: GoFAR) -> None:
 
 @pytest.mark.parametrize("kind", [GoFAR, GoFARExpectile])
 def test_every_network_has_the_hidden_layers_that_are_asked_for(kind: type[Method]) -> None:
-    specs = kind(hidden=8, hidden_layers=3).networks(Sizes(3, 2, 1)).values()
+    specs: Any = kind(hidden=8, hidden_layers=3).networks(Sizes(3, 2, 1)).values()
     assert {spec.hidden for spec in specs} == {(8, 8, 8)}

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from smore_sweep.losses import expectile_loss, exponential_weights, gaussian_log_prob, log_mean_exp
+from smore_sweep.losses import (
+    chance,
+    expectile_loss,
+    exponential_weights,
+    gaussian_log_prob,
+    log_mean_exp,
+    logistic_loss,
+)
 from tests.conftest import Array, numeric_gradient
 from tests.reference.gradients import CLOSE, torch_gradient
 
@@ -98,3 +105,21 @@ def test_log_mean_exp_never_overflows() -> None:
     got = log_mean_exp(torch.tensor([1e6, 1e6, 0.0, -1e6], dtype=torch.float64))
     assert float(got) == pytest.approx(1e6 - math.log(2), abs=1e-6)
     assert torch.isfinite(log_mean_exp(torch.tensor([1e6, -1e6])))
+
+
+def test_logistic_loss_is_the_cross_entropy() -> None:
+    random = np.random.default_rng(5)
+    logits, chances = random.normal(size=20), random.uniform(size=20)
+    chances[:2] = 0, 1
+
+    def expected(x: Array) -> Array:
+        p = 1 / (1 + np.exp(-x))
+        return np.asarray(-chances * np.log(p) - (1 - chances) * np.log(1 - p))
+
+    wanted = torch.tensor(chances)
+    np.testing.assert_allclose(chance(torch.tensor(logits)).numpy(), 1 / (1 + np.exp(-logits)), rtol=CLOSE)
+    np.testing.assert_allclose(logistic_loss(torch.tensor(logits), wanted).numpy(), expected(logits), rtol=CLOSE)
+    gradient = torch_gradient(lambda leaf: logistic_loss(leaf, wanted).sum(), logits)
+    np.testing.assert_allclose(gradient, numeric_gradient(lambda x: expected(x).sum(), logits), rtol=CLOSE, atol=1e-9)
+    far = logistic_loss(torch.tensor([-500.0, 500.0]), torch.tensor([1.0, 0.0]))
+    assert far.tolist() == [500.0, 500.0]

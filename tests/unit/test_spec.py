@@ -39,6 +39,14 @@ def run(**changed: Any) -> RunSpec:
     return RunSpec(**{**fields, **changed})
 
 
+REQUIRED: dict[str, dict[str, Any]] = {
+    "bc_weight": {"extraction": "gradient_bc"},
+    "samples": {"extraction": "sampling"},
+    "opex": {"critic_acts": True},
+}
+"""What a knob needs."""
+
+
 def other_values(method: type[Method]) -> list[Method]:
     """Return a configuration per knob, with that knob alone at another valid value."""
     configurations = []
@@ -50,8 +58,7 @@ def other_values(method: type[Method]) -> list[Method]:
             value = not default
         else:
             value = default + 1 if isinstance(default, int) else default * 0.5 or 0.5
-        required = {"extraction": "gradient_bc"} if name == "bc_weight" else {}
-        configurations.append(method(**{name: value}, **required))
+        configurations.append(method(**{name: value}, **REQUIRED.get(name, {})))
     return configurations
 
 

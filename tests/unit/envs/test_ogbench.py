@@ -46,6 +46,14 @@ def test_a_seed_and_a_goal_fix_an_episode(name: str) -> None:
     assert any((a != b).any() for a, b in zip(_start(first, 8, 0), starts[0], strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*not in the possible render_modes")  # OGBench's arms declare none
+@pytest.mark.parametrize("name", ["pointmaze-medium-v0", "cube-single-v0"])
+def test_a_picture_has_the_size_that_is_asked_for(name: str) -> None:
+    inner = OGBenchEnv(name, render_mode="rgb_array", width=96, height=64)._env.unwrapped
+    sizes = [getattr(inner, f"_render_{side}", getattr(inner, side, 0)) for side in ("width", "height")]
+    assert sizes == [96, 64]
+
+
 def test_an_episode_ends_at_success() -> None:
     env = OGBenchEnv("pointmaze-medium-v0")
     observation, _ = env.reset(seed=0, options={"goal": 0})

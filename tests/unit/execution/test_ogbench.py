@@ -19,9 +19,12 @@ TASK = "pointmaze-medium-navigate"
 def test_the_sweep_at_workstation_scale() -> None:
     """Constants by task reach the runs; a result is the mean of evaluations at 80, 90 and 100%, as in the paper."""
     runs = SWEEP.expand()
-    alphas = {run.task: run.method.fields()["alpha"] for run in runs if run.method.name == "GCIQL (OGBench)"}
-    assert alphas == {TASK: 0.003, "pointmaze-large-stitch": 0.003, "cube-single-play": 1.0}
-    assert all(run.method.fields()["hidden"] == 256 for run in runs)
+    for name, maze, cube in (("GCIQL (OGBench)", 0.003, 1.0), ("QRL", 0.0003, 0.3), ("CRL (OGBench)", 0.03, 3.0)):
+        alphas = {run.task: run.method.fields()["alpha"] for run in runs if run.method.name == name}
+        assert alphas == {TASK: maze, "pointmaze-large-stitch": maze, "cube-single-play": cube}
+    steps = {run.task: run.method.fields()["subgoal_steps"] for run in runs if run.method.name == "HIQL"}
+    assert steps == {TASK: 25, "pointmaze-large-stitch": 25, "cube-single-play": 10}
+    assert all(run.method.fields()["hidden"] == 128 for run in runs)
     for scale in ("workstation", "paper"):
         budget = SWEEP.scales[scale].budget
         assert budget.updates == 10 * budget.evaluate_every
@@ -33,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ogbench")
 
 
-@pytest.mark.parametrize("name", ["gcivl", "ogbench_gciql"])
+@pytest.mark.parametrize("name", ["gcivl", "ogbench_gciql", "qrl", "ogbench_crl", "hiql"])
 def test_a_small_run(name: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(results / "datasets"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

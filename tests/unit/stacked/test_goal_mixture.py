@@ -85,6 +85,29 @@ def test_other_goals_of_the_same_transitions_and_hits_by_index() -> None:
     assert 0 < hits.float().mean() < 1
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_states_some_steps_on_and_on_the_way(steps: int) -> None:
+    """Cut off at the end of goals and, on the way to a goal of the own future, at that goal; a random goal does not
+    count, though it may be of the same episode."""
+    world, mixture = replay(), GoalMixture(0.25, 0.5, 0.25)
+    uniform = grid(3, N, T, 2 * T, N, 6, 4)
+    drawn = world.goals.mixed_goals(uniform, mixture)
+    ahead = world.goals.ahead(drawn, steps)
+    on_the_way = world.goals.on_the_way(drawn, uniform[2:], mixture, steps)
+    for found in (ahead, on_the_way):
+        assert torch.equal(found.episode, drawn.episode)
+        assert torch.equal(found.time, drawn.time)
+    later = (drawn.time + steps).clamp(max=T - 1)
+    assert torch.equal(ahead.goal, drawn.episode * (T + 1) + later)
+    current = uniform[5] < mixture.current
+    future = ~current & (uniform[4] < mixture.future / (1 - mixture.current))
+    time_of_goal = torch.where(current, drawn.time, torch.where(future, drawn.goal % (T + 1), T))
+    assert torch.equal(on_the_way.goal, drawn.episode * (T + 1) + torch.minimum(later, time_of_goal))
+    same = ~current & ~future & (drawn.goal // (T + 1) == drawn.episode) & (drawn.goal < ahead.goal)
+    assert same.any()
+    assert torch.equal(on_the_way.goal[same], ahead.goal[same])
+
+
 @pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (-0.5, 1.0, 0.5)])
 def test_shares_add_up_to_one(shares: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="do not add up to 1"):

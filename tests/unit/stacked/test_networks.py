@@ -78,6 +78,7 @@ def plain_norm(
 def plain(net: Network, flat: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
     """The forward pass, member by member and copy by copy, in textbook operations."""
     spec, leaves = net.spec, net.leaves(flat)
+    assert isinstance(spec, NetworkSpec)
     outputs = []
     for copy in range(spec.copies):
         for member in range(net.members):
@@ -124,7 +125,7 @@ def test_gradients(kind: str, precision: float) -> None:
     weights = normal(*net(*leaves).shape)
 
     def loss(outputs: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
-        extra = net.leaves(flat)["log_std"].square().sum() if net.spec.log_std else 0.0
+        extra = net.leaves(flat)["log_std"].square().sum() if SPECS[kind].log_std else 0.0
         return (weights * outputs).sum() + outputs.square().sum() + extra
 
     expected = torch.autograd.grad(loss(plain(net, net.flat, *leaves), net.flat), [net.flat, *leaves])
