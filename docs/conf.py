@@ -29,14 +29,15 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
-smartquotes_action = "qe"  # quotes and ellipses; two hyphens are an option's
-
 nitpicky = True
 nitpick_ignore_regex = [
     # Types of other libraries in signatures. Nothing is linked to the network.
     ("py:.*", r"(torch|np|numpy|npt|NDArray|pd|pandas|gymnasium|EnvSpec|collections|typing|pathlib|types)(\..*)?"),
     # Aliases in signatures, whose meaning stands beside them, and parts that are no one's to call.
-    ("py:.*", r"(.*\.)?(Environment|Policy|Success|Trajectories|Observation|StoragePath|Networks|Knob|POLICY|[A-Z])"),
+    (
+        "py:.*",
+        r"(.*\.)?(Environment|Policy|Success|Trajectories|Observation|StoragePath|Networks|EpisodeActor|Knob|POLICY|[A-Z])",
+    ),
 ]
 
 html_theme = "furo"

@@ -24,7 +24,7 @@ import torch
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.method import POLICY, Method, knob, method
-from smore_sweep.stacked.flow import flow_matching_loss, transport
+from smore_sweep.stacked.flow import best_of, flow_matching_loss, transport
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Network, Networks
@@ -89,12 +89,11 @@ class ExtractingMethod(Method):
     def _best_of_samples(
         self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws
     ) -> torch.Tensor:
-        flow, rows, count = nets[self.flow], observations.shape[1], self.samples
+        flow, count = nets[self.flow], self.samples
         states, wanted = (inputs.repeat_interleave(count, 1) for inputs in (observations, goals))
         start = draws.normal("action", count, flow.spec.outputs).flatten(1, 2)
         ends = transport(lambda place, time: flow.frozen(states, wanted, place, time), start, STEPS).clamp(-1.0, 1.0)
-        best = self.score(nets, states, wanted, ends).view(rows, count).argmax(-1)
-        return ends.view(rows, count, -1)[torch.arange(rows), best][None]
+        return best_of(ends, self.score(nets, states, wanted, ends), count)
 
     def _climbed(
         self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, actions: torch.Tensor

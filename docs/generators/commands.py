@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from typer.main import get_command
 from generators.markdown import inline, table
 from smore_sweep.cli.main import app
 from smore_sweep.cli.scripts import SCRIPTS, run_script
+
+OPTION = re.compile(r"(?<![\w`-])--[a-z][a-z-]*")
 
 
 def pages() -> dict[str, str]:
@@ -41,10 +44,15 @@ def _command(name: str, command: Any) -> Iterator[str]:
     shown = [param for param in command.params if not param.hidden]
     arguments = " ".join(_word(param) for param in shown if param.param_type_name == "argument")
     yield f"```text\nsmore-sweep {' '.join(filter(None, [name, arguments, '[OPTIONS]']))}\n```"
-    yield inline(" ".join((command.help or "").split()))
-    rows = [[_code(param), inline(" ".join((param.help or "").split())) + _default(param)] for param in shown]
+    yield _prose(command.help)
+    rows = [[_code(param), _prose(param.help) + _default(param)] for param in shown]
     if rows:
         yield table(["option", "meaning"], rows)
+
+
+def _prose(text: str | None) -> str:
+    """Return a help text as Markdown, its options as code."""
+    return inline(OPTION.sub(r"``\g<0>``", " ".join((text or "").split())))
 
 
 def _word(argument: Any) -> str:

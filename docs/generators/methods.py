@@ -45,7 +45,8 @@ def _page(name: str, kind: type[Method]) -> str:
         parts += [f"### Shared with other methods: `{other.__name__}`", docstring(inspect.getdoc(other) or "")]
     parts += [
         "## Knobs",
-        "Runs that differ only in knobs with a \\* train in one stack.",
+        "Runs that differ only in knobs with a \\* train in one stack. Knobs with \\*\\* concern acting alone: runs "
+        "that differ in them are one training.",
         table(["knob", "default", "valid", "meaning"], _knobs(kind)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -64,7 +65,7 @@ def _knobs(kind: type[Method]) -> list[list[str]]:
         valid = "true or false" if isinstance(field.default, bool) else knob.describe()
         rows.append(
             [
-                f"`{name}`{' *' * knob.stackable}".replace("*", "\\*"),
+                f"`{name}`{' *' * knob.stackable}{' **' * knob.test_time}".replace("*", "\\*"),
                 f"`{field.default}`",
                 inline(valid),
                 inline(knob.help),

@@ -42,8 +42,8 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         options = {} if render_mode is None else {"render_mode": render_mode, **size}
         self._env = make_seedable(env_id, **options)
-        size = self._env.observation_space.shape[0]
-        box = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        length = self._env.observation_space.shape[0]
+        box = gymnasium.spaces.Box(-np.inf, np.inf, (length,), np.float32)
         self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = self._env.action_space
 

@@ -12,17 +12,18 @@ Fast, ICLR 2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from smore_sweep.stacked.network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smore_sweep.stacked.rng import Streams
 
-Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Velocity: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 """Maps places ``[M, B, d]`` and times ``[M, B, 1]`` to velocities, given the conditions."""
 
 
@@ -47,6 +48,14 @@ def flow_matching_loss(velocity: Velocity, data: torch.Tensor, noise: torch.Tens
     start, time = noise[..., :-1], noise[..., -1:]
     moving = velocity((1.0 - time) * start + time * data, time)
     return (moving - (data - start)).square().mean(-1).mean(-1)
+
+
+def best_of(candidates: torch.Tensor, scores: torch.Tensor, count: int) -> torch.Tensor:
+    """Return of every ``count`` candidates in a row ``[1, B count, d]`` that of the highest score ``[1, B count]``:
+    ``[1, B, d]``."""
+    rows = scores.shape[1] // count
+    best = scores.view(rows, count).argmax(-1)
+    return candidates.view(rows, count, -1)[torch.arange(rows), best][None]
 
 
 def transport(velocity: Velocity, start: torch.Tensor, steps: int) -> torch.Tensor:

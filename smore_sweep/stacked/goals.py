@@ -174,6 +174,19 @@ class GoalSampler:
         goal = torch.where(known, torch.minimum(ahead.goal, transitions.goal), ahead.goal)
         return Transitions(transitions.episode, transitions.time, goal)
 
+    def steps_to_goal(self, transitions: Transitions) -> torch.Tensor:
+        """Return the steps from the transition's own state to its goal, ``[M, B]``; one more than an episode has if the
+        goal is no later state of the same episode."""
+        ahead = transitions.goal - self._row(transitions.episode, transitions.time)
+        same = transitions.goal <= self._row(transitions.episode, torch.full_like(ahead, self._horizon))
+        return torch.where(same & (ahead >= 0), ahead, self._horizon + 1)
+
+    def later(self, transitions: Transitions, steps: torch.Tensor) -> Transitions:
+        """Give transitions the state ``steps`` ``[M, B]`` on as their goal, no more than their episode still has."""
+        return Transitions(
+            transitions.episode, transitions.time, self._row(transitions.episode, transitions.time + steps)
+        )
+
     @staticmethod
     def _chosen(uniform: torch.Tensor, mixture: GoalMixture) -> torch.Tensor:
         """Return where a goal that is not the current state is a future one."""

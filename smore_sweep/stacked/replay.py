@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ class Batch:
         last: whether the transition ends its episode, ``[M, B]``.
         noise: the random numbers that the losses use, of the method's own shape.
         step: the number of this update, 0-d.
+        others: further inputs of the method's own, by name.
     """
 
     observations: torch.Tensor
@@ -55,6 +56,7 @@ class Batch:
     last: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     step: torch.Tensor | None = None
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def with_noise(self, noise: torch.Tensor) -> Batch:
         """The same batch, with random numbers for the losses."""
@@ -72,6 +74,7 @@ class Replay:
         episodes: size of every member's dataset.
         threshold: the task's reward threshold, in the goal's units.
         normalize: whether observations and goals are normalised by the statistics of the member's dataset.
+        whole_goals: whether goals are normalised as the observations are, which they are to the networks.
         device: where the batches are made.
 
     Raises:
@@ -86,6 +89,7 @@ class Replay:
         episodes: int,
         threshold: float,
         normalize: bool,
+        whole_goals: bool = False,
         device: torch.device,
     ) -> None:
         self.goals = GoalSampler(
@@ -99,6 +103,8 @@ class Replay:
         normalize = normalize and not self.image
         self.statistics = _statistics(store, expert_episodes, episodes, device) if normalize else []
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
+        if whole_goals:
+            self.statistics[2:] = self.statistics[:2]
         self._threshold = threshold
         self._observation_size = store.observation_size
         table = self.goals.table

@@ -42,6 +42,7 @@ def check_method(method: Method, sizes: Sizes) -> None:
         episodes=EPISODES,
         threshold=0.1,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=device,
     )
     with _blaming(f"{name}.networks"):

@@ -59,6 +59,7 @@ def build_learner(
         episodes=first.budget.episodes,
         threshold=row.threshold,
         normalize=first.method.normalize_inputs,
+        whole_goals=first.method.whole_goals,
         device=device,
     )
     return Learner(

@@ -19,12 +19,14 @@ from baselines.cfgrl import CFGRL
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
+from baselines.fre import FRE
 from baselines.gcbc import GCBC
 from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
 from baselines.gofar_expectile import GoFARExpectile
+from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
 from baselines.hiql import HIQL
 from baselines.image_gcbc import ImageGCBC
@@ -34,6 +36,7 @@ from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
 from baselines.qrl import QRL
+from baselines.sharsa import SHARSA
 from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
@@ -98,6 +101,9 @@ SHIPPED: list[Method] = [
     CRL(hidden=16),
     *(CRL(hidden=16, extraction=name) for name in ("awr", "gradient", "gradient_bc", "sampling")),
     CFGRL(hidden=16),
+    HierarchicalCFGRL(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2),
+    SHARSA(hidden=16, subgoal_steps=2, double=True, samples=4),
     GCFQL(hidden=16),
     GCBC(hidden=16),
     GCIVL(hidden=16),
@@ -105,8 +111,10 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
+    FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
+    QRL(hidden=16, components=4, normalize_inputs=True),
     HIQL(hidden=16, subgoal_steps=2),
     HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
@@ -196,6 +204,7 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         episodes=EPISODES,
         threshold=0.8,
         normalize=method.normalize_inputs,
+        whole_goals=method.whole_goals,
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]

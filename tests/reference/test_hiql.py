@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def hierarchical(rows: int) -> Batch:
     generator = torch.Generator().manual_seed(2)
     far, near, way = (torch.randn(MEMBERS, rows, SIZES.goal, generator=generator) for _ in range(3))
     there = torch.randn(MEMBERS, rows, SIZES.observation, generator=generator)
-    extra = {"policy_goals": far, "subgoals": near, "waypoints": way, "waypoint_observations": there}
+    extra: dict[str, Any] = {"policy_goals": far, "subgoals": near, "waypoints": way, "waypoint_observations": there}
     return dataclasses.replace(batch(rows), **extra)
 
 

@@ -72,7 +72,18 @@ def _batch() -> tuple[Side, Side, Batch]:
 
     rho, q = side(), side()
     both = {name: torch.cat([rho[name], q[name]])[None] for name in rho}
-    return rho, q, Batch(**both, achieved_goals=both["goals"], rewards=torch.zeros(1, 32))
+    return (
+        rho,
+        q,
+        Batch(
+            both["observations"],
+            both["actions"],
+            both["next_observations"],
+            both["goals"],
+            both["goals"],
+            torch.zeros(1, 32),
+        ),
+    )
 
 
 def test_plain_loop_has_the_same_losses_and_gradients(plain: PlainLoop) -> None:

@@ -72,6 +72,19 @@ def test_batches_are_the_same_with_goals_kept_once(normalize: bool) -> None:
         assert expected is None or torch.equal(vars(batches[0])[name], expected), name
 
 
+def test_goals_that_are_observations_to_a_method_are_normalised_as_those() -> None:
+    """A state is the same to its networks as an observation and as a goal."""
+    far = replace(whole(4, 0), desired_goals=np.full((4, 9), 50.0, np.float32))
+    store = EpisodeStore.build(far, far.first(0), 0.1)
+    for whole_goals in (True, False):
+        world = Replay(
+            store, expert_episodes=[4], episodes=4, threshold=0.1, normalize=True, whole_goals=whole_goals,
+            device=torch.device("cpu"),
+        )  # fmt: skip
+        batch = world.batch(world.goals.own_goals(torch.rand(2, 1, 50)))
+        assert torch.equal(batch.observations, batch.achieved_goals) == whole_goals
+
+
 def test_a_single_pool_is_not_copied() -> None:
     """Its arrays may be files of gigabytes that are mapped into memory."""
     pool = whole(3, 0)

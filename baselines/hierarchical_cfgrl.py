@@ -1,0 +1,105 @@
+"""Hierarchical CFGRL: one guided flow for a sub-goal, one for the action towards it (Frans et al. 2025).
+
+Both are trained as the flow of :mod:`baselines.cfgrl`, each with samples without a goal. With ``n`` =
+``subgoal_steps``, the high flow carries noise to the state ``n`` steps on, or to the goal if that is nearer; the low
+flow carries it to the action, given the state ``n`` steps on:
+
+    x_1 = s_min(t+n, goal)  given  s_t and g                                        (high)
+    x_1 = a_t               given  s_t and s_min(t+n, T-1)                          (low)
+
+The method acts, in every step, by a sub-goal of the high flow and an action of the low flow, both guided by the same
+``w``. Sub-goals are whole observations; goals are the task's.
+
+Source: the paper, and its authors' code (cfgrl_submit, ``hflowgcbc.py``) at commit 545677e. Deviations: those of
+:mod:`baselines.cfgrl`, and this:
+
+* On tasks that are not OGBench's, whose episodes here have 50 steps, ``n`` is 10 (``by_task``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from baselines import _ogbench
+from baselines.cfgrl import CFGRL, guided, guided_network, null_flags
+from smore_sweep import NetworkSpec, knob, method
+from smore_sweep.method import POLICY
+from smore_sweep.stacked.flow import flow_matching_loss, flow_noise
+
+if TYPE_CHECKING:
+    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.replay import Batch, Replay
+    from smore_sweep.stacked.rng import Draws, Streams
+    from smore_sweep.task import Sizes
+
+
+@method
+class HierarchicalCFGRL(CFGRL):
+    """The configuration of hierarchical CFGRL; the module's docstring gives the equations."""
+
+    name: ClassVar[str] = "Hierarchical CFGRL"
+
+    subgoal_steps: int = knob("n: steps to a sub-goal", default=25, low=1)
+
+    def by_task(self, task: str) -> Mapping[str, Any]:
+        return {} if _ogbench.family(task) else {**super().by_task(task), "subgoal_steps": 10}
+
+    @property
+    def acts_with(self) -> tuple[str, ...]:
+        return ("high", POLICY)
+
+    def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
+        hidden, state, rate = (self.hidden,) * self.hidden_layers, sizes.observation, self.learning_rate
+        return {
+            "high": guided_network(state, sizes.goal, state, hidden, rate),
+            POLICY: guided_network(state, state, sizes.action, hidden, rate),
+        }
+
+    def rows(self, batch_size: int) -> dict[str, int]:
+        return {"high": 3 * batch_size, POLICY: 3 * batch_size}
+
+    def sample(self, replay: Replay, streams: Streams, knobs: Mapping[str, torch.Tensor], batch_size: int) -> Batch:
+        """Sample transitions with later states as goals, the states ``on the way`` to them and ``ahead``, and for each
+        flow its noise and its flag."""
+        goals, share, uniform = replay.goals, knobs["null_share"], streams.uniform("rho", 6, batch_size)
+        mixture = _ogbench.policy_goals(random=0.0)
+        drawn = goals.mixed_goals(uniform, mixture)
+        batch = replay.batch(drawn)
+        sizes = {"high": batch.observations.shape[-1], POLICY: batch.actions.shape[-1]}
+        others = {
+            "on the way": replay.observations_of(goals.on_the_way(drawn, uniform[2:], mixture, self.subgoal_steps)),
+            "ahead": replay.observations_of(goals.ahead(drawn, self.subgoal_steps)),
+            **{f"{name} noise": flow_noise(streams, name, batch_size, size) for name, size in sizes.items()},
+            **{f"{name} flag": null_flags(streams, f"{name} null", batch_size, share) for name in sizes},
+        }
+        return replace(batch, others=others)
+
+    def losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        others = batch.others
+
+        def loss(name: str, goals: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
+            flags = others[f"{name} flag"]
+            inputs = (batch.observations, (1.0 - flags) * goals, flags)
+            return flow_matching_loss(
+                lambda place, time: nets[name](*inputs, place, time), data, others[f"{name} noise"]
+            )
+
+        return {
+            "high": loss("high", batch.goals, others["on the way"]),
+            "policy": loss(POLICY, others["ahead"], batch.actions),
+        }, {}
+
+    def sample_actions(
+        self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws
+    ) -> torch.Tensor:
+        high, low = (
+            draws.normal(name, nets[net].spec.outputs) for name, net in (("subgoal", "high"), ("action", POLICY))
+        )
+        subgoals = guided(nets, "high", observations, goals, high, self.guidance)
+        return guided(nets, POLICY, observations, subgoals, low, self.guidance).clamp(-1.0, 1.0)
