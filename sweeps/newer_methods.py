@@ -1,0 +1,77 @@
+"""The newer methods: flow policies, guidance, horizon reduction and Hilbert representations, on two tasks.
+
+docs/results/newer_methods.md has the predictions and what is known of the published results.
+"""
+
+from collections.abc import Sequence
+
+from baselines.cfgrl import CFGRL
+from baselines.gcbc import GCBC
+from baselines.gcfql import GCFQL
+from baselines.gcivl import GCIVL
+from baselines.hierarchical_cfgrl import HierarchicalCFGRL
+from baselines.hilp import HILP
+from baselines.sharsa import SHARSA
+from smore_sweep import Budget, Grid, Method, Scale, Sweep, grid
+
+MAZE, PUSH = "pointmaze-medium-navigate", "FetchPush"
+GUIDANCE = [1.0, 1.5, 3.0]
+
+NEWER: Sequence[Method] = [
+    *grid(CFGRL, guidance=GUIDANCE),
+    *grid(HierarchicalCFGRL, guidance=GUIDANCE),
+    *grid(SHARSA, samples=[1, 32]),
+    SHARSA(double=True),
+    GCFQL(),
+]
+"""Of each kind the configurations that differ in a knob of acting train once."""
+
+
+SWEEP = Sweep(
+    name="newer_methods",
+    description="Flow policies, guidance, sub-goals by flows and Hilbert representations, beside GCBC and GCIVL",
+    grids=[
+        Grid(methods=[*NEWER, GCBC(), GCIVL(), HILP()], tasks=[MAZE]),
+        Grid(
+            # OGBench's constants are for inputs of the order of 1 and episodes of 1,000 steps; these have 50.
+            methods=[
+                *NEWER,
+                GCBC(normalize_inputs=True),
+                GCIVL(normalize_inputs=True, discount=0.98),
+                HILP(normalize_inputs=True, discount=0.98),
+            ],
+            tasks=[PUSH],
+            expert_share=[0.1],
+        ),
+    ],
+    default_scale="workstation",
+    scales={
+        "smoke": Scale(
+            tasks=[MAZE, PUSH],
+            seeds=2,
+            budget=Budget(
+                episodes=20, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=5
+            ),
+            knobs={"hidden": 32},
+        ),
+        "workstation": Scale(
+            tasks=[MAZE, PUSH],
+            seeds=3,
+            budget=Budget(
+                episodes=1_000, updates=40_000, batch_size=256, evaluate_every=8_000, evaluation_episodes=50,
+                final_episodes=50,
+            ),
+            per_task={PUSH: {"episodes": 10_000}},
+            knobs={"hidden": 128},
+        ),
+        "paper": Scale(
+            tasks=[MAZE, PUSH],
+            seeds=8,
+            budget=Budget(
+                episodes=1_000, updates=1_000_000, batch_size=1_024, evaluate_every=100_000, evaluation_episodes=250,
+                final_episodes=250,
+            ),
+            per_task={PUSH: {"episodes": 40_000}},
+        ),
+    },
+)  # fmt: skip
