@@ -11,8 +11,8 @@ The method acts, in every step, by a sub-goal of the high flow and an action of 
 ``w``. Sub-goals are whole observations; goals are the task's.
 
 With ``order_filter`` a classifier ``f(s, u, g)`` is trained to tell sub-goals ``u`` that the data lead through from
-``s`` on the way to ``g``, and of ``samples`` drawn sub-goals the one with the largest ``f`` is taken. This is the filter
-of GHIL-Glue (Hatch et al., ICRA 2025) without images and language, of which the goal takes the place. One half of its
+``s`` on the way to ``g``. Of ``samples`` drawn sub-goals the one with the largest ``f`` is taken. This is the filter of
+GHIL-Glue (Hatch et al., ICRA 2025) without images and language, of which the goal takes the place. One half of its
 samples are (s_t, s_min(t+n, goal), g), labelled 1; the others are labelled 0: the goal of another transition (0.2), the
 two states in reverse order (0.2), or the sub-goal of another transition (0.1).
 
