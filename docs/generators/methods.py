@@ -45,8 +45,8 @@ def _page(name: str, kind: type[Method]) -> str:
         parts += [f"### Shared with other methods: `{other.__name__}`", docstring(inspect.getdoc(other) or "")]
     parts += [
         "## Knobs",
-        "Runs that differ only in knobs with a \\* train in one stack. Knobs with \\*\\* concern acting alone: runs that differ "
-        "in them are one training.",
+        "Runs that differ only in knobs with a \\* train in one stack. Knobs with \\*\\* concern acting alone: runs "
+        "that differ in them are one training.",
         table(["knob", "default", "valid", "meaning"], _knobs(kind)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
+
+from smore_sweep.stacked.network_spec import TrainingSpec
 
 
 class Convolution(NamedTuple):
@@ -18,7 +20,7 @@ class Convolution(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EncoderSpec:
+class EncoderSpec(TrainingSpec):
     """An encoder of images: convolutions, each followed by LayerNorm and ReLU, flattened at the end.
 
     Attributes:
@@ -26,12 +28,8 @@ class EncoderSpec:
         layers: the convolutions.
         learning_rate: Adam's.
         images: images of an input, which are stacked as channels (2 for a policy of state and goal).
-        copies: independent encoders that are trained side by side.
         layer_norm: whether channels, rows and columns are normalised together, with a scale and shift for each number.
         layer_norm_epsilon: PyTorch's default.
-        target_rate: share by which a slow copy moves towards the trained parameters; at 0 there is no slow copy.
-        target_period: updates between two of these moves.
-        cosine_decay: whether the learning rate falls to 0 over the run.
 
     Initial weights are Xavier-uniform with ReLU's gain, sqrt 2, biases 0.
     """
@@ -40,20 +38,8 @@ class EncoderSpec:
     layers: tuple[Convolution, ...]
     learning_rate: float
     images: int = 1
-    copies: int = 1
     layer_norm: bool = True
     layer_norm_epsilon: float = 1e-5
-    target_rate: float = 0.0
-    target_period: int = 1
-    cosine_decay: bool = False
-    begins: ClassVar[float] = 0.0
-    ends: ClassVar[float] = 1.0
-    """An encoder is trained in all of the run."""
-
-    @property
-    def scheduled(self) -> bool:
-        """Whether its training depends on the length of the run."""
-        return self.cosine_decay
 
     @property
     def inputs(self) -> int:

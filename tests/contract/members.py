@@ -19,6 +19,7 @@ from baselines.cfgrl import CFGRL
 from baselines.crl import CRL
 from baselines.ddpg import DDPG
 from baselines.eql import GCEQL
+from baselines.fre import FRE
 from baselines.gcbc import GCBC
 from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
@@ -111,6 +112,7 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
+    FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     QRL(hidden=16, components=4, normalize_inputs=True),

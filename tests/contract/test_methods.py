@@ -165,7 +165,7 @@ def test_every_parameter_moves(method: Method) -> None:
 
 @every_method
 def test_losses_are_finite_and_one_per_member(method: Method) -> None:
-    metrics = trained(stack(method), 4).metrics()
+    metrics = trained(stack(method), 25 if method in VECTORS else 4).metrics()
     assert metrics
     for name, values in metrics.items():
         assert values.shape == (3,), name
@@ -194,7 +194,7 @@ def test_targets_get_no_gradient_and_move_only_as_declared(method: Method) -> No
                 moved = old + net.spec.target_rate * (net.flat.detach() - old)
                 for leaf, values in net.leaves(net.target_flat).items():
                     torch.testing.assert_close(values, net.leaves(moved)[leaf], rtol=1e-5, atol=1e-7)
-                assert not torch.equal(net.target_flat, old)
+                assert torch.equal(net.target_flat, old) == (update <= round(net.spec.begins * UPDATES))
 
 
 GOFAR_FAMILY = {"Q": (0.05, 20), "pi": (0.05, 20)}
