@@ -38,6 +38,8 @@ def interval_unions(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     from smore_sweep.stacked.sorting import sorted_eights  # here, because it needs torch to be defined
 
     # max(a, b) = a + relu(b - a). The gradient of PyTorch's own is several times as slow on a CPU.
+    begins: torch.Tensor
+    ends: torch.Tensor
     begins, ends = sorted_eights(torch.stack([x, x + torch.relu(y - x)]))
     covered = torch.relu(ends[..., :-1, :] - begins[..., 1:, :])
     return (ends - begins).sum(-2) - covered.sum(-2)
