@@ -33,10 +33,9 @@ from smore_sweep.method import Method, knob, method
 from smore_sweep.stacked.encoder_spec import Convolution, EncoderSpec
 from smore_sweep.stacked.images import random_crop
 from smore_sweep.stacked.network_spec import NetworkSpec
-from smore_sweep.stacked.networks import Network
 
 if TYPE_CHECKING:
-    from smore_sweep.stacked.networks import Networks
+    from smore_sweep.stacked.networks import Network, Networks
     from smore_sweep.stacked.replay import Batch, Replay
     from smore_sweep.stacked.rng import Streams
     from smore_sweep.task import Sizes
@@ -84,7 +83,7 @@ class ImageMethod(Method):
         return ("pi",) if self.encoder == "none" else ("pi_encoder", "pi")
 
     def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        return policy(nets, observations, goals, Network.frozen).clamp(-1.0, 1.0)
+        return policy(nets, observations, goals, frozen).clamp(-1.0, 1.0)
 
     def critic_networks(self, sizes: Sizes, target_rate: float) -> Specs:
         """Return the networks of :func:`scores`, with targets."""
@@ -157,14 +156,28 @@ class ImageMethod(Method):
         )
 
 
+def trained(net: Network, *inputs: torch.Tensor) -> torch.Tensor:
+    """Pass inputs through the trained parameters."""
+    return net(*inputs)
+
+
+def frozen(net: Network, *inputs: torch.Tensor) -> torch.Tensor:
+    """Pass inputs through the trained parameters, as constants."""
+    return net.frozen(*inputs)
+
+
+def target(net: Network, *inputs: torch.Tensor) -> torch.Tensor:
+    """Pass inputs through the slow copy."""
+    return net.target(*inputs)
+
+
 def encoded(nets: Networks, name: str, of: Pass, *inputs: torch.Tensor) -> torch.Tensor:
-    """Return an encoder's features ``[M, B, .]`` of images, or vectors side by side. ``of`` is a pass of
-    :class:`~smore_sweep.stacked.networks.Network`."""
+    """Return an encoder's features ``[M, B, .]`` of images, or vectors side by side. ``of`` is one of the passes."""
     return of(nets[name], *inputs) if name in nets else torch.cat(inputs, -1)
 
 
 def score(
-    nets: Networks, states: torch.Tensor, actions: torch.Tensor, goals: torch.Tensor, of: Pass = Network.__call__
+    nets: Networks, states: torch.Tensor, actions: torch.Tensor, goals: torch.Tensor, of: Pass = trained
 ) -> torch.Tensor:
     """Return both heads' ``f(s, a, g)`` ``[2, M, B]``."""
     state_features, goal_features = (encoded(nets, "encoder", of, images) for images in (states, goals))
@@ -176,12 +189,12 @@ def inner(phi: torch.Tensor, psi: torch.Tensor) -> torch.Tensor:
     return (phi * psi).sum(-1)
 
 
-def value(nets: Networks, states: torch.Tensor, goals: torch.Tensor, of: Pass = Network.__call__) -> torch.Tensor:
+def value(nets: Networks, states: torch.Tensor, goals: torch.Tensor, of: Pass = trained) -> torch.Tensor:
     """Return ``V(s, g)`` ``[M, B]``."""
     return of(nets["V"], encoded(nets, "V_encoder", of, states, goals))[..., 0]
 
 
-def policy(nets: Networks, states: torch.Tensor, goals: torch.Tensor, of: Pass = Network.__call__) -> torch.Tensor:
+def policy(nets: Networks, states: torch.Tensor, goals: torch.Tensor, of: Pass = trained) -> torch.Tensor:
     """Return the policy's means ``[M, B, a]``."""
     return of(nets["pi"], encoded(nets, "pi_encoder", of, states, goals))
 

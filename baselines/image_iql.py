@@ -23,7 +23,6 @@ import torch
 from baselines import _images
 from smore_sweep import knob, method
 from smore_sweep.losses import expectile_loss, exponential_weights
-from smore_sweep.stacked.networks import Network
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -65,9 +64,9 @@ class ImageGCIQL(_images.ImageMethod):
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         states, goals, actions = batch.observations, batch.goals, batch.actions
         scores = _images.score(nets, states, actions, goals)
-        next_values = _images.value(nets, batch.next_observations, goals, Network.frozen)
+        next_values = _images.value(nets, batch.next_observations, goals, _images.frozen)
         bellman = batch.rewards - knobs["discount"] * batch.rewards * next_values - scores
-        targets = _images.score(nets, states, actions, goals, Network.target).amin(0)
+        targets = _images.score(nets, states, actions, goals, _images.target).amin(0)
         values = _images.value(nets, states, goals)
         weights = exponential_weights((targets - values).detach(), knobs["temperature"])
         means = _images.cloning_policy(nets, batch)

@@ -23,7 +23,6 @@ from baselines import _images
 from smore_sweep import knob, method
 from smore_sweep.losses import expectile_loss, exponential_weights
 from smore_sweep.smore import SMORe, paper_loss, rho_and_q
-from smore_sweep.stacked.networks import Network
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -70,7 +69,7 @@ class ImageSMORe(_images.ImageMethod):
         half = batch.actions.shape[1] // 2
         states, goals, actions = (part[:, :half] for part in (batch.observations, batch.goals, batch.actions))
         scores = _images.score(nets, batch.observations, batch.actions, batch.goals)
-        next_values = _images.value(nets, batch.next_observations, batch.goals, Network.frozen)
+        next_values = _images.value(nets, batch.next_observations, batch.goals, _images.frozen)
         bellman = knobs["discount"] * next_values - scores
         score_loss = paper_loss(
             scores[..., :half],
@@ -80,7 +79,7 @@ class ImageSMORe(_images.ImageMethod):
             effective_horizon=knobs["effective_horizon"][:, 0],
             divergence="pearson",
         )
-        targets = _images.score(nets, states, actions, goals, Network.target).amin(0)
+        targets = _images.score(nets, states, actions, goals, _images.target).amin(0)
         values = _images.value(nets, states, goals)
         weights = exponential_weights((targets - values).detach(), knobs["temperature"])
         means = _images.cloning_policy(nets, batch)

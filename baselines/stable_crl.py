@@ -21,12 +21,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import logsigmoid
 
 from baselines import _images
 from smore_sweep import knob, method
 from smore_sweep.errors import DeclarationError
-from smore_sweep.stacked.networks import Network
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.networks import Networks
@@ -87,10 +85,10 @@ class StableCRL(_images.ImageMethod):
         states, goals, actions, noise = batch.observations, batch.goals, batch.actions, batch.noise
         assert noise is not None
         own_noise, next_noise = (_images.DEVIATION * part for part in noise.chunk(2, -1))
-        features = _images.encoded(nets, "encoder", Network.__call__, states)
+        features = _images.encoded(nets, "encoder", _images.trained, states)
         phi = nets["phi"](features, actions)
         if self.loss == "nce":
-            psi = nets["psi"](_images.encoded(nets, "encoder", Network.__call__, goals))
+            psi = nets["psi"](_images.encoded(nets, "encoder", _images.trained, goals))
             # As in the networks: member by member on a CPU, all at once on a GPU.
             size = nets["phi"].stack // len(nets["phi"].blocks)
             blocks = zip(torch.split(phi.flatten(0, 1), size), torch.split(psi.flatten(0, 1), size), strict=True)
@@ -98,14 +96,14 @@ class StableCRL(_images.ImageMethod):
             own, goal_psi = _images.inner(phi, psi), psi.detach()
         else:
             nexts = batch.next_observations
-            proposed = _images.policy(nets, nexts, nexts.roll(1, 1), Network.frozen) + next_noise
-            next_features = _images.encoded(nets, "encoder", Network.target, nexts)
+            proposed = _images.policy(nets, nexts, nexts.roll(1, 1), _images.frozen) + next_noise
+            next_features = _images.encoded(nets, "encoder", _images.target, nexts)
             judged = nets["psi"].target(next_features).roll(1, 2)
             weights = _images.inner(nets["phi"].target(next_features, proposed), judged).amin(0)
-            psi = nets["psi"](_images.encoded(nets, "encoder", Network.__call__, nexts))
+            psi = nets["psi"](_images.encoded(nets, "encoder", _images.trained, nexts))
             own = _images.inner(phi, psi)
             critic = td_loss(own, _images.inner(phi, psi.roll(1, 2)), weights, knobs["discount"])
-            goal_psi = nets["psi"].frozen(_images.encoded(nets, "encoder", Network.frozen, goals))
+            goal_psi = nets["psi"].frozen(_images.encoded(nets, "encoder", _images.frozen, goals))
         means = _images.policy(nets, states, goals)
         climbed = _images.inner(nets["phi"].through(features.detach(), means + own_noise), goal_psi).amin(0)
         if batch.policy_observations is not states:
@@ -118,7 +116,7 @@ class StableCRL(_images.ImageMethod):
 
 def softplus(x: torch.Tensor) -> torch.Tensor:
     """Return ``log(1 + e^x)``. PyTorch's own rounds differently at the end of a tensor on a CPU."""
-    return -logsigmoid(-x)
+    return -torch.nn.functional.logsigmoid(-x)
 
 
 def nce_loss(logits: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analysis.frames.metrics import DEFAULT_METRIC, headline_metric
+from smore_sweep.tasks import ogbench
 
 BENCHMARKS = {"smore": "SMORe paper", "ogbench": "OGBench paper"}
 """Where each benchmark's numbers and claims are from, by name."""
@@ -12,9 +13,9 @@ BENCHMARKS = {"smore": "SMORe paper", "ogbench": "OGBench paper"}
 
 def benchmark(tasks: Iterable[str]) -> str:
     """Return the benchmark that a sweep of these tasks belongs to: OGBench if all are its, else the SMORe paper's."""
-    return "ogbench" if {headline_metric(task) for task in tasks} == {"ever"} else "smore"
+    return "ogbench" if set(tasks) <= set(ogbench()) else "smore"
 
 
 def usual_metric(tasks: Iterable[str]) -> str:
     """Return the metric of a table that asks for no other."""
-    return "ever" if benchmark(tasks) == "ogbench" else DEFAULT_METRIC
+    return "ever" if {headline_metric(task) for task in tasks} == {"ever"} else DEFAULT_METRIC

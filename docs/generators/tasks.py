@@ -12,7 +12,7 @@ from pathlib import Path
 
 from generators.markdown import docstring, table, toctree
 from smore_sweep.task import Task
-from smore_sweep.tasks import TASKS, ogbench
+from smore_sweep.tasks import SHIPPED, ogbench
 
 HEADINGS = ("observation", "goal", "action", "steps", "goal reached within", "pools of data")
 
@@ -24,7 +24,7 @@ def pages(pictures: Path) -> dict[str, str]:
         pictures: Folder of the pictures, in which those that are missing are drawn.
     """
     groups: dict[str, list[Task]] = {}
-    for row in TASKS.values():
+    for row in SHIPPED.values():
         groups.setdefault(row.name.split("-")[0], []).append(row)
     arenas: dict[str, list[Task]] = {}
     for row in ogbench().values():
@@ -32,7 +32,7 @@ def pages(pictures: Path) -> dict[str, str]:
     drawn = _draw(pictures, [rows[0].name for rows in (*groups.values(), *arenas.values())])
     listed = [
         "# All tasks",
-        f"{len(TASKS)} tasks of the paper and of its baselines ship with experts that make their data. "
+        f"{len(SHIPPED)} tasks of the paper and of its baselines ship, with the policies that make their data. "
         f"OGBench's {len(ogbench())} datasets are tasks, too: [their list](tasks/ogbench.md).",
         "\n".join(
             [

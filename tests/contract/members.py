@@ -103,6 +103,7 @@ SHIPPED: list[Method] = [
     *(CRL(hidden=16, extraction=name) for name in ("awr", "gradient", "gradient_bc", "sampling")),
     CFGRL(hidden=16),
     HierarchicalCFGRL(hidden=16, subgoal_steps=2),
+    HierarchicalCFGRL(hidden=16, subgoal_steps=2, order_filter=True),
     SHARSA(hidden=16, subgoal_steps=2),
     SHARSA(hidden=16, subgoal_steps=2, double=True, samples=4),
     GCFQL(hidden=16),

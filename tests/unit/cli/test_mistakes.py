@@ -40,7 +40,7 @@ MISTAKES = [
     ({"share": "[10]"}, "expert_share = 10 is not valid; it must be in [0, 1]"),
     ({"share": '["10%"]'}, "a grid's expert_share hold '10%', which is not valid; give values such as 0.1"),
     ({"share": "[]"}, "has a grid without any expert_share"),
-    ({"methods": "SMORe()"}, "a grid's methods = SMORe(variant='paper', "),
+    ({"methods": "SMORe()"}, "a grid's methods = SMORe("),
     ({"methods": "SMORe"}, "a grid's methods = the class SMORe is not valid; it must be a list, such as [SMORe()]"),
     ({"methods": "[SMORe]"}, "a grid's methods hold the class SMORe; give an instance of it, such as SMORe()"),
     ({"methods": '["SMORe"]'}, "a grid's methods hold 'SMORe', which is not valid; give values such as SMORe()"),
