@@ -12,7 +12,7 @@ With ``x_0 ~ N(0, I)``, ``tau`` uniform on [0, 1), and ``f`` the end of 10 Euler
                       + kl_weight E[ (sigma^2 + m^2 - 1) / 2 - log sigma ]       (z as a constant in later)
 
 Rewards are asked of the states that the flow makes. Here the reward is that of a goal, ``hit`` where the goal is the
-transition's own state, by index. With ``x_j`` the flow's ends for ``samples`` draws of ``x_0`` and of ``z ~ N(0, I)``,
+transition's own state, by index. With ``x_j`` the flow's ends for ``futures`` draws of ``x_0`` and of ``z ~ N(0, I)``,
 
     L(r)  = E[ (r(s, g) - hit)^2 ]
     L(Q)  = E[ mean_k |expectile - 1(u_k < 0)| u_k^2 ],   u_k = mean_j r(x_j, g) / (1 - discount) - Q_k(s, a, g)
@@ -20,7 +20,7 @@ transition's own state, by index. With ``x_j`` the flow's ends for ``samples`` d
 where ``r`` and the flow are constants in L(Q). The policy minimises DDPG+BC's loss
 (:func:`baselines._ogbench.climbing_loss`) at its own goals with ``q = min_k Q_k(s, clip(mu, -1, 1), g)``.
 
-What it costs: ``10 samples + 17`` passes of the flow in an update, 177 at the defaults; a critic has 5. What it cannot
+What it costs: ``10 futures + 17`` passes of the flow in an update, 177 at the defaults; a critic has 5. What it cannot
 see: a goal that the data's policies seldom come to within about ``1 / (1 - discount)`` steps is among none of the 16
 states, so ``Q`` is flat there. InFOM is for rewards that are wider than a goal's. And with a small ``kl_weight`` the
 intentions that ``Q`` asks for, of N(0, I), may not be those that the flow has learnt from.
@@ -71,7 +71,7 @@ class TwoStepBatch(Batch):
 
     Attributes:
         next_actions: ``[M, B, a]``.
-        sample_noise: ``x_0`` and ``z`` of the samples of each transition, ``[M, B samples, g + latent]``.
+        sample_noise: ``x_0`` and ``z`` of the samples of each transition, ``[M, B futures, g + latent]``.
     """
 
     next_actions: torch.Tensor | None = None
@@ -87,7 +87,7 @@ class InFOM(_ogbench.OGBenchMethod):
 
     alpha: float = knob("weight of cloning", default=0.3, low=0.0, stackable=True)
     expectile: float = knob("expectile of Q over intentions", default=0.9, above=0.0, high=0.999, stackable=True)
-    samples: int = knob("states that the flow makes for a value", default=16, low=1)
+    futures: int = knob("states that the flow makes for a value", default=16, low=1)
     latent: int = knob("size of an intention", default=512, low=1)
     kl_weight: float = knob("weight of the intentions' divergence from N(0, I)", default=0.01, low=0.0)
     discount: float = knob("discount of the occupancy, and of the goals", default=0.99, above=0.0, high=0.9999)
@@ -113,8 +113,8 @@ class InFOM(_ogbench.OGBenchMethod):
         # All train, the flow at two places. Its slow copy makes f and has a velocity there; it makes the samples, which
         # the reward judges. The policy climbs Q: forwards, and back to the action.
         return {
-            "flow": (3 * 2 + STEPS + 1 + STEPS * self.samples) * batch_size,
-            "reward": (3 + self.samples) * batch_size,
+            "flow": (3 * 2 + STEPS + 1 + STEPS * self.futures) * batch_size,
+            "reward": (3 + self.futures) * batch_size,
             "Q": (3 + 2) * batch_size,
         }
 
@@ -137,7 +137,7 @@ class InFOM(_ogbench.OGBenchMethod):
             "policy_goals": replay.goals_of(own),
             "noise": torch.cat(noise, -1),
         }
-        samples = streams.normal("samples", batch_size * self.samples, size + self.latent)
+        samples = streams.normal("samples", batch_size * self.futures, size + self.latent)
         return TwoStepBatch(**fields, next_actions=after.actions, sample_noise=samples)
 
     def losses(
@@ -150,7 +150,7 @@ class InFOM(_ogbench.OGBenchMethod):
         occupancy, flow_info = self._occupancy_loss(nets, batch)
 
         hits = nets["reward"](places, goals)[..., 0]
-        repeated = [each.repeat_interleave(self.samples, 1) for each in (states, batch.actions, goals)]
+        repeated = [each.repeat_interleave(self.futures, 1) for each in (states, batch.actions, goals)]
         start, intentions = torch.split(batch.sample_noise, [places.shape[-1], self.latent], -1)
         made = follow(nets, repeated[0], repeated[1], intentions, start)
         rewards = nets["reward"].frozen(made, repeated[2])[..., 0].view(*hits.shape, -1).mean(-1)

@@ -114,7 +114,7 @@ SHIPPED: list[Method] = [
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
     FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
-    InFOM(hidden=16, latent=8, samples=3),
+    InFOM(hidden=16, latent=8, futures=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     QRL(hidden=16, components=4, normalize_inputs=True),

@@ -40,7 +40,7 @@ def two_steps() -> TwoStepBatch:
 
 @pytest.mark.usefixtures("double")
 def test_infom_minimises_its_equations() -> None:
-    method = InFOM(hidden=12, hidden_layers=2, latent=LATENT, samples=SAMPLES, discount=0.9)
+    method = InFOM(hidden=12, hidden_layers=2, latent=LATENT, futures=SAMPLES, discount=0.9)
     nets, data = networks(method), two_steps()
     columns = {"expectile": EXPECTILES, "alpha": ALPHAS}
     knobs = {name: torch.tensor(column, dtype=torch.float64)[:, None] for name, column in columns.items()}
@@ -116,7 +116,7 @@ def learner() -> Learner:
         store, expert_episodes=[80], episodes=80, threshold=0.1, normalize=False, device=torch.device("cpu")
     )
     method = InFOM(
-        hidden=64, hidden_layers=2, latent=2, samples=4, kl_weight=1.0, discount=DISCOUNT, learning_rate=1e-3,
+        hidden=64, hidden_layers=2, latent=2, futures=4, kl_weight=1.0, discount=DISCOUNT, learning_rate=1e-3,
         target_rate=0.05, alpha=0.1,
     )  # fmt: skip
     sizes = Sizes(observation=STATES, goal=STATES, action=1)
