@@ -1,4 +1,4 @@
-"""The newer methods: flow policies, guidance, horizon reduction and Hilbert representations, on two tasks.
+"""The newer methods: flow policies, guidance, horizon reduction, and representations of goals, on two tasks.
 
 docs/results/newer_methods.md has the predictions and what is known of the published results.
 """
@@ -6,16 +6,18 @@ docs/results/newer_methods.md has the predictions and what is known of the publi
 from collections.abc import Sequence
 
 from baselines.cfgrl import CFGRL
+from baselines.fre import FRE
 from baselines.gcbc import GCBC
 from baselines.gcfql import GCFQL
 from baselines.gcivl import GCIVL
 from baselines.hierarchical_cfgrl import HierarchicalCFGRL
 from baselines.hilp import HILP
+from baselines.infom import InFOM
 from baselines.sharsa import SHARSA
 from smore_sweep import Budget, Grid, Method, Scale, Sweep, grid
 
 MAZE, PUSH = "pointmaze-medium-navigate", "FetchPush"
-GUIDANCE = [1.0, 1.5, 3.0]
+GUIDANCE, WAYPOINTS = [1.0, 1.5, 3.0], [0, 3]
 
 NEWER: Sequence[Method] = [
     *grid(CFGRL, guidance=GUIDANCE),
@@ -23,22 +25,24 @@ NEWER: Sequence[Method] = [
     *grid(SHARSA, samples=[1, 32]),
     SHARSA(double=True),
     GCFQL(),
+    FRE(),
+    InFOM(),
 ]
 """Of each kind the configurations that differ in a knob of acting train once."""
 
 
 SWEEP = Sweep(
     name="newer_methods",
-    description="Flow policies, guidance, sub-goals by flows and Hilbert representations, beside GCBC and GCIVL",
+    description="Flow policies, guidance, sub-goals by flows, HILP, FRE and InFOM, beside GCBC and GCIVL",
     grids=[
-        Grid(methods=[*NEWER, GCBC(), GCIVL(), HILP()], tasks=[MAZE]),
+        Grid(methods=[*NEWER, GCBC(), GCIVL(), *grid(HILP, waypoints=WAYPOINTS)], tasks=[MAZE]),
         Grid(
             # OGBench's constants are for inputs of the order of 1 and episodes of 1,000 steps; these have 50.
             methods=[
                 *NEWER,
                 GCBC(normalize_inputs=True),
                 GCIVL(normalize_inputs=True, discount=0.98),
-                HILP(normalize_inputs=True, discount=0.98),
+                *grid(HILP, waypoints=WAYPOINTS, normalize_inputs=[True], discount=[0.98]),
             ],
             tasks=[PUSH],
             expert_share=[0.1],
@@ -62,7 +66,8 @@ SWEEP = Sweep(
                 final_episodes=50,
             ),
             per_task={PUSH: {"episodes": 10_000}},
-            knobs={"hidden": 128},
+            # A transformer 128 wide, or 160 passes of a flow with intentions of 512, take a night for each run.
+            knobs={"hidden": 128, "latent": 32, "futures": 4},
         ),
         "paper": Scale(
             tasks=[MAZE, PUSH],

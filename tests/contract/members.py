@@ -32,6 +32,7 @@ from baselines.hiql import HIQL
 from baselines.image_gcbc import ImageGCBC
 from baselines.image_iql import ImageGCIQL
 from baselines.image_smore import ImageSMORe
+from baselines.infom import InFOM
 from baselines.iql import GCIQL
 from baselines.ogbench_crl import OGBenchCRL
 from baselines.ogbench_gciql import OGBenchGCIQL
@@ -113,6 +114,7 @@ SHIPPED: list[Method] = [
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
     FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
+    InFOM(hidden=16, latent=8, futures=3),
     OGBenchCRL(hidden=16, repr_dim=24),
     QRL(hidden=16, components=4),
     QRL(hidden=16, components=4, normalize_inputs=True),
