@@ -7,6 +7,7 @@ imported when one is made.
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -63,7 +64,7 @@ class Task:
         name: The name in sweeps and tables.
         environment: A Gymnasium id, or a function that builds the environment and takes its options, such as
             ``render_mode``.
-        sizes: Sizes of observations, goals and actions.
+        sizes: Sizes of observations, goals and actions; needed only where they are images.
         threshold: Distance up to which the goal counts as reached.
         expert: Expert policy, a function or ``module:function``; empty if there is none. Its data are then imported.
         step_milliseconds: Rough time of an environment step on one core, for estimates only.
@@ -130,13 +131,19 @@ class Task:
             )
         env = self.make()
         try:
-            sizes = Sizes(*read_sizes(self.name, env))
+            # A vector does not tell an image's form, so that is declared.
+            sizes = Sizes(*read_sizes(self.name, env), image=self.sizes.image if self.sizes else ())
             check_resets(self.name, env)
             limit = env.spec.max_episode_steps if env.spec else None
         finally:
             env.close()
         if self.sizes not in (None, sizes):
             raise DeclarationError(f"{self.name}: sizes = {self.sizes} is not valid; its environment has {sizes}")
+        if sizes.image and not sizes.observation == sizes.goal == math.prod(sizes.image):
+            raise DeclarationError(
+                f"{self.name}: image = {sizes.image!r} is not valid; observations have {sizes.observation} numbers and "
+                f"goals {sizes.goal}, and an image {math.prod(sizes.image)}"
+            )
         object.__setattr__(self, "sizes", sizes)
         horizon: object = limit if self.horizon is None else self.horizon
         if horizon is None:
@@ -248,6 +255,7 @@ class Task:
             return {}
         return {
             "sizes": [self.sizes.observation, self.sizes.goal, self.sizes.action],
+            **({"image": list(self.sizes.image)} if self.sizes.image else {}),
             "threshold": float(self.threshold),
             "horizon": self.horizon,
             "suboptimal": self.suboptimal,

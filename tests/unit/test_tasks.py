@@ -24,6 +24,12 @@ def test_sizes_and_horizon_are_read_off_the_environment() -> None:
     assert (row.sizes, row.horizon) == (Sizes(2, 2, 2), 17)
 
 
+def test_the_form_of_images_is_declared() -> None:
+    row = Task("Wall", Wall, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=40)
+    assert (row.sizes.image, row.sizes.dtype) == ((1, 2, 1), "uint8")
+    assert row.content != Task("Wall", Wall, threshold=0.1, horizon=40).content
+
+
 def test_a_registered_environment_is_known_where_it_is_not_registered() -> None:
     gymnasium.register("tests/Elsewhere-v0", lambda **options: Wall(**options), max_episode_steps=17)
     row = pickle.loads(cloudpickle.dumps(Task("Wall", "tests/Elsewhere-v0", threshold=0.1)))
@@ -81,6 +87,7 @@ def test_another_environment_is_refused(change: Callable[[Any], None], said: str
         ({"horizon": 2.5}, "horizon = 2.5 is not valid"),
         ({"threshold": 0.0}, "threshold = 0.0 is not valid; it must be above 0"),
         ({"sizes": Sizes(3, 2, 2)}, "sizes = Sizes(observation=3, goal=2, action=2) is not valid"),
+        ({"sizes": Sizes(2, 2, 2, image=(2, 2, 3))}, "image = (2, 2, 3) is not valid; observations have 2 numbers and"),
         ({"name": "my task"}, "task name 'my task' is not valid"),
         ({"environment": "tests/Nothing-v0"}, "Environment `Nothing` doesn't exist in namespace tests"),
         ({"environment": 3}, "environment = 3 is not valid; it must be a Gymnasium id or a function"),

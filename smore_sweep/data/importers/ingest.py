@@ -40,7 +40,7 @@ def ingest(
         allow_large: Accept numbers beyond :data:`~smore_sweep.data.refusal.LARGEST`.
 
     Raises:
-        DatasetError: There is no episode, sizes differ from the task's, a number is not finite or too large, or the
+        DatasetError: There is no episode, the task has images, sizes differ from the task's, a number is not finite or too large, or the
             source cannot have this name.
     """
     check_source(source)
@@ -49,6 +49,8 @@ def ingest(
     if not episodes.actions.size:
         raise DatasetError(f"{origin}: it holds no episode")
     sizes = task(name).sizes
+    if sizes.image:
+        raise DatasetError(f"{origin}: images are not imported; a task has them by dataset= and trajectories=")
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),
         ("actions", episodes.actions, sizes.action),

@@ -30,6 +30,7 @@ from tests.unit.docs.pages import DOCS, FENCE, PAGES, ROOT, blocks
 
 INCLUDED = re.compile(r"^ *```\{literalinclude\} (\S+)$", re.MULTILINE)
 RUN = {
+    "README.md": "tests/unit/docs/test_outputs.py",
     "sweeps/coverage_ablation.py": "tests/unit/test_discovery.py",
     "examples/cloning/hindsight_bc.py": "tests/contract/test_example.py",
     "examples/wall/wall.py": "tests/e2e/test_own_project.py",
@@ -40,6 +41,7 @@ RUN = {
     (
         "examples/cloning/sweep.py",
         "examples/wall/play.py",
+        "examples/images/dots.py",
         "examples/wall/best_of_n.py",
         "examples/summary.py",
         "examples/read_record.py",
@@ -124,6 +126,16 @@ def test_a_dataset_of_its_own_is_made(tmp_path: Path, capsys: pytest.CaptureFixt
     made = rollout("WallPlay", "play", 0, 2)
     assert made.observations.shape == (2, 81, 2)
     np.testing.assert_array_equal(made.actions[1], rollout("WallPlay", "play", 1, 1).actions[0])
+
+
+@pytest.mark.usefixtures("datasets")
+def test_a_dataset_of_images_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ROOT / "examples" / "images" / "dots.py"
+    assert main(["plan", str(file), "--results", str(tmp_path)]) == 0
+    assert "to make: 50 Dots episodes of the wander policy" in capsys.readouterr().out
+    made = rollout("Dots", "wander", 0, 2)
+    assert (made.observations.dtype, made.observations.shape) == (np.uint8, (2, 21, 48 * 48 * 3))
+    assert set(np.unique(made.observations)) == {0, 255}
 
 
 def test_a_method_that_acts_by_its_critic_takes_the_best_proposal() -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.wall.world import Wall
-from smore_sweep import Task
+from smore_sweep import Sizes, Task
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.tasks import declare
@@ -62,6 +62,13 @@ def test_both_forms_give_the_same_episodes(form: Any, tmp_path: Path) -> None:
     episodes = pools.load("Wall", "expert", EPISODES, "mine")
     for name, array in whole().items():
         np.testing.assert_array_equal(vars(episodes)[name], array.astype(np.float32))
+
+
+def test_images_are_not_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    declare([Task("Wall", Wall, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=STEPS)])
+    assert imported(tmp_path, whole()) == 2
+    assert "images are not imported; a task has them by dataset= and trajectories=" in capsys.readouterr().err
+    assert pools.available("Wall", "expert", "mine") == 0
 
 
 def test_goals_from_the_observations(tmp_path: Path) -> None:
