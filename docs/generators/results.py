@@ -11,6 +11,7 @@ from generators.markdown import table, toctree
 SECTION = re.compile(r"^## (.*)$", re.MULTILINE)
 PART = re.compile(r"^### (.*)$", re.MULTILINE)
 SCALE = re.compile(r"(?P<what>.+), (?P<scale>\w+) scale")
+PAGE = re.compile(r"\bdocs/results/(?P<name>\w+\.md)")
 ABOUT = {
     "paper": "The paper's benchmark",
     "studies": "Studies beyond the paper",
@@ -26,7 +27,8 @@ def pages(path: Path) -> dict[str, str]:
     for title, text in sections.items():
         if match := SCALE.fullmatch(title):
             scales.setdefault(match["scale"], {})[match["what"]] = text
-    made = {"commentary.md": f"# Commentary\n\n{sections['Commentary']}\n"} if "Commentary" in sections else {}
+    words = PAGE.sub(r"[\g<name>](../\g<name>)", sections.get("Commentary", ""))
+    made = {"commentary.md": f"# Commentary\n\n{words}\n"} if words else {}
     rows = []
     for scale, parts in scales.items():
         for benchmark, text in _benchmarks(parts):

@@ -59,7 +59,7 @@ def wander(environment: str, seed: int, steps: int) -> tuple[NDArray[Any], NDArr
 
 
 # Distances of images are Euclidean, of pixels from 0 to 1: here a square is reached where most of it is covered.
-DOTS = Task("Dots", Dots, Sizes(PIXELS, PIXELS, 2, image=IMAGE), threshold=10.0, horizon=20,
+DOTS = Task("Dots", Dots, Sizes(PIXELS, PIXELS, 2, image=IMAGE), threshold=13.0, horizon=20,
             dataset="wander", trajectories=wander)  # fmt: skip
 
 SWEEP = Sweep(
