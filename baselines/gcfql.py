@@ -21,8 +21,8 @@ commit 719d044). Deviations:
 * The discount is FQL's 0.99; the code for goals has 0.999, for data sets of 100M transitions and longer tasks. Networks
   are 512 wide as FQL's; there they have 1024.
 * Targets follow each update; the code's lag behind it by one.
-* On tasks that are not OGBench's, whose episodes here have 50 steps, the discount is 0.98 and inputs are normalised
-  (``by_task``).
+* On tasks that are not OGBench's, whose episodes here have 50 steps and mostly random actions, the discount is 0.98,
+  ``alpha`` a tenth, and inputs are normalised (``by_task``).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class GCFQL(Method):
     normalize_inputs: bool = knob("normalise by dataset statistics", default=False)
 
     def by_task(self, task: str) -> Mapping[str, Any]:
-        return {} if _ogbench.family(task) else {"discount": 0.98, "normalize_inputs": True}
+        return {} if _ogbench.family(task) else {"discount": 0.98, "alpha": 0.3, "normalize_inputs": True}
 
     def networks(self, sizes: Sizes) -> dict[str, NetworkSpec]:
         hidden, rate, state = (self.hidden,) * self.hidden_layers, self.learning_rate, sizes.observation + sizes.goal

@@ -122,3 +122,8 @@ def test_it_acts_by_the_policy_of_fresh_noise() -> None:
     expected = nets["pi"].frozen(states, goals, first.normal("action", SIZE)).clamp(-1, 1)
     assert torch.equal(actions, expected)
     assert not torch.equal(actions, method.sample_actions(nets, states, goals, later))
+
+
+def test_constants_by_task() -> None:
+    assert GCFQL().by_task("pointmaze-medium-navigate") == {}
+    assert GCFQL().by_task("FetchPush") == {"discount": 0.98, "alpha": 0.3, "normalize_inputs": True}
