@@ -40,8 +40,8 @@ def ingest(
         allow_large: Accept numbers beyond :data:`~smore_sweep.data.refusal.LARGEST`.
 
     Raises:
-        DatasetError: There is no episode, the task has images, sizes differ from the task's, a number is not finite or too large, or the
-            source cannot have this name.
+        DatasetError: There is no episode, the task has images, sizes differ from the task's, a number is not finite or
+            too large, or the source cannot have this name.
     """
     check_source(source)
     if source == GENERATED:

@@ -67,7 +67,8 @@ def test_every_command_has_a_section_with_its_options(generators: ModuleType) ->
 def test_results_are_split_by_scale_and_benchmark(generators: ModuleType, tmp_path: Path) -> None:
     page = tmp_path / "RESULTS.md"
     page.write_text(
-        "# Results\\n\\n## The paper's claims, laptop scale\\n\\nclaims\\n\\n## Commentary\\n\\nwords (docs/results/a.md; b)\\n\\n"
+        "# Results\\n\\n## The paper's claims, laptop scale\\n\\nclaims\\n\\n"
+        "## Commentary\\n\\nwords (docs/results/a.md; b)\\n\\n"
         "## Tables, laptop scale\\n\\n### Table 1\\n\\none\\n\\n### Sweep noise\\n\\nstudy\\n\\n"
         "## Tables, workstation scale\\n\\n### Sweep ogbench\\n\\nmazes\\n".replace("\\n", "\n")
     )
