@@ -24,8 +24,8 @@ Column = tuple[float | None, str]
 class Cell:
     """One method on one task at one expert share.
 
-    ``mean`` and ``std`` are over the finished seeds, NaN without any. Both cells of a tested pair have its ``p``, and
-    the better one by ranks has the ``star``.
+    ``mean`` and ``std`` are over the finished seeds that have the metric, NaN without any. Both cells of a tested pair
+    have its ``p``, and the better one by ranks has the ``star``.
     """
 
     task: str
@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def seeds(self) -> int:
-        """Number of finished seeds."""
+        """Number of finished seeds that have the metric."""
         return len(self.values)
 
     @property
@@ -58,6 +58,7 @@ class Cell:
     def gap(self) -> str:
         """Reason for fewer finished than expected seeds, or an empty string."""
         counts = {"diverged": self.diverged, "partial": self.partial, "missing": self.missing}
+        counts["recorded before this metric"] = self.expected - self.seeds - sum(counts.values())
         reasons = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return f"{self.seeds} of {self.expected} seeds ({reasons})" if reasons else ""
 
@@ -171,7 +172,8 @@ def _cell(key: tuple[str, float, str], runs: list[tuple[str, float]], metric: st
     """Build a cell from the status and value of each of its runs."""
     task, share, label = key
     counts = Counter(status for status, _ in runs)
-    values = tuple(value for status, value in runs if status == "done")
+    # A done run has no value of a metric that is younger than its record.
+    values = tuple(value for status, value in runs if status == "done" and not math.isnan(value))
     mean, std, _ = significance.summary(values) if values else (math.nan, math.nan, 0)
     return Cell(
         task=task,

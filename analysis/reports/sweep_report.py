@@ -96,7 +96,7 @@ def _results(material: Material) -> Markup:
             *(
                 html.folded(metric.title, html.table(layout(frame, name, sweep.description, names=names)))
                 for name, metric in METRICS.items()
-                if name not in {usual, *metrics}
+                if name not in {usual, *metrics} and frame[name].notna().any()
             ),
         ]
     )

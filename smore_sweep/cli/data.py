@@ -50,6 +50,9 @@ def make(
     check_exclusive(scale=scale, episodes=episodes)
     check_at_least_one("episodes", episodes)
     out = make_console()
+    for policy in task_row(task).pools:
+        if not pools.available(task, policy):
+            task_row(task).check_maker(policy)
     if episodes is None:
         counts = task_pools(task, scale)
     else:

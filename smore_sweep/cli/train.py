@@ -24,7 +24,12 @@ def train(
         str, typer.Option(metavar="TASK", help="a task, such as FetchReach", autocompletion=complete.tasks)
     ],
     seed: Annotated[int, typer.Option(metavar="SEED", help="seed of the run")] = 0,
-    expert_share: Annotated[float, typer.Option(metavar="SHARE", help="share of expert episodes")] = 0.1,
+    expert_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="share of expert episodes  [default: 0.1, or 1 where the data are one dataset]"
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KNOB=VALUE", help="such as expectile=0.9; may be given several times"),
@@ -45,8 +50,11 @@ def train(
     from smore_sweep.execution.local import train_one
     from smore_sweep.planning.choices import parse_settings
     from smore_sweep.storage.paths import storage_path
+    from smore_sweep.tasks import task as task_row
 
     kind = find_method(method)
+    if expert_share is None:
+        expert_share = 1.0 if task_row(task).dataset else 0.1
     knobs: dict[str, str] = {}
     for setting in parse_settings(settings or ()):
         if setting.method and find_method(setting.method) is not kind:

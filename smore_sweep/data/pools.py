@@ -137,11 +137,12 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
 
 
 def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
-    """Return the error of a pool that is too small. It says how to import episodes."""
-    command = f"smore-sweep data import {IMPORTS.get(source, f'FORMAT ... --source {source}')}"
-    hint = "" if source == GENERATED else f"; import them with: {command}"
+    """Return the error of a pool that is too small. It says how to make or import episodes."""
+    form = IMPORTS.get(source, f"FORMAT ... --source {source}")
+    make, bring = f"make them with: smore-sweep data make {name}", f"import them with: smore-sweep data import {form}"
     pool = dataset_id(name, policy, source)
-    return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed{hint}")
+    hint = make if source == GENERATED else bring
+    return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed; {hint}")
 
 
 @contextlib.contextmanager

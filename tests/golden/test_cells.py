@@ -50,6 +50,20 @@ def test_equal_means_are_both_best() -> None:
     assert smore.p == 1.0
 
 
+def test_seeds_from_before_a_metric_are_counted_apart() -> None:
+    runs = frame()
+    smore, _ = pair(runs, "success", "Reacher", 0.05)
+    old = runs[(runs["label"] == "SMORe") & (runs["task"] == "Reacher") & (runs["expert_share"] == 0.05)].index
+    runs.loc[old[:2], "success"] = math.nan
+    part, _ = pair(runs, "success", "Reacher", 0.05)
+    assert (part.values, part.gap) == (smore.values[2:], "3 of 5 seeds (2 recorded before this metric)")
+    runs.loc[old, "success"] = math.nan
+    none, other = pair(runs, "success", "Reacher", 0.05)
+    assert none.gap == "0 of 5 seeds (5 recorded before this metric)"
+    assert math.isnan(none.mean)
+    assert math.isnan(other.p)
+
+
 def test_unfinished_seeds_are_counted() -> None:
     _, gofar = pair(frame(), "return99", "Reacher", 0.025)
     assert gofar.gap == "3 of 5 seeds (1 diverged, 1 partial)"

@@ -66,6 +66,13 @@ def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> N
         task_pools("FetchPull", None)
 
 
+def test_a_dataset_that_cannot_be_made_is_refused_before_its_number_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["data", "make", "antmaze-large-navigate"]) == 2
+    assert "the dataset antmaze-large-navigate cannot be made here; import its file" in capsys.readouterr().err
+
+
 def test_data_make_does_not_make_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     for policy in ("expert", "random"):
         pools.save("Reacher", policy, made_up(6, 50, 0), {})
@@ -112,7 +119,9 @@ def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
 
 def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["data", "show", "Reacher"]) == 2
-    assert "dataset smore/Reacher/expert-v1 holds 0 episodes, 1 are needed" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "dataset smore/Reacher/expert-v1 holds 0 episodes, 1 are needed" in error
+    assert error.endswith("; make them with: smore-sweep data make Reacher\n")
     goals = np.zeros((4, 2), np.float32)
     achieved = np.ones((4, 51, 2), np.float32)
     achieved[0, 48:] = 0.0  # there for the last 3 of 50 steps, and at the start of 2 of 200 transitions

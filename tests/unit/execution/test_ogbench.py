@@ -40,7 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_small_run(name: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(results / "datasets"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    command = ["train", "--method", name, "--task", TASK, "--expert-share", "1", "--scale", "smoke", "--episodes", "2"]
+    command = ["train", "--method", name, "--task", TASK, "--scale", "smoke", "--episodes", "2"]  # its one dataset
     assert main([*command, "--set", "hidden=16", "--results", str(results / name)]) == 0
     (folder,) = (results / name / "runs").iterdir()
     final = run_files.load(results / name, folder.name)

@@ -72,6 +72,13 @@ def made() -> str:
     return page(material())
 
 
+def test_a_metric_that_no_run_has_is_left_out(made: str) -> None:
+    whole = material()
+    old = replace(whole, frame=whole.frame.assign(ever=math.nan))
+    assert "Success rate at any step" in made
+    assert "Success rate at any step" not in page(old)
+
+
 class Reader(HTMLParser):
     """Collect the elements and the text of a page; fail if the tags do not nest."""
 
