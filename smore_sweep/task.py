@@ -261,6 +261,9 @@ class Task:
             "suboptimal": self.suboptimal,
             "expert_noise": float(self.expert_noise),
             **({} if self.success_threshold is None else {"success_threshold": float(self.success_threshold)}),
+            **({"goals": self.goals} if self.goals else {}),
+            **({"success": self.success} if isinstance(self.success, str) else {}),
+            **({"dataset": self.dataset, "data_steps": self.data_steps} if self.dataset else {}),
         }
 
 

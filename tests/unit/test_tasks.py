@@ -123,6 +123,9 @@ def test_what_is_declared_is_part_of_a_run() -> None:
     assert content() == content()
     assert content() != content(horizon=41)
     assert content() != content(suboptimal="medium", medium=walk)
+    assert content() != content(goals=5)
+    assert content(goals=5) != content(goals=4)
+    assert content() != content(success="environment")
     assert all(not row.content for row in TASKS.values())
 
 
