@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -50,6 +51,7 @@ def import_file(path: Path) -> ModuleType:
         file.exists() and file.stat().st_mtime_ns == changed for file, changed in _imported.values()
     ):
         return sys.modules[name]
+    _drop_bytecode()
     forget()
     _check_names(path)
     _folder.append(path.parent)
@@ -83,6 +85,17 @@ def forget() -> None:
         sys.modules.pop(module, None)
     _folder.clear()
     _imported.clear()
+
+
+def _drop_bytecode() -> None:
+    """Remove the bytecode of modules that have changed.
+
+    Python takes it for the new file's if that is of the same second and size.
+    """
+    for file, changed in _imported.values():
+        if not file.exists() or file.stat().st_mtime_ns != changed:
+            with suppress(OSError, NotImplementedError):
+                Path(importlib.util.cache_from_source(str(file))).unlink()
 
 
 def _check_names(path: Path) -> None:
