@@ -58,5 +58,6 @@ def _benchmarks(parts: dict[str, str]) -> Iterator[tuple[str, str]]:
         tables.setdefault(benchmark, []).append(f"## {title}\n\n{text}")
     rest = [f"## {title}\n\n{text}" for title, text in parts.items() if title != "Provenance"]
     provenance = [f"## Provenance\n\n{parts['Provenance']}"] if "Provenance" in parts else []
+    first = "paper" if "paper" in tables else next(iter(tables), "")  # the page with what is said of the whole scale
     for benchmark, blocks in tables.items():
-        yield benchmark, "\n\n".join([*rest, *blocks, *provenance] if benchmark == "paper" else blocks)
+        yield benchmark, "\n\n".join([*rest, *blocks, *provenance] if benchmark == first else blocks)
