@@ -49,7 +49,7 @@ class StableCRL(_images.ImageMethod):
     target_rate: float = knob("step of the critics' targets ('td')", default=0.005, above=0.0, high=1.0)
 
     def __post_init__(self) -> None:
-        super(StableCRL, self).__post_init__()  # noqa: UP008  # the decorator makes another class
+        super().__post_init__()
         if self.loss != "td" and "target_rate" in self.changed():
             raise DeclarationError(f"{self.name}: loss = {self.loss!r} has no target_rate; only 'td' has")
 
