@@ -50,7 +50,13 @@ SWEEP = Sweep(
                 final_episodes=50,
             ),
             per_task=EPISODES,
+            # A quarter of the paper's widths, of hidden layers as of representations (HIQL's of 10 stay).
             knobs={"hidden": 128},
+            tuned={
+                (method, task): knobs
+                for method, knobs in (("QRL", {"components": 16}), ("CRL (OGBench)", {"repr_dim": 128}))
+                for task in TASKS
+            },
         ),
         "paper": Scale(
             tasks=TASKS,
