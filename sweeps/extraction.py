@@ -35,7 +35,7 @@ METHODS = [
 """All goals are hindsight goals: OGBench's data have no others. What differs in opex or samples trains once."""
 
 BUDGET = Budget(
-    episodes=1_000, updates=20_000, batch_size=256, evaluate_every=2_000, evaluation_episodes=50, final_episodes=50
+    episodes=1_000, updates=20_000, batch_size=256, evaluate_every=5_000, evaluation_episodes=50, final_episodes=50
 )  # fmt: skip
 
 

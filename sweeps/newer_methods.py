@@ -62,7 +62,7 @@ SWEEP = Sweep(
             tasks=[MAZE, PUSH],
             seeds=3,
             budget=Budget(
-                episodes=1_000, updates=40_000, batch_size=256, evaluate_every=8_000, evaluation_episodes=50,
+                episodes=1_000, updates=20_000, batch_size=256, evaluate_every=4_000, evaluation_episodes=50,
                 final_episodes=50,
             ),
             per_task={PUSH: {"episodes": 10_000}},
