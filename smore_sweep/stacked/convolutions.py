@@ -27,19 +27,23 @@ def forward(net: Network, spec: EncoderSpec, parameters: Leaves, inputs: Sequenc
         inputs: images ``[M, B, height * width * channels]`` from 0 to 1, ``spec.images`` of them.
     """
     pictures = [x.view(*x.shape[:2], *spec.image) for x in inputs]
-    joined = torch.cat(pictures, -1) if len(pictures) > 1 else pictures[0]
-    joined = joined.repeat(spec.copies, 1, 1, 1, 1) if spec.copies > 1 else joined
-    parts = [_encode(spec, joined[block], leaves) for block, leaves in zip(net.blocks, parameters, strict=True)]
+    if spec.copies > 1:
+        pictures = [each.repeat(spec.copies, 1, 1, 1, 1) for each in pictures]
+    parts = [
+        _encode(spec, [each[block] for each in pictures], leaves)
+        for block, leaves in zip(net.blocks, parameters, strict=True)
+    ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _encode(spec: EncoderSpec, images: torch.Tensor, leaves: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the features ``[members, B, outputs]`` of images ``[members, B, height, width, channels]``.
+def _encode(spec: EncoderSpec, images: Sequence[torch.Tensor], leaves: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return the features ``[members, B, outputs]`` of images ``[members, B, height, width, channels]``, whose channels
+    are joined.
 
     Members are the groups of a convolution of ``[B, members * channels, height, width]``.
     """
-    members, rows = images.shape[:2]
-    h = images.permute(1, 0, 4, 2, 3).contiguous().view(rows, -1, *images.shape[2:4])
+    members, rows, height, width, _ = images[0].shape
+    h = torch.cat([each.permute(1, 0, 4, 2, 3) for each in images], 2).view(rows, -1, height, width)
     for i, layer in enumerate(spec.layers):
         weight, bias = leaves[f"w{i}"].flatten(0, 1), leaves[f"b{i}"].flatten()
         h = torch.nn.functional.conv2d(h, weight, bias, layer.stride, layer.padding, groups=members)
