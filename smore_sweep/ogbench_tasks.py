@@ -1,10 +1,11 @@
-"""OGBench's state tasks, one per dataset: sizes, horizons and datasets of Park et al., ICLR 2025."""
+"""OGBench's tasks, one per dataset: sizes, horizons and datasets of Park et al., ICLR 2025."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from smore_sweep.ogbench_horizons import HORIZONS
+from smore_sweep.ogbench_horizons import HORIZONS, VISUAL
 from smore_sweep.task import Sizes, Task
 
 MAZES = {
@@ -20,22 +21,32 @@ ARMS = {
 }  # fmt: skip
 """Size of an arm's observation."""
 GENERATED = ("pointmaze", "cube", "scene", "puzzle")
-"""Families whose data are made here; the others need OGBench's files (``data import npz``)."""
+"""Families whose data are made here; the others need OGBench's files (``data import ogbench``)."""
+IMAGE = (64, 64, 3)
+PIXEL_THRESHOLD = 1.0
+"""Euclidean distance of images, of pixels from 0 to 1, up to which a goal counts as reached."""
+DRAWING_MILLISECONDS = 50.0
+"""Of an image with its shadows, by Mesa's software."""
 
 
 def ogbench_tasks() -> Iterator[Task]:
     """Yield the tasks, named as OGBench's datasets are."""
     for environment in HORIZONS:
-        body, _, size = environment.partition("-")
+        of_states = environment.removeprefix(VISUAL)
+        body, _, size = of_states.partition("-")
         if body in MAZES:
             observation, action, threshold, milliseconds = MAZES[body]
-            for kind, steps in _maze_datasets(body, size).items():
-                sizes = Sizes(observation, observation, action)
-                yield _task(environment, kind, sizes, threshold, steps, milliseconds)
+            datasets = _maze_datasets(body, size)
         else:
-            observation = ARMS[environment]
-            for kind in ("play", "noisy"):
-                yield _task(environment, kind, Sizes(observation, observation, 5), 0.04, 1000, 1.3)
+            observation, action, threshold, milliseconds = ARMS[of_states], 5, 0.04, 1.3
+            datasets = {"play": 1000, "noisy": 1000}
+        sizes = Sizes(observation, observation, action)
+        if environment != of_states:
+            pixels = math.prod(IMAGE)
+            sizes, threshold = Sizes(pixels, pixels, action, image=IMAGE), PIXEL_THRESHOLD
+            milliseconds += DRAWING_MILLISECONDS
+        for kind, steps in datasets.items():
+            yield _task(environment, kind, sizes, threshold, steps, milliseconds)
 
 
 def _maze_datasets(body: str, size: str) -> dict[str, int]:

@@ -214,9 +214,8 @@ class Task:
             self.policy(pool)
         elif not self.trajectories:
             raise DeclarationError(
-                f"the dataset {self.name} cannot be made here; import its file: smore-sweep data import npz "
-                f"{self.name}-v0.npz --task {self.name} --policy {pool} --goal 0:{self.sizes.goal} --source ogbench, "
-                "then run with --source ogbench"
+                f"the dataset {self.name} cannot be made here; import its file: smore-sweep data import ogbench "
+                f"{self.name}-v0.npz, then run with --source ogbench"
             )
 
     def make_trajectory(self, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from smore_sweep.errors import DeclarationError, unknown
+from smore_sweep.ogbench_horizons import VISUAL
 from smore_sweep.plugins import installed
 from smore_sweep.tabletop_tasks import TABLETOP_TASKS
 from smore_sweep.task import Sizes, Task
@@ -153,7 +154,7 @@ _declared: dict[str, Task] = {}
 
 
 OGBENCH_FAMILIES = ("pointmaze", "antmaze", "humanoidmaze", "antsoccer", "cube", "scene", "puzzle")
-"""Beginnings of the names of OGBench's tasks (:mod:`smore_sweep.ogbench_tasks`)."""
+"""Beginnings of the names of OGBench's tasks, behind :data:`VISUAL` perhaps (:mod:`smore_sweep.ogbench_tasks`)."""
 OWN = ", or one of your own, with --file FILE.py"
 
 
@@ -205,7 +206,7 @@ def task(name: str) -> Task:
     """
     if name in SHIPPED:
         return SHIPPED[name]
-    if name.partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
+    if name.removeprefix(VISUAL).partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
         if name not in (benchmark := ogbench()):
             raise DeclarationError(unknown("OGBench task", name, benchmark))
         return benchmark[name]

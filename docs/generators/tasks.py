@@ -27,8 +27,10 @@ def pages(pictures: Path) -> dict[str, str]:
     for row in SHIPPED.values():
         groups.setdefault(row.name.split("-")[0], []).append(row)
     arenas: dict[str, list[Task]] = {}
+    seen = [row.name for row in ogbench().values() if row.sizes.image]
     for row in ogbench().values():
-        arenas.setdefault(row.name.rpartition("-")[0], []).append(row)
+        if row.name not in seen:
+            arenas.setdefault(row.name.rpartition("-")[0], []).append(row)
     drawn = _draw(pictures, [rows[0].name for rows in (*groups.values(), *arenas.values())])
     listed = [
         "# All tasks",
@@ -45,7 +47,7 @@ def pages(pictures: Path) -> dict[str, str]:
     ]
     made = {"tasks.md": "\n\n".join(listed)}
     made |= {f"tasks/{name}.md": _page(name, rows, rows[0].name in drawn) for name, rows in groups.items()}
-    return made | {"tasks/ogbench.md": _ogbench(arenas, drawn)}
+    return made | {"tasks/ogbench.md": _ogbench(arenas, drawn, seen)}
 
 
 def _card(name: str, drawn: bool, picture: str) -> str:
@@ -82,10 +84,10 @@ def _numbers(row: Task) -> list[str]:
     return [*map(str, (sizes.observation, sizes.goal, sizes.action, row.horizon)), reached, pools]
 
 
-def _ogbench(arenas: dict[str, list[Task]], drawn: set[str]) -> str:
+def _ogbench(arenas: dict[str, list[Task]], drawn: set[str], seen: list[str]) -> str:
     parts = [
         "# OGBench's tasks",
-        "One task per dataset of OGBench's state tasks. Goals are whole observations; success is the environment's own "
+        "One task per dataset of OGBench. Goals are whole observations; success is the environment's own "
         "test. [OGBench](../../ogbench.md) says how evaluation, data and methods follow the benchmark.",
     ]
     for arena, rows in arenas.items():
@@ -106,6 +108,12 @@ def _ogbench(arenas: dict[str, list[Task]], drawn: set[str]) -> str:
                 ],
             ),
         ]
+    parts += [
+        "## From images",
+        "Observations and goals are images of 64 x 64, and the data are imported: "
+        + ", ".join(f"`{n}`" for n in seen)
+        + ".",
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -162,6 +162,22 @@ def import_minari(
     return 0
 
 
+@formats.command("ogbench")
+def import_ogbench(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="a file such as cube-single-play-v0.npz, or a folder that holds such"),
+    ],
+    source: Source = "ogbench",
+    allow_large: AllowLarge = False,
+) -> int:
+    """Import OGBench's files; a validation set beside one is a source of its own, SOURCE-val."""
+    from smore_sweep.data.importers import ogbench
+
+    ogbench.import_dataset(path, source, _say, allow_large=allow_large)
+    return 0
+
+
 @formats.command("npz")
 def import_npz(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="a .npz file; docs/guide/importing.md: what it holds")],
@@ -176,7 +192,7 @@ def import_npz(
     allow_large: AllowLarge = False,
     file: File = None,
 ) -> int:
-    """Import a task's episodes from a NumPy file, such as OGBench's."""
+    """Import a task's episodes from a NumPy file."""
     from smore_sweep.data.importers import npz
     from smore_sweep.data.importers.episodes_of_goals import goal_columns
 

@@ -1,8 +1,10 @@
-"""OGBench's state environments as Gymnasium goal environments whose seed fixes the episode.
+"""OGBench's environments as Gymnasium goal environments whose seed fixes the episode.
 
-Goals are whole observations. OGBench draws starts, goals and the actions that settle a goal's scene from NumPy's global
-state and from action spaces that nobody seeds, so ``reset(seed=...)`` alone gives another episode each time. Here the
-environment has one action space, and both sources are seeded for a reset and restored after it.
+Goals are whole observations. Images are vectors of uint8, drawn without a display.
+
+OGBench draws starts, goals and the actions that settle a goal's scene from NumPy's global state and from action spaces
+that nobody seeds, so ``reset(seed=...)`` alone gives another episode each time. Here the environment has one action
+space, and both sources are seeded for a reset and restored after it.
 
 Needs the extra ``ogbench``.
 """
@@ -10,6 +12,7 @@ Needs the extra ``ogbench``.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.errors import DeclarationError
+from smore_sweep.images import WHITE
+from smore_sweep.ogbench_horizons import VISUAL
 
-Observation = dict[str, NDArray[np.float32]]
+Observation = dict[str, NDArray[Any]]
 GOALS = 5
 """Evaluation goals of an environment."""
 INSTALL = 'OGBench is not installed; give: pip install "smore_sweep[ogbench]"'
@@ -41,9 +46,13 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
         options = {} if render_mode is None else {"render_mode": render_mode, **size}
+        low, high, self._dtype = -np.inf, np.inf, np.dtype(np.float32)
+        if env_id.startswith(VISUAL):
+            low, high, self._dtype = 0.0, float(WHITE), np.dtype(np.uint8)
+            options = {}  # what is seen is of a fixed size, and so is a picture of it
+            _draw_off_screen()
         self._env = make_seedable(env_id, **options)
-        length = self._env.observation_space.shape[0]
-        box = gymnasium.spaces.Box(-np.inf, np.inf, (length,), np.float32)
+        box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype.type)
         self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = self._env.action_space
 
@@ -56,10 +65,10 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         own = int(self.np_random.integers(2**31))
         with seeded(self._env, own):
             observation, info = self._env.reset(seed=own, options={"task_id": 1 + number % GOALS})
-        self._goal = np.asarray(info["goal"], np.float32)
+        self._goal = self._vector(info["goal"])
         return self._observation(observation), {"success": False}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self._env.step(np.asarray(action, np.float64))
         return self._observation(observation), float(reward), terminated, truncated, {"success": bool(info["success"])}
 
@@ -69,9 +78,21 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
     def close(self) -> None:
         self._env.close()
 
-    def _observation(self, observation: NDArray[np.float64]) -> Observation:
-        state = np.asarray(observation, np.float32)
+    def _observation(self, observation: NDArray[Any]) -> Observation:
+        state = self._vector(observation)
         return {"observation": state, "achieved_goal": state, "desired_goal": self._goal}
+
+    def _vector(self, observation: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(observation, self._dtype).ravel()
+
+
+def _draw_off_screen() -> None:
+    """Let MuJoCo's renderers, which OGBench's images are from, open their contexts as ours do."""
+    import mujoco.gl_context
+
+    from smore_sweep.envs.offscreen import open_context
+
+    mujoco.gl_context.GLContext = open_context
 
 
 def make_seedable(env_id: str, **options: Any) -> Any:

@@ -40,8 +40,8 @@ def ingest(
         allow_large: Accept numbers beyond :data:`~smore_sweep.data.refusal.LARGEST`.
 
     Raises:
-        DatasetError: There is no episode, the task has images, sizes differ from the task's, a number is not finite or
-            too large, or the source cannot have this name.
+        DatasetError: There is no episode, sizes or kind differ from the task's, a number is not finite or too large, or
+            the source cannot have this name.
     """
     check_source(source)
     if source == GENERATED:
@@ -49,8 +49,11 @@ def ingest(
     if not episodes.actions.size:
         raise DatasetError(f"{origin}: it holds no episode")
     sizes = task(name).sizes
-    if sizes.image:
-        raise DatasetError(f"{origin}: images are not imported; a task has them by dataset= and trajectories=")
+    if episodes.images != bool(sizes.image):
+        raise DatasetError(
+            f"{origin}: its observations are {'images' if episodes.images else 'vectors'}, "
+            f"those of {name} are {'images' if sizes.image else 'vectors'}"
+        )
     for what, array, size in (
         ("observations", episodes.observations, sizes.observation),
         ("actions", episodes.actions, sizes.action),
@@ -59,6 +62,8 @@ def ingest(
     ):
         if array.shape[-1] != size:
             raise DatasetError(f"{origin}: its {what} have {array.shape[-1]} numbers, those of {name} have {size}")
+        if array.dtype == np.uint8:  # every number is a pixel
+            continue
         try:
             check_numbers(array, what, allow_large=allow_large)
         except RefusedError as error:

@@ -14,6 +14,9 @@ A series of steps, one episode after the other, as OGBench's files are::
     terminals       [K]              true at an episode's last state
     achieved_goals  [K, g]           (or --goal)
     desired_goals   [K, g] or absent (or the last achieved goals)
+
+Images are observations of uint8, ``[..., height, width, channels]`` or flat. They are their own achieved goals, and the
+last one of an episode is its commanded goal; goals in the file are not read.
 """
 
 from __future__ import annotations
@@ -30,8 +33,10 @@ from numpy.typing import NDArray
 
 from smore_sweep.data.importers.episodes_of_goals import Piece, assemble
 from smore_sweep.data.importers.ingest import ingest, origin_of
-from smore_sweep.data.refusal import RefusedError, check_regular
+from smore_sweep.data.refusal import RefusedError, check_regular, to_float32
+from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
+from smore_sweep.tasks import task
 
 NEEDED = ("observations", "actions")
 OPTIONAL = ("achieved_goals", "desired_goals", "terminals")
@@ -72,10 +77,11 @@ def import_dataset(
     except RefusedError as error:
         raise DatasetError(f"{path} is refused: it {error}") from None
     try:
-        pieces = _pieces(content, goal)
+        seen = bool(task(name).sizes.image)
+        episodes = _images(content, cut) if seen else assemble(_pieces(content, goal), str(path), cut)
     except ValueError as error:
         raise DatasetError(f"{path}: {error}") from None
-    ingest(name, policy, assemble(pieces, str(path), cut), source, origin_of(path), say, allow_large=allow_large)
+    ingest(name, policy, episodes, source, origin_of(path), say, allow_large=allow_large)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -121,6 +127,8 @@ def _declared_bytes(file: zipfile.ZipFile, name: str) -> int:
 def _pieces(content: Arrays, goal: slice | None) -> list[Piece]:
     """Return the episodes of a file. Raises :class:`ValueError` for shapes that do not agree."""
     observations, actions = content["observations"], content["actions"]
+    if observations.ndim not in (2, 3):
+        raise ValueError(f"its observations have shape {observations.shape}; it must be [N, T + 1, o] or [K, o]")
     if "achieved_goals" in content:
         achieved = content["achieved_goals"]
     elif goal is not None:
@@ -131,8 +139,6 @@ def _pieces(content: Arrays, goal: slice | None) -> list[Piece]:
         raise ValueError("it holds no achieved_goals; give --goal FIRST:END, the observations' columns that are they")
     if observations.ndim == 3:
         return _whole(observations, actions, achieved, content.get("desired_goals"))
-    if observations.ndim != 2:
-        raise ValueError(f"its observations have shape {observations.shape}; it must be [N, T + 1, o] or [K, o]")
     if "terminals" not in content:
         raise ValueError("it holds a series of steps without terminals, which say where episodes end")
     return _series(observations, actions, achieved, content.get("desired_goals"), content["terminals"])
@@ -171,9 +177,7 @@ def _series(
             raise ValueError(
                 f"its {name} have shape {array.shape}; beside {steps} observations that must be [{steps}, .]"
             )
-    ends = np.flatnonzero(terminals.reshape(steps, -1)[:, 0]) + 1
-    if len(ends) == 0 or ends[-1] != steps:
-        raise ValueError("its last step is not a terminal, so the last episode is not whole")
+    ends = _ends(terminals, steps)
     pieces = []
     for begin, end in zip([0, *ends[:-1]], ends, strict=True):
         if end - begin < 2:
@@ -190,3 +194,41 @@ def _series(
             )
         )
     return pieces
+
+
+def _ends(terminals: NDArray[Any], steps: int) -> NDArray[np.intp]:
+    """Return the step behind each episode of a series."""
+    ends = np.flatnonzero(terminals.reshape(steps, -1)[:, 0]) + 1
+    if len(ends) == 0 or ends[-1] != steps:
+        raise ValueError("its last step is not a terminal, so the last episode is not whole")
+    return ends
+
+
+def _images(content: Arrays, cut: int | None) -> Episodes:
+    """Return the episodes of a file of images, which are not copied: there may be gigabytes of them."""
+    images, actions = content["observations"], content["actions"]
+    if images.dtype != np.uint8:
+        raise ValueError(f"its observations are of {images.dtype}; images must be of uint8")
+    if cut is not None:
+        raise ValueError("--cut is not for images")
+    if actions.ndim == 3:  # whole episodes
+        if images.ndim < 3 or images.shape[:2] != (len(actions), actions.shape[1] + 1):
+            raise ValueError(
+                f"its observations have shape {images.shape}; beside actions {actions.shape} they must be "
+                f"[{len(actions)}, {actions.shape[1] + 1}, .]"
+            )
+        return Episodes.of({"observations": images.reshape(*images.shape[:2], -1), "actions": to_float32(actions)})
+    steps = len(images)
+    if images.ndim < 2 or actions.ndim != 2 or len(actions) != steps:
+        raise ValueError(
+            f"its actions have shape {actions.shape}; beside {steps} observations that must be [{steps}, .]"
+        )
+    if "terminals" not in content or len(content["terminals"]) != steps:
+        raise ValueError(f"it holds a series of {steps} steps without as many terminals, which say where episodes end")
+    lengths = np.diff(_ends(content["terminals"], steps), prepend=0)
+    if (lengths != lengths[0]).any() or lengths[0] < 2:
+        raise ValueError(
+            f"its episodes have {lengths.min()} to {lengths.max()} states; all must have as many, 2 or more"
+        )
+    whole = [array.reshape(len(lengths), lengths[0], -1) for array in (images, actions)]
+    return Episodes.of({"observations": whole[0], "actions": to_float32(whole[1][:, :-1])})

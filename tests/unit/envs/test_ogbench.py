@@ -15,6 +15,7 @@ from smore_sweep.errors import DeclarationError
 from smore_sweep.experts import ogbench_data
 from smore_sweep.ogbench_tasks import ogbench_tasks
 from smore_sweep.tasks import TASKS, task
+from tests.unit.envs.drawing import needs_pictures
 
 ENVIRONMENTS = ["pointmaze-medium-v0", "cube-single-v0", "scene-v0", "puzzle-3x3-v0"]
 DATASETS = [
@@ -52,6 +53,20 @@ def test_a_picture_has_the_size_that_is_asked_for(name: str) -> None:
     inner = OGBenchEnv(name, render_mode="rgb_array", width=96, height=64)._env.unwrapped
     sizes = [getattr(inner, f"_render_{side}", getattr(inner, side, 0)) for side in ("width", "height")]
     assert sizes == [96, 64]
+
+
+@needs_pictures
+def test_images_are_vectors_of_bytes_that_a_seed_fixes() -> None:
+    row = task("visual-antmaze-medium-navigate")
+    starts = []
+    for _ in range(2):
+        env = row.make()
+        starts.append(row.reset(env, 3))
+        assert env.observation_space.contains(starts[-1])
+        env.close()
+    np.testing.assert_equal(starts[0], starts[1])
+    assert starts[0]["observation"].std() > 10  # something is drawn
+    assert (starts[0]["observation"] != starts[0]["desired_goal"]).any()
 
 
 def test_an_episode_ends_at_success() -> None:
@@ -103,7 +118,8 @@ def test_a_walker_goes_on_to_new_goals_and_a_stitcher_stays() -> None:
 
 def test_every_dataset_is_a_task() -> None:
     rows = {row.name: row for row in ogbench_tasks()}
-    assert len(rows) == 47
+    assert sum(bool(row.sizes.image) for row in rows.values()) == 35
+    assert len(rows) == 47 + 35
     assert not set(rows) & set(TASKS)
     for name in ("pointmaze-medium-navigate", "cube-single-play", "puzzle-4x6-noisy", "antmaze-large-explore"):
         row = task(name)
@@ -122,6 +138,4 @@ def test_every_dataset_is_a_task() -> None:
 def test_a_dataset_that_cannot_be_made_says_how_to_import_it() -> None:
     with pytest.raises(DeclarationError) as refusal:
         task("antmaze-medium-navigate").check_maker("navigate")
-    assert "smore-sweep data import npz antmaze-medium-navigate-v0.npz --task antmaze-medium-navigate" in str(
-        refusal.value
-    )
+    assert "smore-sweep data import ogbench antmaze-medium-navigate-v0.npz" in str(refusal.value)

@@ -64,11 +64,21 @@ def test_both_forms_give_the_same_episodes(form: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(vars(episodes)[name], array.astype(np.float32))
 
 
-def test_images_are_not_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("form", [whole, series])
+def test_both_forms_give_the_same_images(form: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     declare([Task("Wall", Wall, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=STEPS)])
-    assert imported(tmp_path, whole()) == 2
-    assert "images are not imported; a task has them by dataset= and trajectories=" in capsys.readouterr().err
+    assert imported(tmp_path, form()) == 2
+    assert "its observations are of float64; images must be of uint8" in capsys.readouterr().err
     assert pools.available("Wall", "expert", "mine") == 0
+
+    arrays = form()
+    pixels = (127 * (arrays["observations"] + 1)).astype(np.uint8)
+    arrays["observations"] = pixels.reshape(*pixels.shape[:-1], 1, 2, 1)
+    assert imported(tmp_path, arrays) == 0
+    episodes = pools.load("Wall", "expert", EPISODES, "mine")
+    np.testing.assert_array_equal(episodes.observations, pixels.reshape(EPISODES, STEPS + 1, 2))
+    np.testing.assert_array_equal(episodes.achieved_goals, episodes.observations)
+    np.testing.assert_array_equal(episodes.actions, whole()["actions"].astype(np.float32))
 
 
 def test_goals_from_the_observations(tmp_path: Path) -> None:
