@@ -46,13 +46,14 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
         options = {} if render_mode is None else {"render_mode": render_mode, **size}
-        low, high, self._dtype = -np.inf, np.inf, np.dtype(np.float32)
+        low, high = -np.inf, np.inf
+        self._dtype: type[np.float32 | np.uint8] = np.float32
         if env_id.startswith(VISUAL):
-            low, high, self._dtype = 0.0, float(WHITE), np.dtype(np.uint8)
+            low, high, self._dtype = 0.0, float(WHITE), np.uint8
             options = {}  # what is seen is of a fixed size, and so is a picture of it
             _draw_off_screen()
         self._env = make_seedable(env_id, **options)
-        box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype.type)
+        box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype)
         self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = self._env.action_space
 
