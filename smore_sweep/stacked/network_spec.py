@@ -27,9 +27,14 @@ class TrainingSpec:
     ends: float = 1.0
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether it stands still in a part of the run."""
+        return self.begins > 0.0 or self.ends < 1.0
+
+    @property
     def scheduled(self) -> bool:
         """Whether its training depends on the length of the run."""
-        return self.cosine_decay or self.begins > 0.0 or self.ends < 1.0
+        return self.cosine_decay or self.takes_turns
 
 
 @dataclass(frozen=True)

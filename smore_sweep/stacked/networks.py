@@ -64,6 +64,9 @@ class Network:
         self.parameters = self.by_block(self.flat)
         self.target_parameters = self.by_block(self.target_flat) if self.target_flat is not None else None
         self.flat.requires_grad_()
+        self.trains = True
+        """Whether the present update moves it, so that its gradient is needed. A GPU's captured update has no such turn
+        and always takes the gradient."""
         self._fused = (
             fused.Passes(spec, self.members, self.member_size, self._starts) if isinstance(spec, NetworkSpec) else None
         )
@@ -92,7 +95,7 @@ class Network:
         Returns:
             ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy.
         """
-        return self._differentiable(self.flat, inputs)
+        return self._differentiable(self.flat if self.trains else self.flat.detach(), inputs)
 
     def through(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass whose gradient reaches the inputs and not the parameters, for a policy that climbs a critic."""

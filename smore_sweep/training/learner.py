@@ -75,6 +75,8 @@ class Learner:
     def update(self) -> None:
         """One gradient step of every network of every member."""
         self.step += 1
+        for moments in self._moments.values():
+            moments.turn(self.step)
         batch = self.sample()
         losses, info = self.method.losses(self.nets, batch, self.knobs)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -176,12 +178,20 @@ class _Moments:
         self.mean.zero_()
         self.square.zero_()
 
+    def turn(self, update: torch.Tensor) -> None:
+        """On a CPU, say whether the network trains in this ``update``."""
+        if self._net.spec.takes_turns and update.device.type == "cpu":
+            self._net.trains = self._before < int(update) <= self._last
+
     @torch.no_grad()
     def step(self, update: torch.Tensor, decay: torch.Tensor | None) -> None:
         """Take the step of this ``update`` at the members' learning rates, times ``decay``, and forget the gradient."""
         net = self._net
+        if not net.trains:
+            net.flat.grad = None
+            return
         assert net.flat.grad is not None
-        if net.spec.begins > 0.0 or net.spec.ends < 1.0:
+        if net.spec.takes_turns:
             moves = ((update > self._before) & (update <= self._last)).to(net.flat.dtype)
             net.flat.grad *= moves
             decay = moves if decay is None else moves * decay

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from smore_sweep.method import method
+from baselines.fre import FRE
+from smore_sweep.method import Method, method
 from smore_sweep.planning.continuation import _has_schedule
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.stacked.network_spec import NetworkSpec
@@ -66,6 +67,18 @@ def test_a_resumed_run_goes_on_exactly(update: int) -> None:
     resumed.load(saved(trained(stack(METHOD), update)), update)
     for first, second in zip(undisturbed, trained(resumed, TURN + 4 - update).state(), strict=True):
         assert_equal(first, second)
+
+
+@pytest.mark.parametrize("chosen", [METHOD, FRE(hidden=8, latent=4, hidden_layers=1, encoder_share=TURN / UPDATES)])
+def test_a_network_that_stands_still_takes_no_gradient_and_has_the_same_bits(
+    chosen: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = trained(stack(chosen), TURN + 4)
+    assert {net.trains for net in learner.nets.values()} == {False, True}
+    monkeypatch.setattr("smore_sweep.training.learner._Moments.turn", lambda self, update: None)
+    always = parameters(trained(stack(chosen), TURN + 4))
+    for name, values in parameters(learner).items():
+        assert torch.equal(values, always[name]), name
 
 
 def test_a_longer_run_has_other_phases() -> None:
