@@ -1,5 +1,7 @@
 """Section 4.4 of the SMORe paper: four methods that see images, on a tabletop.
 
+docs/results/images.md has the predictions and, beside the paper's figure, the outcomes.
+
 Evaluation goals take turns: the four compositions of figure 3, then four single primitives, an easier tier. The data
 hold single primitives only. The scales have presets of their own, which no table mixes: ``image-small`` at smoke and
 workstation scale, ``image-paper``, Table 5, at paper scale.
@@ -34,7 +36,7 @@ SWEEP = Sweep(
             tasks=TASKS,
             seeds=3,
             budget=Budget(
-                episodes=1_334, updates=30_000, batch_size=128, evaluate_every=5_000, evaluation_episodes=16,
+                episodes=1_334, updates=20_000, batch_size=128, evaluate_every=5_000, evaluation_episodes=16,
                 final_episodes=80,
             ),
             knobs=SMALL,
