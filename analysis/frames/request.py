@@ -122,8 +122,8 @@ def add_options(parser: argparse.ArgumentParser, scale: str) -> None:
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose and change runs of a named sweep, as ``smore-sweep run`` has them."""
-    parser.add_argument("--tasks", metavar="A,B", help="with --sweep: these tasks")
-    parser.add_argument("--methods", metavar="A,B", help="with --sweep: these methods")
+    parser.add_argument("--tasks", metavar="A,B", action="append", help="with --sweep: these tasks")
+    parser.add_argument("--methods", metavar="A,B", action="append", help="with --sweep: these methods")
     parser.add_argument("--set", metavar="KNOB=V", action="append", help="with --sweep: the runs with these knobs")
     parser.add_argument("--updates", metavar="N", type=int, help="with --sweep: the runs of this length")
 

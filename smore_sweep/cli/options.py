@@ -43,13 +43,13 @@ Seeds = Annotated[
     ),
 ]
 TaskNames = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--tasks", metavar="A,B", help="only these tasks, separated by commas", autocompletion=complete.task_list
     ),
 ]
 MethodNames = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--methods", metavar="A,B", help="only these methods, separated by commas", autocompletion=complete.method_list
     ),
@@ -127,9 +127,9 @@ def without_exported(choices: Choices, folder: str | None) -> Choices:
     return replace(choices, elsewhere=frozenset(archive.table(path, archive.RUNS)["run_id"]))
 
 
-def split_names(text: str | None) -> list[str] | None:
-    """Split ``a,b`` into names; no text gives None."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def split_names(texts: list[str] | None) -> list[str] | None:
+    """Split texts such as ``a,b`` into names; no text gives None."""
+    return None if texts is None else [name.strip() for name in ",".join(texts).split(",") if name.strip()]
 
 
 def check_at_least_one(name: str, value: int | None) -> None:

@@ -232,14 +232,18 @@ def _knob_names(grids: Iterable[Grid]) -> set[str]:
 
 def parse_choices(
     *,
-    tasks: str | None = None,
-    methods: str | None = None,
+    tasks: str | Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     seeds: str | None = None,
     settings: Sequence[str] = (),
     updates: int | None = None,
     source: str = GENERATED,
 ) -> Choices:
-    """Read the choices of a command's options. Raises :class:`DeclarationError` if one is not valid."""
+    """Read the choices of a command's options. Tasks and methods are names with commas between, once or several times.
+
+    Raises:
+        DeclarationError: If one is not valid.
+    """
     return Choices(
         tasks=_names("tasks", tasks, "FetchReach,FetchPush"),
         methods=_names("methods", methods, "smore,gc_iql"),
@@ -291,9 +295,10 @@ def _setting(text: str) -> Setting:
     return Setting(method=method, knob=knob, values=values)
 
 
-def _names(option: str, text: str | None, example: str) -> tuple[str, ...]:
-    if text is None:
+def _names(option: str, given: str | Sequence[str] | None, example: str) -> tuple[str, ...]:
+    if given is None:
         return ()
+    text = given if isinstance(given, str) else ",".join(given)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise DeclarationError(f"{option} = {text!r} names none; give them with commas between, such as {example}")

@@ -69,6 +69,11 @@ def test_methods_are_chosen_by_any_of_their_names(names: str, labels: list[str])
     assert ids(runs) == [run.run_id for run in SWEEP.expand() if run.named.label in labels]
 
 
+def test_an_option_may_be_given_several_times() -> None:
+    assert parse_choices(tasks=["Reacher, FetchPush", "FetchReach"]).tasks == ("Reacher", "FetchPush", "FetchReach")
+    assert parse_choices(methods=["iql", "gofar"]) == parse_choices(methods="iql,gofar")
+
+
 def test_tasks_are_chosen_among_those_of_the_methods() -> None:
     runs = chosen(tasks="Reacher", methods="gofar")
     assert ids(runs) == [run.run_id for run in SWEEP.expand(tasks=["Reacher"]) if run.method.name == "GoFAR"]
