@@ -95,10 +95,10 @@ def check(words: list[str]) -> None:
     sweep = params.get("sweep") or ""
     assert sweep.endswith(".py") or sweep in SWEEPS, words
     if not own and not sweep.endswith(".py"):
-        tasks = params.get("tasks") or ""
-        for name in filter(None, [*(tasks if isinstance(tasks, list) else tasks.split(",")), params.get("task") or ""]):
+        tasks, methods = (",".join(params.get(several) or []).split(",") for several in ("tasks", "methods"))
+        for name in filter(None, [*tasks, params.get("task")]):
             task(name)
-        for name in filter(None, [*(params.get("methods") or "").split(","), params.get("method") or ""]):
+        for name in filter(None, [*methods, params.get("method")]):
             if name == "all" and node.name == "bench":
                 continue
             discovery.find_method(name)
