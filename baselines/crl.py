@@ -175,8 +175,7 @@ class CRL(ExtractingMethod):
     ) -> torch.Tensor:
         return (nets["phi"].through(observations, actions) * nets["psi"].frozen(goals)).sum(-1).amin(0)
 
-    def act(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-        outputs = nets["pi"].frozen(observations, goals)
+    def actions_of(self, outputs: torch.Tensor) -> torch.Tensor:
         return torch.tanh(self._policy(outputs)[0] if self._gaussian else outputs)
 
     @property

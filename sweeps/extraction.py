@@ -3,10 +3,13 @@
 docs/results/extraction.md has the claims of the study that it follows, and the predictions.
 """
 
+from dataclasses import replace
+
 from baselines.am import AM
 from baselines.crl import CRL
 from baselines.iql import GCIQL
 from smore_sweep import Budget, Grid, Scale, Sweep, grid
+from smore_sweep.extraction import ExtractingMethod
 from smore_sweep.smore import SMORe
 
 FETCH = ("FetchReach", "FetchPush")
@@ -19,7 +22,7 @@ RATE = 1e-3
 OPEX = [0.0, 0.03, 0.3]
 SAMPLES = [1, 32]
 
-METHODS = [
+METHODS: list[ExtractingMethod] = [
     *grid(SMORe, her_ratio=1.0, learning_rate=RATE, extraction="awr", critic_acts=True, opex=OPEX),
     *grid(SMORe, her_ratio=1.0, learning_rate=RATE, extraction="gradient_bc", critic_acts=True, opex=OPEX),
     *grid(SMORe, her_ratio=1.0, learning_rate=RATE, extraction="sampling", samples=SAMPLES),
@@ -33,6 +36,8 @@ METHODS = [
     *grid(AM, learning_rate=RATE, extraction="sampling", samples=SAMPLES),
 ]
 """All goals are hindsight goals: OGBench's data have no others. What differs in opex or samples trains once."""
+TTT = [replace(each, opex=0.0, ttt=0.003) for each in METHODS if each.opex == OPEX[-1]]
+"""Trained once more in each episode, on the tasks with short ones."""
 
 BUDGET = Budget(
     episodes=1_000, updates=20_000, batch_size=256, evaluate_every=5_000, evaluation_episodes=50, final_episodes=50
@@ -54,7 +59,7 @@ SWEEP = Sweep(
     name="extraction",
     description="Critics, ways to extract a policy from them, and sizes of the dataset",
     grids=[
-        Grid(methods=METHODS, tasks=FETCH, expert_share=[0.1]),
+        Grid(methods=[*METHODS, *TTT], tasks=FETCH, expert_share=[0.1]),
         Grid(methods=METHODS, tasks=OGBENCH),
     ],
     default_scale="workstation",

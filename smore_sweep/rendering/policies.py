@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from smore_sweep.tasks import task
 from smore_sweep.training.evaluation import ROWS, side_by_side
 
 if TYPE_CHECKING:
+    import torch
+
     from smore_sweep.task import Observation, Policy
     from smore_sweep.training.evaluation import Actor
 
@@ -89,6 +92,8 @@ class EpisodeActor:
         # As in evaluation, products have ROWS rows: others may round differently.
         self._observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
         self._goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
+        self._memories: defaultdict[int, dict[int, torch.Tensor]] = defaultdict(dict)
+        """What the method keeps from step to step, by episode."""
 
     def __call__(self, number: int) -> Policy:
         """Return the policy of an episode, to be called once per step."""
@@ -96,10 +101,13 @@ class EpisodeActor:
         return lambda observation: self.act(observation, number, next(steps))
 
     def act(self, observation: Observation, number: int, step: int) -> NDArray[np.float32]:
-        """Return the action of an episode's step."""
+        """Return the action of an episode's step. Steps of an episode are in order; step 0 begins it again."""
         from smore_sweep.stacked.rng import Draws
 
-        index, draws = (0, number % ROWS), Draws(self._task.name, side_by_side(number), step)
+        memory = self._memories[number]
+        if step == 0:
+            memory.clear()
+        index, draws = (0, number % ROWS), Draws(self._task.name, side_by_side(number), step, memory=memory)
         self._observations[index], self._goals[index] = observation["observation"], observation["desired_goal"]
         action: NDArray[np.float32] = self._actor.act(self._observations, self._goals, draws)[index]
         return action

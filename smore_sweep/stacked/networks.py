@@ -71,6 +71,14 @@ class Network:
             fused.Passes(spec, self.members, self.member_size, self._starts) if isinstance(spec, NetworkSpec) else None
         )
 
+    def repeated(self, count: int) -> Network:
+        """Return a stack of so many copies of the only member, without targets."""
+        assert self.members == 1
+        copies = Network(self.spec, "", [0] * count, self.flat.device, blank=True)
+        for leaf, values in self.leaves(self.flat.detach()).items():
+            copies.by_member(copies.leaves(copies.flat.detach())[leaf]).copy_(self.by_member(values))
+        return copies
+
     def leaves(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """View a buffer that is laid out as the parameters by leaf name, ``[copies * M, ...]`` each.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -81,21 +81,25 @@ class Streams:
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one step of evaluation episodes, keyed by (task, episode, step, purpose).
+    """The random numbers of one step of evaluation episodes, keyed by (task, episode, step, purpose), and what a method
+    remembers.
 
-    Methods, seeds and values of a knob share them. The first numbers of a purpose are the same however many are drawn.
+    Methods, seeds and values of a knob share the numbers. The first ones of a purpose are the same however many are
+    drawn.
 
     Attributes:
         task: name of the task.
         episodes: number of each row's episode, ``B`` in all.
         step: number of the step, from 0.
         remembered: what the policy has of its remembered states, ``[1, n, .]``, if its method remembers any.
+        memory: what a method keeps from step to step of these episodes, by step.
     """
 
     task: str
     episodes: Sequence[int]
     step: int
     remembered: torch.Tensor | None = None
+    memory: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
         """Draw standard normal float32 numbers ``[1, B, *shape]`` (Box-Muller)."""

@@ -19,6 +19,7 @@ from smore_sweep.task import Task
 
 if TYPE_CHECKING:
     import gymnasium
+    import torch
 
     from smore_sweep.stacked.rng import Draws
 
@@ -82,8 +83,9 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
         observation = task.reset(envs[row], episode)
         observations[0, row], goals[0, row] = observation["observation"], observation["desired_goal"]
     ended = [False] * len(episodes)
+    memory: dict[int, torch.Tensor] = {}
     for t in range(task.horizon):
-        actions = actor.act(observations, goals, Draws(task.name, side_by_side(episodes[0]), t))
+        actions = actor.act(observations, goals, Draws(task.name, side_by_side(episodes[0]), t, memory=memory))
         for row, episode in enumerate(episodes):
             if ended[row]:  # before the horizon: the last distance holds, and no goal is reached any more
                 outcome.distances[episode, t] = outcome.distances[episode, t - 1]

@@ -78,6 +78,7 @@ SHIPPED: list[Method] = [
     SMORe(hidden=16, extraction="gradient", initial_action="policy"),
     SMORe(hidden=16, extraction="gradient_bc"),
     SMORe(hidden=16, extraction="gradient_bc", critic_acts=True, opex=0.1),
+    SMORe(hidden=16, extraction="gradient_bc", critic_acts=True, ttt=0.01),
     SMORe(hidden=16, extraction="sampling", samples=4),
     SMOReActorCritic(hidden=16),
     SMOReActionFree(hidden=16),

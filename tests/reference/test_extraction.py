@@ -189,12 +189,65 @@ def test_a_step_of_opex_raises_the_critic(kind: type[Any], extraction: str) -> N
     assert (replace(still, opex=100.0).sample_actions(nets, states, goals, draws).abs() <= 1).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_on_visited_states_is_a_step_of_gradient_in_each(kind: type[Any]) -> None:
+    """Against plain autograd, row by row, through two steps of an episode."""
+    method = kind(hidden=12, extraction="gradient_bc", critic_acts=True, ttt=0.02)
+    nets, states, goals, draws = acting(method)
+    episodes = replace(draws, step=0)
+    got = [method.sample_actions(nets, now, goals, replace(episodes, step=t)) for t, now in ((0, states), (1, -states))]
+    assert list(episodes.memory) == [0, 1]  # no more than a repeated call needs
+    again = method.sample_actions(nets, -states, goals, replace(episodes, step=1))
+    torch.testing.assert_close(again, got[1], rtol=0, atol=0)
+    for row in (0, ROWS - 1):
+        leaves = {name: leaf.detach().clone()[0] for name, leaf in nets["pi"].leaves(nets["pi"].flat).items()}
+        for t, state in enumerate((states[:, row], -states[:, row])):
+            goal = goals[:, row]
+            leaves = {name: leaf.requires_grad_() for name, leaf in leaves.items()}
+            mean = mlp(leaves, torch.cat([state, goal], -1)).tanh()
+            offline = method.act(nets, state[None], goal[None])[0]
+            score = method.score(nets, state[None], goal[None], mean[None])[0, 0]
+            loss = -score / score.detach().abs() + ((mean - offline) ** 2).mean()
+            slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+            leaves = {
+                name: (leaf - 0.02 * (0 if slope is None else slope)).detach()
+                for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)
+            }
+            action = mlp(leaves, torch.cat([state, goal], -1)).tanh()
+            torch.testing.assert_close(got[t][:, row], action, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(got[0], method.act(nets, states, goals))
+
+
+def mlp(leaves: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Outputs of a ReLU network."""
+    last = max(int(name[1:]) for name in leaves if name.startswith("w"))
+    for layer in range(last):
+        x = torch.relu(x @ leaves[f"w{layer}"] + leaves[f"b{layer}"])
+    return x @ leaves[f"w{last}"] + leaves[f"b{last}"]
+
+
+def test_an_episode_is_trained_on_alone() -> None:
+    """Its actions depend on its own states, not on the episodes beside it."""
+    method = SMORe(hidden=12, extraction="awr", critic_acts=True, ttt=0.1)
+    nets, states, goals, draws = acting(method)
+    both = [replace(draws, step=0, memory={}) for _ in range(2)]
+    other = states.clone()
+    other[:, 1:] *= -3.0
+    for step in range(3):
+        actions = [
+            method.sample_actions(nets, rows, goals, replace(each, step=step))
+            for rows, each in zip((states, other), both, strict=True)
+        ]
+        assert torch.equal(actions[0][:, 0], actions[1][:, 0])
+        assert not torch.equal(actions[0][:, 1], actions[1][:, 1])
+
+
 def test_without_opex_nothing_but_the_policy_is_kept() -> None:
     for kind in KINDS:
         assert kind().acts_with == ("pi",)
         assert kind(critic_acts=True).acts_with == ("pi", *kind.critics)
         assert kind(extraction="sampling").acts_with == (kind.flow, *kind.critics)
-        assert not {"extraction", "samples", "opex", "critic_acts", "bc_weight"} & set(kind().content())
+        assert not {"extraction", "samples", "opex", "ttt", "critic_acts", "bc_weight"} & set(kind().content())
 
 
 @pytest.mark.parametrize(
@@ -202,6 +255,8 @@ def test_without_opex_nothing_but_the_policy_is_kept() -> None:
     [
         (SMORe, {"samples": 4}, "extraction = 'awr' has no samples; only 'sampling' has"),
         (GCIQL, {"opex": 0.1}, "opex = 0.1 needs critic_acts = true"),
+        (GCIQL, {"ttt": 0.1}, "ttt = 0.1 needs a policy and critic_acts = true"),
+        (GCIQL, {"extraction": "sampling", "ttt": 0.1}, "ttt = 0.1 needs a policy and critic_acts = true"),
         (GCIQL, {"extraction": "sampling", "critic_acts": True}, "has the critic anyway"),
         (GCIQL, {"extraction": "gradient", "temperature": 1.0}, "has no temperature; only 'awr' has"),
         (CRL, {"bc_weight": 1.0}, "extraction = 'release' has no bc_weight; only 'gradient_bc' has"),

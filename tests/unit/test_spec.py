@@ -43,6 +43,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "bc_weight": {"extraction": "gradient_bc"},
     "samples": {"extraction": "sampling"},
     "opex": {"critic_acts": True},
+    "ttt": {"critic_acts": True},
 }
 """What a knob needs."""
 
