@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.method import Method, check_complete, knobs
@@ -285,7 +285,10 @@ def _shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def grid(method: type[Method], **choices: Any) -> list[Method]:
+M = TypeVar("M", bound=Method)
+
+
+def grid(method: type[M], **choices: Any) -> list[M]:
     """Return every combination of knob values: ``grid(SMORe, beta=[0.5, 0.7], her_ratio=0.8)``.
 
     A list or tuple is a choice; anything else is one value.

@@ -15,14 +15,14 @@ from baselines.iql import GCIQL
 from baselines.sql import GCSQL
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
-from smore_sweep import Scale, Sweep, grid
+from smore_sweep import Method, Scale, Sweep, grid
 from smore_sweep.smore import SMORe
 from sweeps._budgets import ALL, LARGE, at_papers_share, scales
 from sweeps._tuned import tuned
 
 FIRST_SEED = 1_000
 SEEDS = {"smoke": 1, "laptop": 2, "paper": 3}
-METHODS = [SMORe, WGCSL, GCSL, AM, DDPG, GCIQL, GCSQL, GCEQL, GCXQL]
+METHODS: list[type[Method]] = [SMORe, WGCSL, GCSL, AM, DDPG, GCIQL, GCSQL, GCEQL, GCXQL]
 
 
 def selecting(name: str, scale: Scale, chosen: Mapping[tuple[str, str], Mapping[str, float]]) -> Scale:
