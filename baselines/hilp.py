@@ -132,7 +132,19 @@ class HILP(Method):
         )
 
         moves = ((phi.frozen(*there) - phi.frozen(*here))[0] * skills).sum(-1)
-        targets = moves + self.discount * nets["U"].frozen(batch.next_observations, skills)[..., 0]
+        losses, info = self.skill_losses(nets, batch, skills, moves, knobs)
+        return {"distance": distance, **losses}, {"distance_mean": -values.detach().mean(-1).mean(0), **info}
+
+    def skill_losses(
+        self,
+        nets: Networks,
+        batch: Batch,
+        skills: torch.Tensor,
+        rewards: torch.Tensor,
+        knobs: Mapping[str, torch.Tensor],
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the losses and diagnostics of IQL for ``skills`` ``[M, B, latent]`` under ``rewards`` ``[M, B]``."""
+        targets = rewards + self.discount * nets["U"].frozen(batch.next_observations, skills)[..., 0]
         scores = nets["Q"](batch.observations, skills, batch.actions)[..., 0]
         residuals = (
             nets["Q"].target(batch.observations, skills, batch.actions)[..., 0].amin(0)
@@ -142,12 +154,11 @@ class HILP(Method):
         means = nets[POLICY](batch.observations, skills)
         log_prob = gaussian_log_prob(batch.actions, means, nets[POLICY].log_std.clamp(*LOG_STD_RANGE))
         losses = {
-            "distance": distance,
             "value": expectile_loss(residuals, knobs["skill_expectile"]).mean(-1),
             "critic": (targets - scores).square().mean(-1).sum(0),
             "policy": -(weights * log_prob).mean(-1),
         }
-        return losses, {"distance_mean": -values.detach().mean(-1).mean(0), "weight_mean": weights.mean(-1)}
+        return losses, {"weight_mean": weights.mean(-1)}
 
     def recall(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
         """Return the representations of the remembered states, which planning needs, or nothing."""

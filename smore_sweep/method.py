@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from smore_sweep.stacked.encoder_spec import EncoderSpec
+    from smore_sweep.stacked.experience import Experience
     from smore_sweep.stacked.network_spec import NetworkSpec
     from smore_sweep.stacked.networks import Networks
     from smore_sweep.stacked.replay import Batch, Replay
@@ -115,6 +116,9 @@ class Method:
     """The method's source, in one line."""
     whole_goals: ClassVar[bool] = False
     """Whether it takes goals as observations, so that it needs tasks whose goals are whole observations."""
+    learns_online: ClassVar[bool] = False
+    """Whether it can go on online (:class:`~smore_sweep.run_spec.Budget`): it then has :meth:`begin_online`,
+    :meth:`online_losses` and :meth:`explore`."""
 
     # Knobs that most methods declare.
     if TYPE_CHECKING:
@@ -190,6 +194,22 @@ class Method:
         Returns:
             ``(losses, info)``, of shape ``[M]`` for each entry.
         """
+        raise NotImplementedError
+
+    def begin_online(self, nets: Networks, experience: Experience, streams: Streams) -> None:
+        """Change the networks in place as the online phase needs them, before its first episode. ``experience`` holds
+        the datasets under the task's reward (:class:`~smore_sweep.stacked.experience.Experience`)."""
+        raise NotImplementedError
+
+    def online_losses(
+        self, nets: Networks, batch: Batch, knobs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """As :meth:`losses`, of a batch of ``experience`` in the online phase. Networks that they leave out stand
+        still."""
+        raise NotImplementedError
+
+    def explore(self, nets: Networks, observations: torch.Tensor, goals: torch.Tensor, draws: Draws) -> torch.Tensor:
+        """Return actions as :meth:`sample_actions` does, of the episodes that are collected online."""
         raise NotImplementedError
 
     @property

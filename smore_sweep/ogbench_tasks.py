@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from smore_sweep.ogbench_horizons import HORIZONS, VISUAL
-from smore_sweep.task import Sizes, Task
+from smore_sweep.task import SINGLE_TASK, Sizes, Task
 
 MAZES = {
     # body: observation, action, threshold of success, milliseconds per step
@@ -47,6 +48,15 @@ def ogbench_tasks() -> Iterator[Task]:
             milliseconds += DRAWING_MILLISECONDS
         for kind, steps in datasets.items():
             yield _task(environment, kind, sizes, threshold, steps, milliseconds)
+
+
+def single_tasks() -> Iterator[Task]:
+    """Yield those of a point in a maze with one goal, whose reward is that of its place."""
+    for row in ogbench_tasks():
+        if row.name.startswith("pointmaze"):
+            environment, _, dataset = row.name.rpartition("-")
+            single = f"{environment}{SINGLE_TASK}"
+            yield replace(row, name=f"{single}-{dataset}", environment=f"smore/{single}-v0", goals=1)
 
 
 def _maze_datasets(body: str, size: str) -> dict[str, int]:

@@ -10,15 +10,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, stackable_knobs, test_time_knobs
 from smore_sweep.tasks import declared_content, find_task
 
+if TYPE_CHECKING:
+    from smore_sweep.task import Task
+
 PROTOCOL = 1
 """Version in every run's content. Raise it when the meaning of data, training or evaluation changes."""
+
+ONLINE = ("online_episodes", "updates_per_episode")
+"""Fields of a budget that runs without an online phase do not have."""
 
 GENERATED = "generated"
 """Source of data that are rolled out here, by the shipped experts and a uniform-random policy."""
@@ -42,11 +48,14 @@ class Budget:
 
     Attributes:
         episodes: Episodes in the dataset, N.
-        updates: Gradient updates.
+        updates: Gradient updates, of both phases.
         batch_size: Transitions per update and distribution.
         evaluate_every: Updates between evaluations.
         evaluation_episodes: Episodes of an evaluation on the way.
         final_episodes: Episodes of the evaluation after the last update.
+        online_episodes: Episodes that the run collects itself, for methods that go on online; 0 for none.
+        updates_per_episode: Updates after each of these. The last ``online_episodes * updates_per_episode`` updates are
+            the online phase.
     """
 
     episodes: int
@@ -55,13 +64,42 @@ class Budget:
     evaluate_every: int
     evaluation_episodes: int
     final_episodes: int
+    online_episodes: int = 0
+    updates_per_episode: int = 0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            least = 0 if name in ONLINE else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise DeclarationError(
-                    f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
+                    f"budget: {name} = {value!r} is not valid; it must be a whole number of at least {least}"
                 )
+        if bool(self.online_episodes) != bool(self.updates_per_episode):
+            raise DeclarationError(
+                f"budget: online_episodes = {self.online_episodes} with updates_per_episode = "
+                f"{self.updates_per_episode} is not valid; give both or none"
+            )
+        if self.offline_updates < 1:
+            raise DeclarationError(
+                f"budget: updates = {self.updates} is not valid; {self.online_episodes} online episodes with "
+                f"{self.updates_per_episode} updates each leave none to learn offline"
+            )
+
+    @property
+    def offline_updates(self) -> int:
+        """Updates before the online phase: all, if there is none."""
+        return self.updates - self.online_episodes * self.updates_per_episode
+
+    def rolled_out(self, behind: int) -> int:
+        """Return the episodes that a run still rolls out after so many updates, to evaluate and to collect."""
+        rounds = (self.updates - behind) // self.evaluate_every
+        left = min(self.updates - behind, self.updates - self.offline_updates)
+        collected = left // self.updates_per_episode if left else 0
+        return max(rounds - 1, 0) * self.evaluation_episodes + self.final_episodes + collected
+
+    def content(self) -> dict[str, int]:
+        """Return the fields that make up a run's content: those of the online phase if there is one."""
+        return {name: value for name, value in vars(self).items() if self.online_episodes or name not in ONLINE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +139,24 @@ class RunSpec:
                 f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
                 f"{row.dataset!r}: leave it at 1"
             )
+        if self.budget.online_episodes:
+            self._check_online(row)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise DeclarationError(
                 f"{self.task}: seed = {self.seed!r} is not valid; it must be a whole number of at least 0"
             )
         check_source(self.source)
+
+    def _check_online(self, row: Task | None) -> None:
+        """Raise :class:`DeclarationError` if the run cannot go on online."""
+        online = f"{self.task}: online_episodes = {self.budget.online_episodes} is not valid"
+        if not self.method.learns_online:
+            raise DeclarationError(f"{online}; {self.method.name} learns from its dataset alone: leave it at 0")
+        if row and (row.goals != 1 or row.sizes.image):
+            raise DeclarationError(
+                f"{online}; {self.method.name} goes on online for one goal and from vectors, so it needs a task with "
+                "goals=1 and without images, such as pointmaze-medium-singletask-navigate"
+            )
 
     @property
     def expert_episodes(self) -> int:
@@ -126,7 +177,7 @@ class RunSpec:
             "expert_share": self.expert_share,
             "seed": self.seed,
             "scale": self.scale,
-            "budget": dict(vars(self.budget)),
+            "budget": self.budget.content(),
         }
 
     @cached_property

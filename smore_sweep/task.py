@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
 
 
+SINGLE_TASK = "-singletask"
+"""In the names of an OGBench task and its environment: the first of the goals alone, without noise."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Dimensions of a task's observation, goal and action vectors.
@@ -168,10 +172,10 @@ class Task:
         """The pools of episodes that make up the task's data, by the expert and another policy, or its own dataset."""
         return (self.dataset,) if self.dataset else ("expert", self.suboptimal)
 
-    def reset(self, env: Environment, episode: int) -> Observation:
-        """Start an evaluation episode by its number; return the first observation."""
+    def reset(self, env: Environment, episode: int, purpose: str = "evaluation") -> Observation:
+        """Start an episode of a purpose by its number; return the first observation."""
         options = {"goal": episode % self.goals} if self.goals else None
-        observation, _ = env.reset(seed=episode_seed("evaluation", self.name, episode), options=options)
+        observation, _ = env.reset(seed=episode_seed(purpose, self.name, episode), options=options)
         return observation  # type: ignore[no-any-return]
 
     def make(self, **options: Any) -> Environment:
@@ -224,7 +228,9 @@ class Task:
         if isinstance(function, str):
             function = _import(function)
         name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
-        states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
+        states, actions = function(
+            str(name).removeprefix("smore/").replace(SINGLE_TASK, ""), seed, self.data_steps or self.horizon
+        )
         return states, actions
 
     def policy(self, name: str) -> Policy | None:

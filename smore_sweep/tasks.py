@@ -187,6 +187,14 @@ def ogbench() -> dict[str, Task]:
     return {row.name: row for row in ogbench_tasks()}
 
 
+@cache
+def _single_tasks() -> dict[str, Task]:
+    """Return OGBench's tasks of one goal by name, which are not listed."""
+    from smore_sweep.ogbench_tasks import single_tasks
+
+    return {row.name: row for row in single_tasks()}
+
+
 def declared_content(name: str) -> dict[str, Any]:
     """Return what makes up a declared task in a run's content; nothing for a task that ships."""
     row = find_task(name)
@@ -207,7 +215,7 @@ def task(name: str) -> Task:
     if name in SHIPPED:
         return SHIPPED[name]
     if name.removeprefix(VISUAL).partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
-        if name not in (benchmark := ogbench()):
+        if name not in (benchmark := ogbench() | _single_tasks()):
             raise DeclarationError(unknown("OGBench task", name, benchmark))
         return benchmark[name]
     if name not in _declared:

@@ -38,9 +38,7 @@ def paper_campaign(rates: dict[str, Any] | None, results: Path, cores: int, gpus
             reference = SMORe().flops(row.sizes, budget.batch_size)
             work = run.method.flops(row.sizes, budget.batch_size) / reference
             training += (budget.updates - behind) * work / best
-            rounds = (budget.updates - behind) // budget.evaluate_every
-            episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
-            evaluation += episodes * row.horizon * row.step_milliseconds / 1e3 / cores
+            evaluation += budget.rolled_out(behind) * row.horizon * row.step_milliseconds / 1e3 / cores
             runs += 1
     hours = max(training, evaluation) / 3600 if gpus else (training + evaluation) / 3600
     figures = {

@@ -42,14 +42,16 @@ for _name in ("Tabletop", "TabletopImages"):
         )
 
 for _environment, _steps in HORIZONS.items():
-    if f"smore/{_environment}-v0" not in gymnasium.registry:
-        gymnasium.register(
-            f"smore/{_environment}-v0",
-            "smore_sweep.envs.ogbench:OGBenchEnv",
-            max_episode_steps=_steps,
-            kwargs={"env_id": f"{_environment}-v0"},
-            disable_env_checker=True,
-        )
+    _single = {f"smore/{_environment}-singletask-v0": {"noisy_goals": False}} if "pointmaze" in _environment else {}
+    for _name, _options in {f"smore/{_environment}-v0": {}, **_single}.items():
+        if _name not in gymnasium.registry:
+            gymnasium.register(
+                _name,
+                "smore_sweep.envs.ogbench:OGBenchEnv",
+                max_episode_steps=_steps,
+                kwargs={"env_id": f"{_environment}-v0", **_options},
+                disable_env_checker=True,
+            )
 
 for _name, _entry in (_ENTRIES | dict.fromkeys(_NOISY, "smore_sweep.envs.noise:NoisyFetchReach")).items():
     # Gymnasium warns about a second registration, as by a reload of this module.

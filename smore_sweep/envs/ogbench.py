@@ -39,19 +39,22 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
     Args:
         env_id: OGBench's id of the environment, not of a dataset.
         render_mode: As everywhere in Gymnasium.
+        noisy_goals: Whether a maze's goals have noise, as in OGBench but for its single tasks.
         size: ``width`` and ``height`` of a picture, in pixels.
     """
 
-    def __init__(self, env_id: str, render_mode: str | None = None, **size: int) -> None:
+    def __init__(self, env_id: str, render_mode: str | None = None, noisy_goals: bool = True, **size: int) -> None:
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
-        options = {} if render_mode is None else {"render_mode": render_mode, **size}
+        options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode, **size}
         low, high = -np.inf, np.inf
         self._dtype: type[np.float32 | np.uint8] = np.float32
         if env_id.startswith(VISUAL):
             low, high, self._dtype = 0.0, float(WHITE), np.uint8
             options = {}  # what is seen is of a fixed size, and so is a picture of it
             _draw_off_screen()
+        if not noisy_goals:
+            options["add_noise_to_goal"] = False
         self._env = make_seedable(env_id, **options)
         box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype)
         self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})

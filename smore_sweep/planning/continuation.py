@@ -93,4 +93,5 @@ def _obstacle(start: RunSpec, results: StoragePath) -> str:
 
 
 def _has_schedule(run: RunSpec) -> bool:
-    return any(network.scheduled for network in run.method.networks(task(run.task).sizes).values())
+    networks = run.method.networks(task(run.task).sizes).values()
+    return run.budget.online_episodes > 0 or any(network.scheduled for network in networks)

@@ -44,9 +44,7 @@ def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores:
     evaluation = 0.0
     for run, behind in plan.pending:
         row, budget = task(run.task), run.budget
-        rounds = (budget.updates - behind) // budget.evaluate_every
-        episodes = max(rounds - 1, 0) * budget.evaluation_episodes + budget.final_episodes
-        evaluation += episodes * row.horizon * row.step_milliseconds
+        evaluation += budget.rolled_out(behind) * row.horizon * row.step_milliseconds
     rate = _product_rate() * PRODUCT_SHARE if flops else 1.0
     return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
 

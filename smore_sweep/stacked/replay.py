@@ -105,8 +105,10 @@ class Replay:
         """Those of :meth:`EpisodeStore.statistics` by member, ``[M, 1, .]``; none if inputs stay as they are."""
         if whole_goals:
             self.statistics[2:] = self.statistics[:2]
-        self._threshold = threshold
-        self._observation_size = store.observation_size
+        self.threshold = threshold
+        """Distance up to which a goal counts as reached."""
+        self.members, self.episodes = len(expert_episodes), episodes
+        self.observation_size, self.action_size = store.observation_size, store.actions.shape[-1]
         table = self.goals.table
         # Where goals are whole observations, a GPU holds them once, too.
         separate = store.separate_states
@@ -128,7 +130,7 @@ class Replay:
         if self.image:
             away = transitions.goal != row + 1
         else:
-            away = torch.linalg.vector_norm(next_achieved - goals, dim=-1) > self._threshold
+            away = torch.linalg.vector_norm(next_achieved - goals, dim=-1) > self.threshold
         initial_observations = None
         if initial:
             initial_observations = self.normalize_observations(self._state(row - transitions.time)[0])
@@ -146,6 +148,11 @@ class Replay:
             initial_observations=initial_observations,
             offsets=steps,
         )
+
+    def achieved_after(self, transitions: Transitions) -> torch.Tensor:
+        """Read the next achieved goals ``[M, B, g]`` of the transitions, in the goal's own units."""
+        row = transitions.episode * (self.horizon + 1) + transitions.time
+        return scaled(take(self.goals.table, row + 1))
 
     def goals_of(self, transitions: Transitions) -> torch.Tensor:
         """Read the goals ``[M, B, g]`` of the transitions, as the networks see them."""
@@ -166,7 +173,7 @@ class Replay:
     def _state(self, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Observation and achieved goal of the state rows ``[M, B]``."""
         state = scaled(take(self._states, row))
-        return state[..., : self._observation_size], state[..., -self._goal_size :]
+        return state[..., : self.observation_size], state[..., -self._goal_size :]
 
 
 def normalize(values: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

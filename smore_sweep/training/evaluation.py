@@ -43,7 +43,8 @@ class Actor(Protocol):
 
 
 @lru_cache(maxsize=2)
-def _environments(task: Task) -> list[gymnasium.Env[Any, Any]]:
+def environments(task: Task) -> list[gymnasium.Env[Any, Any]]:
+    """Return this process's :data:`ROWS` environments of a task, created once."""
     return [task.make() for _ in range(ROWS)]
 
 
@@ -76,7 +77,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
     """Roll out up to :data:`ROWS` episodes side by side."""
     from smore_sweep.stacked.rng import Draws
 
-    envs = _environments(task)
+    envs = environments(task)
     observations = np.zeros((1, ROWS, task.sizes.observation), task.sizes.dtype)
     goals = np.zeros((1, ROWS, task.sizes.goal), task.sizes.dtype)
     for row, episode in enumerate(episodes):

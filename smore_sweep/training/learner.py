@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from smore_sweep.method import Method, stackable_knobs
+from smore_sweep.stacked.experience import Experience
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Streams
@@ -37,6 +38,7 @@ class Learner:
         batch_size: transitions per member and update.
         updates: length of the whole run, for schedules.
         device: where the stack trains.
+        experience: room for the episodes that members collect, if they go on online.
     """
 
     def __init__(
@@ -49,12 +51,15 @@ class Learner:
         batch_size: int,
         updates: int,
         device: torch.device,
+        experience: Experience | None = None,
     ) -> None:
         self.method = methods[0]
         self.members = len(methods)
         self.device = device
         self.step = torch.zeros((), dtype=torch.int64, device=device)
         """Updates done."""
+        self.experience = experience
+        self._online = False
         self._replay = replay
         self._batch_size = batch_size
         self._updates = updates
@@ -70,18 +75,31 @@ class Learner:
     def sample(self) -> Batch:
         """Sample the next update's batch, the same however often it is called."""
         with torch.no_grad():
+            if self._online:
+                assert self.experience is not None
+                return self.experience.batch(self._streams.uniform("online", 3, self._batch_size))
             return self.method.sample(self._replay, self._streams, self.knobs, self._batch_size)
 
+    @torch.no_grad()
+    def begin_online(self) -> None:
+        """Begin the online phase: updates then learn from all that members have, and what they collect."""
+        assert self.experience is not None
+        self.method.begin_online(self.nets, self.experience, self._streams)
+        self._online = True
+
     def update(self) -> None:
-        """One gradient step of every network of every member."""
+        """One gradient step of every network of every member; of those that learn, in the online phase."""
         self.step += 1
         for moments in self._moments.values():
             moments.turn(self.step)
         batch = self.sample()
-        losses, info = self.method.losses(self.nets, batch, self.knobs)
+        phase = self.method.online_losses if self._online else self.method.losses
+        losses, info = phase(self.nets, batch, self.knobs)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         decay = 0.5 * (1.0 + torch.cos(math.pi * ((self.step - 1) / self._updates)))
         for name, net in self.nets.items():
+            if net.trains and net.flat.grad is None:  # the phase's losses leave it out
+                continue
             self._moments[name].step(self.step, decay if net.spec.cosine_decay else None)
             net.move_target(self.step)
         self._metrics = {name: value.detach() for name, value in {**losses, **info}.items()}
@@ -99,12 +117,14 @@ class Learner:
         return (~finite).cpu().numpy()
 
     def state(self) -> list[Arrays]:
-        """Return each member's parameters and optimiser moments. With the number of updates done, a run needs nothing
-        else to resume exactly, alone or in any stack."""
+        """Return each member's parameters, optimiser moments and collected episodes. With the number of updates done,
+        a run needs nothing else to resume exactly, alone or in any stack."""
         members: list[Arrays] = [{} for _ in range(self.members)]
         for name, tensor, net in self._tensors():
             for member, piece in enumerate(net.by_member(tensor).cpu().numpy()):
                 members[member][name] = piece.copy()
+        for member, arrays in enumerate(self.experience.state() if self.experience else ()):
+            members[member] |= arrays
         return members
 
     def policies(self) -> list[Arrays]:
@@ -132,6 +152,8 @@ class Learner:
         for name, tensor, net in self._tensors():
             saved = torch.from_numpy(np.stack([member[name] for member in members]))
             net.by_member(tensor).copy_(saved)
+        if self.experience:
+            self._online = self.experience.load(members)
 
     def _tensors(self) -> list[tuple[str, torch.Tensor, Network]]:
         """List all trained tensors: name, tensor shaped as its leaf, and its network."""

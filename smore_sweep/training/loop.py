@@ -14,6 +14,7 @@ from smore_sweep.tasks import task
 from smore_sweep.training.assessment import Assess, Pending, assess_here
 from smore_sweep.training.capture import AUTO, Updates
 from smore_sweep.training.device import wait
+from smore_sweep.training.online import collect, due, only_goal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def build_learner(
     Runs that differ in knobs of test time alone are one member. Copies of the first one fill the stack up to ``padded``
     members. A GPU chooses its kernels by the size of a stack, so a run's last digits depend on it.
     """
+    from smore_sweep.stacked.experience import Experience
     from smore_sweep.stacked.replay import Replay
     from smore_sweep.training.learner import Learner
 
@@ -52,24 +54,27 @@ def build_learner(
     runs = [each[0] for each in by_training(runs)]
     runs = [*runs, *[first] * ((padded or 0) - len(runs))]
     methods: list[Method] = [run.method.as_trained() for run in runs]
+    budget = first.budget
     row = task(first.task)
     replay = Replay(
         store,
         expert_episodes=[run.expert_episodes for run in runs],
-        episodes=first.budget.episodes,
+        episodes=budget.episodes,
         threshold=row.threshold,
         normalize=first.method.normalize_inputs,
         whole_goals=first.method.whole_goals,
         device=device,
     )
+    experience = Experience(replay, budget.online_episodes, only_goal(row)) if budget.online_episodes else None
     return Learner(
         methods,
         [run.seed for run in runs],
         row.sizes,
         replay,
-        batch_size=first.budget.batch_size,
-        updates=first.budget.updates,
+        batch_size=budget.batch_size,
+        updates=budget.updates,
         device=device,
+        experience=experience,
     )
 
 
@@ -110,7 +115,8 @@ def train(
     first = update = records[0].update
     do_update = Updates(learner, updates)
     training = evaluating = 0.0
-    member = {run.run_id: number for number, each in enumerate(by_training(runs)) for run in each}
+    trained = by_training(runs)
+    member = {run.run_id: number for number, each in enumerate(trained) for run in each}
     members = [member[run.run_id] for run in runs]
     alive = list(range(len(runs)))
     stretch: _Stretch | None = None
@@ -135,6 +141,11 @@ def train(
         started = reported = time.perf_counter()
         elsewhere = evaluating
         while update < goal:
+            if due(budget, update):
+                if update == budget.offline_updates:
+                    learner.begin_online()
+                    do_update = Updates(learner, updates)
+                collect(learner, [each[0] for each in trained], update)
             do_update()
             update += 1
             now = time.perf_counter()

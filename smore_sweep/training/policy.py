@@ -7,7 +7,7 @@ executed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,11 +54,21 @@ class Policy:
     def act(self, observations: NDArray[Any], goals: NDArray[Any], draws: Draws) -> NDArray[np.float32]:
         """Return actions ``[1, B, action]`` for raw observations and goals ``[1, B, .]``; ``draws`` has as many rows.
         Equal arguments yield equal actions."""
+        return self._acted(self._method.sample_actions, observations, goals, draws)
+
+    @torch.no_grad()
+    def explore(self, observations: NDArray[Any], goals: NDArray[Any], draws: Draws) -> NDArray[np.float32]:
+        """Return the actions with which the method collects episodes; otherwise as :meth:`act`."""
+        return self._acted(self._method.explore, observations, goals, draws)
+
+    def _acted(
+        self, actions: Callable[..., torch.Tensor], observations: NDArray[Any], goals: NDArray[Any], draws: Draws
+    ) -> NDArray[np.float32]:
         states, wanted = scaled(torch.from_numpy(observations)), scaled(torch.from_numpy(goals))
         if self._statistics:
             states, wanted = normalize(states, *self._statistics[:2]), normalize(wanted, *self._statistics[2:])
         draws = replace(draws, remembered=self._remembered)
-        return self._method.sample_actions(self._nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
+        return actions(self._nets, states, wanted, draws).clamp(-1.0, 1.0).numpy()
 
 
 def policy_arrays(

@@ -42,6 +42,7 @@ from baselines.smore_action_free import SMOReActionFree
 from baselines.smore_actor_critic import SMOReActorCritic
 from baselines.sql import GCSQL
 from baselines.stable_crl import StableCRL
+from baselines.u2o import U2O
 from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.discovery import load_file
@@ -50,6 +51,7 @@ from smore_sweep.errors import UserError
 from smore_sweep.method import Method, knobs, stackable_knobs
 from smore_sweep.smore import DIVERGENCES, SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.experience import Experience
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Arrays, Learner
@@ -114,6 +116,7 @@ SHIPPED: list[Method] = [
     OGBenchGCIQL(hidden=16),
     HILP(hidden=16, latent=4),
     HILP(hidden=16, latent=4, waypoints=3),
+    U2O(hidden=16, latent=4),
     FRE(hidden=16, latent=8, encoder_share=1 / 30),  # the encoder has the first update
     InFOM(hidden=16, latent=8, futures=3),
     OGBenchCRL(hidden=16, repr_dim=24),
@@ -123,8 +126,11 @@ SHIPPED: list[Method] = [
     HIQL(hidden=16, subgoal_steps=2, random_policy_goals=0.5),
     BestOfNoise(hidden=16),
 ]
-IDLE: dict[type[Method], tuple[str, ...]] = {HILP: ("phi/shift2", "phi/b3")}
-"""Leaves that no loss depends on: distances do not see where their space has its origin."""
+IDLE: dict[type[Method], tuple[str, ...]] = {
+    HILP: ("phi/shift2", "phi/b3"),
+    U2O: ("phi/shift2", "phi/b3", "bridge/b0"),
+}
+"""Leaves that no loss depends on: distances do not see where their space has its origin; the bridge is computed."""
 VECTORS: list[Method] = [
     ImageSMORe(hidden=16, encoder="none"),
     ImageGCIQL(hidden=16, encoder="none"),
@@ -197,8 +203,9 @@ def has(method: Method, name: str) -> bool:
     return True
 
 
-def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH) -> Learner:
-    """A stack of some of three members, which differ in seed, expert share and every stackable knob they have."""
+def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH, room: int = 0) -> Learner:
+    """A stack of some of three members, which differ in seed, expert share and every stackable knob they have. With
+    ``room`` for episodes it can go on online."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
     methods = [dataclasses.replace(method, **{name: values_of(method, name)[m] for name in stackable}) for m in members]  # type: ignore[type-var]
     sizes = sizes_of(method)
@@ -212,7 +219,8 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         device=CPU,
     )
     seeds = [SEEDS[m] for m in members]
-    return Learner(methods, seeds, sizes, replay, batch_size=batch, updates=UPDATES, device=CPU)
+    experience = Experience(replay, room, np.zeros(sizes.goal, np.float32)) if room else None
+    return Learner(methods, seeds, sizes, replay, batch_size=batch, updates=UPDATES, device=CPU, experience=experience)
 
 
 def trained(learner: Learner, updates: int) -> Learner:

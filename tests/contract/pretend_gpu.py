@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from baselines.gcsl import GCSL
+from smore_sweep.method import Method
 from smore_sweep.training.learner import Learner
 from tests.contract import members
 from tests.contract.members import METHODS, stack
@@ -154,6 +155,13 @@ def _growing(observations: torch.Tensor) -> torch.Tensor:
     return observations[:, : _COUNT[0]].exp()
 
 
+def _online(method: Method) -> Learner:
+    """Return a stack in the online phase, which the host's bridge and episodes began."""
+    learner = stack(method, room=2)
+    learner._online = True
+    return learner
+
+
 PLANTED: dict[str, Callable[[], Learner]] = {
     "item": _losing(lambda observations: observations.mean().item()),
     "branch": _losing(_branch),
@@ -180,6 +188,8 @@ def main(which: str) -> None:
     cases = PLANTED
     if which == "methods":
         cases = {str(number): partial(stack, method) for number, method in enumerate(METHODS)}
+        online = {number: method for number, method in enumerate(METHODS) if method.learns_online}
+        cases |= {f"{number} online": partial(_online, method) for number, method in online.items()}
     print(json.dumps({name: faults(make) for name, make in cases.items()}))
 
 

@@ -50,6 +50,8 @@ def of_planted() -> dict[str, list[str]]:
 def test_an_update_stays_on_the_device(method: Method, of_methods: dict[str, list[str]]) -> None:
     """No host read, no tensor on the CPU, no double precision, and each update repeats the one before."""
     assert of_methods[str(METHODS.index(method))] == []
+    assert of_methods.get(f"{METHODS.index(method)} online", []) == []
+    assert (f"{METHODS.index(method)} online" in of_methods) == method.learns_online
 
 
 @pytest.mark.parametrize("fault", PLANTED)

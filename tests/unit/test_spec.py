@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from baselines.gofar import GoFAR
+from baselines.u2o import U2O
 from baselines.wgcsl import WGCSL
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method, knob, knobs, method, stackable_knobs
@@ -223,6 +224,65 @@ def test_bad_budgets_are_refused(name: str, value: Any) -> None:
     with pytest.raises(UserError) as error:
         Budget(**{**BUDGET, name: value})
     assert str(error.value) == f"budget: {name} = {value!r} is not valid; it must be a whole number of at least 1"
+
+
+ONLINE = {**BUDGET, "online_episodes": 30, "updates_per_episode": 10}
+ONE_GOAL = "pointmaze-medium-singletask-navigate"
+
+
+def online_run(**changed: Any) -> RunSpec:
+    return run(**{"method": U2O(), "task": ONE_GOAL, "expert_share": 1.0, "budget": Budget(**ONLINE), **changed})
+
+
+def test_an_online_phase_is_part_of_a_run_and_none_is_not() -> None:
+    assert run(budget=Budget(**BUDGET, online_episodes=0)).content()["budget"] == BUDGET
+    assert online_run().content()["budget"] == ONLINE
+    ids = {online_run(budget=Budget(**{**ONLINE, **change})).run_id for change in (
+        {}, {"online_episodes": 0, "updates_per_episode": 0}, {"online_episodes": 31}, {"updates_per_episode": 11},
+    )}  # fmt: skip
+    assert len(ids) == 4
+
+
+def test_an_online_phase_has_the_last_updates_and_episodes_of_its_own() -> None:
+    budget = Budget(**ONLINE)
+    assert (budget.offline_updates, Budget(**BUDGET).offline_updates) == (700, 1000)
+    # At 750 three more evaluations of 5 episodes each are over.
+    assert [budget.rolled_out(behind) for behind in (0, 250, 750)] == [3 * 5 + 20 + 30, 2 * 5 + 20 + 30, 20 + 25]
+    assert Budget(**BUDGET).rolled_out(0) == 3 * 5 + 20
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"online_episodes": -1}, "online_episodes = -1 is not valid; it must be a whole number of at least 0"),
+        ({"online_episodes": 2.0}, "online_episodes = 2.0 is not valid"),
+        ({"updates_per_episode": 0}, "online_episodes = 30 with updates_per_episode = 0 is not valid; give both or"),
+        ({"online_episodes": 0}, "online_episodes = 0 with updates_per_episode = 10 is not valid"),
+        ({"updates": 300}, "updates = 300 is not valid; 30 online episodes with 10 updates each leave none to learn"),
+    ],
+)
+def test_bad_online_phases_are_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        Budget(**{**ONLINE, **change})
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"method": SMORe(her_ratio=1.0)},
+            f"{ONE_GOAL}: online_episodes = 30 is not valid; SMORe learns from its data",
+        ),
+        ({"task": "pointmaze-medium-navigate"}, "U2O goes on online for one goal and from vectors, so it needs a task"),
+        ({"task": "FetchReach"}, "FetchReach: online_episodes = 30 is not valid; U2O goes on online for one goal"),
+    ],
+)
+def test_what_cannot_go_on_online_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        online_run(**change)
+    assert said in str(error.value)
+    assert online_run(**change, budget=Budget(**BUDGET))
 
 
 def sweep(**changed: Any) -> Sweep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,21 @@ def test_every_dataset_is_a_task() -> None:
     assert episodes.observations.shape == (2, 201, 2)
     np.testing.assert_array_equal(episodes.desired_goals, episodes.observations[:, -1])
     np.testing.assert_array_equal(rollout("pointmaze-medium-stitch", "stitch", 4, 1).actions[0], episodes.actions[1])
+
+
+def test_a_single_task_is_the_first_goal_of_a_dataset() -> None:
+    row, whole = task("pointmaze-medium-singletask-navigate"), task("pointmaze-medium-navigate")
+    assert replace(row, name=whole.name, environment=whole.environment, goals=5) == whole
+    env = row.make()
+    goals = {tuple(row.reset(env, episode)["desired_goal"].tolist()) for episode in range(3)}
+    assert len(goals) == 1
+    np.testing.assert_allclose(whole.reset(whole.make(), 5)["desired_goal"], goals.pop(), atol=1.0)  # which has noise
+    assert len({tuple(row.reset(env, 0, purpose)["observation"]) for purpose in ("evaluation", "online 0")}) == 2
+    for mine, other in zip(row.make_trajectory(3), whole.make_trajectory(3), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    for name in ("antmaze-medium-singletask-navigate", "pointmaze-medium-navigate-singletask"):
+        with pytest.raises(DeclarationError, match="OGBench task"):
+            task(name)
 
 
 def test_a_dataset_that_cannot_be_made_says_how_to_import_it() -> None:
