@@ -115,7 +115,9 @@ class U2O(HILP):
 
 def bridge(moves: NDArray[np.float32], rewards: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the skill that fits rewards ``[n]`` of moves ``[n, d]``, and the factor and shift that give the rewards
-    the mean and the deviation of the skill's own: ``[d + 2]``."""
+    the mean and the deviation of the skill's own: ``[d + 2]``. Those of a member that has diverged are not numbers."""
+    if not np.isfinite(moves).all():
+        return np.full(moves.shape[-1] + 2, np.nan, np.float32)
     steps, labels = moves.astype(np.float64), rewards.astype(np.float64)
     fit = np.linalg.lstsq(steps, labels + 1.0, FLAT)[0]
     skill = fit / np.linalg.norm(fit) if np.any(fit) else np.eye(len(fit))[0]

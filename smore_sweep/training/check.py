@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from smore_sweep.errors import DeclarationError, first_line
 from smore_sweep.images import WHITE
 from smore_sweep.method import Method
 from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.experience import Experience
 from smore_sweep.stacked.replay import Replay
 from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
@@ -45,10 +46,12 @@ def check_method(method: Method, sizes: Sizes) -> None:
         whole_goals=method.whole_goals,
         device=device,
     )
+    online = method.learns_online and not sizes.image
     with _blaming(f"{name}.networks"):
         learner = Learner(
-            [method.as_trained()] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device
-        )
+            [method.as_trained()] * MEMBERS, range(MEMBERS), sizes, replay, batch_size=BATCH, updates=10, device=device,
+            experience=Experience(replay, 1, np.zeros(sizes.goal, np.float32)) if online else None,
+        )  # fmt: skip
     nets = learner.nets
     with _blaming(f"{name}.acts_with"):
         acting = method.acts_with
@@ -59,38 +62,48 @@ def check_method(method: Method, sizes: Sizes) -> None:
             raise DeclarationError(
                 f"{name}.networks: there is no network {net!r}, which acts; it has: {', '.join(nets)}"
             )
-    with _blaming(f"{name}.sample"):
+    _check_losses(learner, f"{name}.losses", method.losses)
+    _check_acting(method, sizes, learner.policies()[0])
+    if online:
+        with _blaming(f"{name}.begin_online"):
+            learner.begin_online()
+        _check_losses(learner, f"{name}.online_losses", method.online_losses)
+        _check_acting(method, sizes, learner.policies()[0], exploring=True)
+
+
+def _check_losses(learner: Learner, name: str, compute: Callable[..., object]) -> None:
+    """Compute the losses of a phase by its function, called ``name``, and make an update."""
+    with _blaming(f"{type(learner.method).__name__}.sample"):
         batch = learner.sample()
-    with _blaming(f"{name}.losses"):
-        losses, info = _pair(name, method.losses(nets, batch, learner.knobs))
+    with _blaming(name):
+        losses, info = _pair(name, compute(learner.nets, batch, learner.knobs))
     if not losses:
-        raise DeclarationError(f"{name}.losses: there is no loss")
+        raise DeclarationError(f"{name}: there is no loss")
     for part, values in (("losses", losses), ("info", info)):
         for key, value in values.items():
             if not isinstance(value, torch.Tensor):
-                raise DeclarationError(
-                    f"{name}.losses: {key!r} of its {part} is a {type(value).__name__}, not a tensor [M]"
-                )
+                raise DeclarationError(f"{name}: {key!r} of its {part} is a {type(value).__name__}, not a tensor [M]")
             if value.shape != (MEMBERS,):
                 raise DeclarationError(
-                    f"{name}.losses: {key!r} of its {part} has shape {list(value.shape)} in a stack of {MEMBERS}; "
+                    f"{name}: {key!r} of its {part} has shape {list(value.shape)} in a stack of {MEMBERS}; "
                     "it must be [M], one number per member: take means over the batch and not over members"
                 )
     if not any(loss.requires_grad for loss in losses.values()):
-        raise DeclarationError(f"{name}.losses: no loss has a gradient; call a network, as nets[{acting[0]!r}](...)")
-    with _blaming(f"{name}.losses"):
+        acting = learner.method.acts_with[0]
+        raise DeclarationError(f"{name}: no loss has a gradient; call a network, as nets[{acting!r}](...)")
+    with _blaming(name):
         learner.update()
-    _check_acting(method, sizes, learner.policies()[0])
 
 
-def _check_acting(method: Method, sizes: Sizes, arrays: Arrays) -> None:
+def _check_acting(method: Method, sizes: Sizes, arrays: Arrays, *, exploring: bool = False) -> None:
     """Act by what is kept of a member."""
     part = "act" if type(method).sample_actions is Method.sample_actions else "sample_actions"
-    name = f"{type(method).__name__}.{part}"
+    name = f"{type(method).__name__}.{'explore' if exploring else part}"
     observations, goals = (np.zeros((1, BATCH, size), np.float32) for size in (sizes.observation, sizes.goal))
     policy, draws = restore(method, sizes, arrays), Draws("check", range(BATCH), 0)
+    act = policy.explore if exploring else policy.act
     with _blaming(name):
-        actions, again = (policy.act(observations, goals, draws) for _ in range(2))
+        actions, again = (act(observations, goals, draws) for _ in range(2))
     if actions.shape != (1, BATCH, sizes.action):
         raise DeclarationError(
             f"{name}: actions have shape {list(actions.shape)}; they must be [M, B, a], here {[1, BATCH, sizes.action]}"
@@ -102,7 +115,7 @@ def _check_acting(method: Method, sizes: Sizes, arrays: Arrays) -> None:
 def _pair(name: str, result: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     if not isinstance(result, tuple) or len(result) != 2 or not all(isinstance(part, dict) for part in result):
         raise DeclarationError(
-            f"{name}.losses: it returns a {type(result).__name__}; it must be (losses, info), two dictionaries"
+            f"{name}: it returns a {type(result).__name__}; it must be (losses, info), two dictionaries"
         )
     return result
 

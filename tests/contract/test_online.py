@@ -144,14 +144,15 @@ def test_the_representation_and_the_bridge_stand_still_online(store: EpisodeStor
         assert still == {"phi", "bridge"}
 
 
-def test_a_diverged_member_leaves_the_others_alone(store: EpisodeStore, undisturbed: list[Record]) -> None:
+@pytest.mark.parametrize("name", ["pi", "phi"])
+def test_a_diverged_member_leaves_the_others_alone(name: str, store: EpisodeStore, undisturbed: list[Record]) -> None:
     learner = build_learner(RUNS, store, torch.device("cpu"))
-    policy = learner.nets["pi"]
+    net = learner.nets[name]
     records = [Record(run.content()) for run in RUNS]
 
     def keep(_: object) -> None:
-        if records[0].update == 4:  # an episode is collected before the next evaluation
-            policy.by_member(policy.leaves(policy.flat.detach())["b0"])[1].fill_(math.nan)
+        if records[0].update == 4:  # the bridge and an episode come before the next evaluation
+            net.by_member(net.leaves(net.flat.detach())["b0"])[1].fill_(math.nan)
 
     train(RUNS, learner, records, keep=keep, tick=lambda _: None, keep_learner=True)
     assert (records[1].status, records[1].update) == (DIVERGED, 6)

@@ -56,6 +56,33 @@ def test_a_mistake(old: str, new: str, said: str, tmp_path: Path) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_a_mistake_of_the_online_phase() -> None:
+    from baselines.u2o import U2O
+
+    class Coupled(U2O):
+        def online_losses(self, nets, batch, knobs):  # type: ignore[no-untyped-def]
+            losses, info = super().online_losses(nets, batch, knobs)
+            return {name: loss.sum() for name, loss in losses.items()}, info
+
+    class Lost(U2O):
+        def begin_online(self, nets, experience, streams):  # type: ignore[no-untyped-def]
+            nets["bride"].vector.zero_()
+
+    class Restless(U2O):
+        def explore(self, nets, observations, goals, draws):  # type: ignore[no-untyped-def]
+            return torch.rand(1, observations.shape[1], 2)
+
+    check_method(U2O(hidden=8, latent=2), Sizes(3, 2, 2))
+    for kind, said in (
+        (Coupled, "Coupled.online_losses: 'value' of its losses has shape [] in a stack of 3"),
+        (Lost, "Lost.begin_online: KeyError: 'bride'"),
+        (Restless, "Restless.explore: equal arguments yield other actions"),
+    ):
+        with pytest.raises(DeclarationError) as refusal:
+            check_method(kind(hidden=8, latent=2), Sizes(3, 2, 2))
+        assert said in str(refusal.value)
+
+
 def test_losses_without_a_gradient() -> None:
     from baselines.gcsl import GCSL
 
