@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.episodes import Episodes
+from smore_sweep.errors import DeclarationError
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.task import Task
 from smore_sweep.tasks import task
@@ -26,8 +27,17 @@ def due(budget: Budget, update: int) -> bool:
 
 
 def only_goal(row: Task) -> NDArray[np.float32]:
-    """Return the goal ``[g]`` of a task that has one."""
-    return np.asarray(row.reset(environments(row)[0], 0)["desired_goal"], np.float32)
+    """Return the goal ``[g]`` of a task that has one.
+
+    Raises:
+        DeclarationError: two of its episodes have different ones.
+    """
+    first, second = (_vector(row.reset(environments(row)[0], episode), "desired_goal") for episode in range(2))
+    if not np.array_equal(first, second):
+        raise DeclarationError(
+            f"{row.name}: goals = 1 is not valid; its environment has the goals {first.tolist()} and {second.tolist()}"
+        )
+    return first
 
 
 def collect(learner: Learner, runs: Sequence[RunSpec], update: int) -> None:
@@ -56,19 +66,20 @@ def _episode(policy: Policy, row: Task, seed: int, number: int, steps: int) -> E
     purpose = f"online {seed}"
     env = environments(row)[0]
     observation = row.reset(env, number, purpose)
-    states = [observation]
-    actions: list[NDArray[Any]] = []
+    goal = _vector(observation, "desired_goal")
+    states, achieved = [_vector(observation, "observation")], [_vector(observation, "achieved_goal")]
+    actions: list[NDArray[np.float32]] = []
     ended = False
     for t in range(steps):
-        inputs = [_vector(observation, name)[None, None] for name in ("observation", "desired_goal")]
-        action = policy.explore(inputs[0], inputs[1], Draws(f"{row.name} {purpose}", [number], t))[0, 0]
+        draws = Draws(f"{row.name} {purpose}", [number], t)
+        action = policy.explore(states[-1][None, None], goal[None, None], draws)[0, 0]
         actions.append(np.nan_to_num(action))  # a member that has diverged is noticed at the next evaluation
         if not ended:
             observation, _, ended, _, _ = env.step(actions[-1])
-        states.append(observation)
-    seen, achieved = (np.stack([_vector(each, name) for each in states]) for name in ("observation", "achieved_goal"))
-    return Episodes(seen[None], np.stack(actions)[None], achieved[None], _vector(observation, "desired_goal")[None])
+        states.append(_vector(observation, "observation"))
+        achieved.append(_vector(observation, "achieved_goal"))
+    return Episodes(np.stack(states)[None], np.stack(actions)[None], np.stack(achieved)[None], goal[None])
 
 
 def _vector(observation: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
-    return np.asarray(observation[name], np.float32)
+    return np.array(observation[name], np.float32)

@@ -14,6 +14,8 @@ import torch
 from baselines.u2o import U2O
 from smore_sweep.data.rollout import rollout
 from smore_sweep.envs.points import PointReach
+from smore_sweep.errors import DeclarationError
+from smore_sweep.planning.continuation import _has_schedule
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
@@ -22,7 +24,7 @@ from smore_sweep.tasks import declare
 from smore_sweep.training.capture import AUTO, WARM_UP, Updates
 from smore_sweep.training.learner import Learner
 from smore_sweep.training.loop import build_learner, load_records, train
-from smore_sweep.training.online import due
+from smore_sweep.training.online import due, only_goal
 from tests.contract.members import HORIZON, assert_equal, pool, saved, stack
 from tests.contract.test_capture import TapeRecorder
 
@@ -128,6 +130,8 @@ def test_offline_the_run_is_that_of_a_budget_without_an_online_phase(
     for record, other in zip(records, undisturbed, strict=True):
         np.testing.assert_array_equal(record.evaluations[4].distances, other.evaluations[4].distances)
         assert not record.policy["bridge/b0"].any()
+    assert _has_schedule(RUNS[0])  # no longer run goes on from one with an online phase
+    assert not _has_schedule(replace(RUNS[0], budget=OFFLINE))
 
 
 def test_the_representation_and_the_bridge_stand_still_online(store: EpisodeStore) -> None:
@@ -142,6 +146,12 @@ def test_the_representation_and_the_bridge_stand_still_online(store: EpisodeStor
         assert {name for name in old if not np.array_equal(old[name], new[name])} == {"bridge/b0"}
         still = {name.partition("/")[0] for name in new if np.array_equal(new[name], last[name])}
         assert still == {"phi", "bridge"}
+
+
+def test_an_environment_of_many_goals_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="Wandering: goals = 1 is not valid; its environment has the goals"):
+        only_goal(Task("Wandering", PointReach, threshold=1.0, horizon=20, goals=1))
+    np.testing.assert_array_equal(only_goal(TASK), [3.0, 3.0])
 
 
 @pytest.mark.parametrize("name", ["pi", "phi"])
