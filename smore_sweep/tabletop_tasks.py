@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from smore_sweep.task import Sizes, Task
 
+GOALS = ("drawer", "pick-place-table", "pick-place-drawer", "push-open", "open", "close", "place", "push")
+"""The evaluation goals (:mod:`smore_sweep.envs.tabletop_goals`): four compositions, then four single primitives."""
+
 
 def _task(name: str, sizes: Sizes, threshold: float, milliseconds: float) -> Task:
     return Task(
@@ -14,7 +17,8 @@ def _task(name: str, sizes: Sizes, threshold: float, milliseconds: float) -> Tas
         step_milliseconds=milliseconds,
         horizon=400,
         success="environment",
-        goals=8,
+        goals=len(GOALS),
+        goal_names=GOALS,
         dataset="primitives",
         trajectories="smore_sweep.experts.tabletop:primitives",
         data_steps=75,
@@ -29,4 +33,4 @@ TABLETOP_TASKS = {
         _task("TabletopImages", Sizes(6912, 6912, 5, image=(48, 48, 3)), threshold=1.0, milliseconds=1.4),
     )
 }
-"""By name. The eight evaluation goals are those of :mod:`smore_sweep.envs.tabletop_goals`, which take turns."""
+"""By name."""

@@ -78,6 +78,7 @@ class Task:
             ``[..., g]`` that returns booleans ``[...]``, or "environment" for the steps' ``info["success"]``.
         goals: Number of evaluation goals, which take turns: episode ``i`` is reset with
             ``options={"goal": i % goals}``. At 0 an episode's seed decides.
+        goal_names: Their names in figures; without them they are numbered from 1.
         dataset: Name of a dataset of its own, instead of the pools of an expert and another policy.
         trajectories: Maker of an episode of that dataset, a function or ``module:function`` of (environment's id,
             seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
@@ -106,6 +107,7 @@ class Task:
     medium: Policy | str = ""
     expert_noise: float = 0.2
     goals: int = 0
+    goal_names: tuple[str, ...] = ()
     dataset: str = ""
     trajectories: Trajectories | str = ""
     data_steps: int | None = None

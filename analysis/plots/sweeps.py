@@ -1,4 +1,4 @@
-"""Figures of any sweep: its learning curves, and a metric against each knob that it varies."""
+"""Figures of any sweep: its learning curves, and a metric against each knob that it varies or evaluation goal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas as pd
 
+from analysis.frames.goals import by_goal, goals_of
 from analysis.frames.request import ResultsRequest
 from analysis.frames.series import series_names, varied_knobs
 from analysis.plots import lines
@@ -15,13 +16,15 @@ from smore_sweep.errors import UserError, did_you_mean
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.spec import Sweep
 
-CURVES, SHARE = "curves", "expert_share"
+CURVES, SHARE, GOALS = "curves", "expert_share", "goals"
 
 
 def axes_of(runs: Sequence[RunSpec]) -> list[str]:
-    """List what a sweep varies and a figure can be drawn against: knobs, and the share of expert data."""
-    shares = {run.expert_share for run in runs}
-    return [*varied_knobs(run.named for run in runs), *([SHARE] if len(shares) > 1 else [])]
+    """List what a figure can be drawn against: knobs and the share of expert data that a sweep varies, and the goals of
+    tasks whose goals take turns."""
+    shares, goals = {run.expert_share for run in runs}, goals_of(runs)
+    varied = varied_knobs(run.named for run in runs)
+    return [*varied, *([SHARE] if len(shares) > 1 else []), *([GOALS] if goals else [])]
 
 
 def check_axis(sweep: Sweep, name: str, valid: Sequence[str]) -> None:
@@ -50,14 +53,18 @@ def figure_of(sweep: Sweep, scale: str, axis: str, about: ResultsRequest) -> tup
         from analysis.frames.runs import curves
 
         return lines.learning_curves, with_evaluations(frame, curves(runs, about.results))
+    if axis == GOALS:
+        texts = {float(number): name for number, name in goals_of(runs).items()}
+        draw = partial(lines.sensitivity, label="evaluation goal, at the last update", by="label", names=texts)
+        return draw, by_goal(frame, about.results)
     if axis == SHARE:
         percents = 100 * frame[SHARE]
         draw = partial(lines.sensitivity, label="expert share (%)", by="label", over_shares=True)
         return draw, frame.assign(value=percents.round(6))
     values = {run.run_id: run.method.fields().get(axis) for run in runs}
-    positions, texts = _positions(values.values())
+    positions, named = _positions(values.values())
     series = series_names((run.named for run in runs), without=[axis])
-    draw = partial(lines.sensitivity, label=axis.replace("_", " "), by="series", names=texts)
+    draw = partial(lines.sensitivity, label=axis.replace("_", " "), by="series", names=named)
     return draw, frame.assign(
         value=[positions.get(values[run_id], float("nan")) for run_id in frame["run_id"]],
         series=loaded["label"].map(series),

@@ -222,3 +222,7 @@ def test_pictures_show_the_drawer_the_block_the_cylinder_and_the_hand() -> None:
     assert ((blue > 150) & (red < 150)).sum() > 60  # the frame and the drawer
     assert (image.max(-1) < 90).sum() > 15  # the hand
     assert env.render().shape == (240, 320, 3)
+
+
+def test_the_goals_have_their_names_in_figures() -> None:
+    assert task("TabletopImages").goal_names == tuple(goal.name for goal in EVALUATION_GOALS)
