@@ -41,8 +41,8 @@ SWEEP = Sweep(
             ),
             knobs={"hidden": 32},
         ),
-        # A run's result is the mean of its last three evaluations: at 80, 90 and 100% of its updates, as in the paper, or
-        # where these take as long as training, at 60, 80 and 100%.
+        # A run's result is the mean of its last three evaluations: at 80, 90 and 100% of its updates, as in the paper,
+        # or at 60, 80 and 100% where they take as long as training.
         "workstation": Scale(
             tasks=TASKS,
             seeds=3,

@@ -37,9 +37,10 @@ def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores:
         missing_episodes: Episodes to roll out first, by (task, policy).
         cores: CPU cores that work in parallel.
     """
-    data = sum(
-        count * task(name).horizon * task(name).step_milliseconds for (name, _), count in missing_episodes.items()
-    )
+    data = 0.0
+    for (name, _), count in missing_episodes.items():
+        row = task(name)
+        data += count * (row.data_steps or row.horizon) * row.step_milliseconds
     flops = sum(Stack((run,), behind).work for run, behind in plan.pending_trainings)
     evaluation = 0.0
     for run, behind in plan.pending:
