@@ -62,6 +62,7 @@ class Scale:
         per_task: Fields of the budget, or ``seeds``, that differ by task.
         knobs: Values for every method that has such a knob, such as the networks' width.
         tuned: Values from model selection, by (method's name, task).
+        needs: The scale at which a task is learnt that is hardly learnt at this one, by task. Plans say so.
     """
 
     tasks: Sequence[str | Task]
@@ -70,13 +71,14 @@ class Scale:
     per_task: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
     tuned: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_list("a scale's tasks", self.tasks, (str, Task), '"FetchReach"')
         if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
             raise DeclarationError(f"a scale's seeds = {self.seeds!r} is not valid; it must be their number, such as 5")
         _check_kind("a scale's budget", self.budget, Budget, "a Budget(...)")
-        for name in ("per_task", "knobs", "tuned"):
+        for name in ("per_task", "knobs", "tuned", "needs"):
             if not isinstance(getattr(self, name), Mapping):
                 raise DeclarationError(
                     f"a scale's {name} = {_shown(getattr(self, name))} is not valid; it must be a dictionary"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from smore_sweep import Budget, Grid, Method, Scale
-from sweeps._tuned import tuned
+from sweeps._methods import TWELVE
+from sweeps._tuned import AS_METHOD, tuned
 
 SMOKE = Budget(
     episodes=100, updates=40, batch_size=32, evaluate_every=20, evaluation_episodes=1, final_episodes=2
@@ -21,6 +22,7 @@ PAPER = Budget(
 
 LOCOMOTION = ("CheetahTgtVel-m-e", "CheetahTgtVel-r-e", "AntTgtVel-m-e", "AntTgtVel-r-e")
 FETCH = ("FetchReach", "FetchReachNoise0.5", "FetchReachNoise1.0", "FetchReachNoise1.5", "FetchPick", "FetchSlide")
+WITH_OBJECT = ("FetchPick", "FetchPush", "FetchSlide")
 LARGE = ("FetchPick", "FetchPush", "FetchSlide", "HandReach")
 """Tasks with 40,000 episodes at paper scale (2,000 for the others)."""
 SLOW = (*LARGE, *LOCOMOTION)
@@ -46,6 +48,20 @@ LAPTOP_TASKS = {
     **{task: {"episodes": 100, "updates": 20_000, "evaluate_every": 5_000, "final_episodes": 5} for task in LOCOMOTION},
 }
 
+WORKSTATION = Budget(
+    episodes=2_000, updates=10_000, batch_size=256, evaluate_every=2_500, evaluation_episodes=10, final_episodes=50
+)  # fmt: skip
+"""Two cores and a night."""
+WORKSTATION_TASKS = {
+    **{task: {"episodes": 10_000, "updates": 20_000, "evaluate_every": 5_000} for task in LARGE},
+    **{
+        task: {"episodes": 1_030, "updates": 20_000, "evaluate_every": 10_000, "final_episodes": 10}
+        for task in LOCOMOTION
+    },
+}
+RATE, FETCH_RATE = {"learning_rate": 1e-3}, {"learning_rate": 3e-3}
+"""At workstation scale, the same for all methods: the papers' own are for a million updates. The second is that of the
+Fetch tasks with an object (docs/results/hard_tasks.md, docs/results/fetchpush.md)."""
 
 MANIPULATION = ("Reacher", "SawyerReach", "SawyerDoor", "FetchReach", "FetchPick", "FetchPush", "FetchSlide")
 """The seven tasks of Table 2."""
@@ -69,7 +85,7 @@ def at_papers_share(methods: Sequence[Method], tasks: Sequence[str]) -> list[Gri
 
 
 def scales(*tasks: str) -> dict[str, Scale]:
-    """Return the three scales of a sweep over these tasks, each with the knobs that model selection chose for it."""
+    """Return the four scales of a sweep over these tasks, each with the knobs that model selection chose for it."""
 
     def scale(
         name: str, only: Sequence[str], seeds: int, budget: Budget, per_task: dict[str, dict[str, int]], **rest: Any
@@ -78,8 +94,18 @@ def scales(*tasks: str) -> dict[str, Scale]:
         return Scale(tasks=only, seeds=seeds, budget=budget, per_task=own, tuned=tuned(name), **rest)
 
     quick = [task for task in tasks if task not in SLOW] or list(tasks)
+    needs = {task: "workstation" for task in tasks if task in SLOW}
+    methods = [*(method.name for method in TWELVE), *AS_METHOD]
     return {
         "smoke": scale("smoke", tasks, 2, SMOKE, SMOKE_TASKS, knobs=NARROW),
-        "laptop": scale("laptop", quick, 5, LAPTOP, LAPTOP_TASKS, knobs=NARROW),
+        "laptop": scale("laptop", quick, 5, LAPTOP, LAPTOP_TASKS, knobs=NARROW, needs=needs),
+        "workstation": Scale(
+            tasks=tasks,
+            seeds=5,
+            budget=WORKSTATION,
+            per_task={task: change for task, change in WORKSTATION_TASKS.items() if task in tasks},
+            knobs=NARROW | RATE,
+            tuned={(method, task): FETCH_RATE for method in methods for task in tasks if task in WITH_OBJECT},
+        ),
         "paper": scale("paper", tasks, 10, PAPER, PAPER_TASKS),
     }

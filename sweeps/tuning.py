@@ -41,6 +41,10 @@ SWEEP = Sweep(
     name="tuning",
     description="Model selection: the share of hindsight goals, by method and task",
     grids=at_papers_share([method for kind in METHODS for method in grid(kind, her_ratio=[0.2, 0.5, 0.8, 1.0])], ALL),
-    scales={name: selecting(name, scale, tuned(name, only="learning_rate")) for name, scale in scales(*ALL).items()},
+    scales={
+        name: selecting(name, scale, tuned(name, only="learning_rate"))
+        for name, scale in scales(*ALL).items()
+        if name in SEEDS
+    },
     first_seed=FIRST_SEED,
 )

@@ -21,7 +21,7 @@ from analysis.rendering.layout import layout
 from analysis.stats import significance
 from analysis.verdicts import text
 from analysis.verdicts.claims import CLAIMS
-from analysis.verdicts.judge import judge
+from analysis.verdicts.judge import Verdict, judge
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL
 from smore_sweep.run_spec import GENERATED, percent
@@ -38,10 +38,7 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
         "(`analysis/commentary.md`). Other views of the same runs: `make claims`, `make tables`, `make figures`, "
         "`make report`.",
     ]
-    judged = {
-        scale: [judge(claim, frames[claim.sweep]) for claim in CLAIMS if claim.sweep in frames]
-        for scale, frames in scales.items()
-    }
+    judged = {scale: _verdicts(frames) for scale, frames in scales.items()}
     for scale, verdicts in judged.items():
         parts += [
             part
@@ -60,6 +57,13 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
     for scale, frames in scales.items():
         parts += [f"## Provenance, {scale} scale", *_provenance(frames)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _verdicts(frames: Frames) -> list[Verdict]:
+    """Judge the claims of the papers of which a sweep with claims has an ended run."""
+    known = [claim for claim in CLAIMS if claim.sweep in frames]
+    begun = {claim.benchmark for claim in known if _ended(frames[claim.sweep]).any()}
+    return [judge(claim, frames[claim.sweep]) for claim in known if claim.benchmark in begun]
 
 
 def finished(about: ResultsRequest, scale: str) -> Frames:

@@ -48,6 +48,7 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Show what a sweep still has to do, and how long it takes."""
+    from smore_sweep.cli import needed_scale
     from smore_sweep.discovery import load_sweep
     from smore_sweep.planning import campaign
     from smore_sweep.planning.choices import parse_choices
@@ -66,11 +67,11 @@ def plan(
     else:
         wanted = make_plan(load_sweep(sweep), scale, folder, choices)
         found = find_continuations(wanted, folder).describe() if choices.updates is not None else []
-        _show(wanted, found, as_json)
+        _show(wanted, found, needed_scale.describe(wanted, folder, choices, os.cpu_count() or 1), as_json)
     return 0
 
 
-def _show(plan: Plan, continuations: list[str], as_json: bool) -> None:
+def _show(plan: Plan, continuations: list[str], needs: list[str], as_json: bool) -> None:
     from smore_sweep.console import make_console
     from smore_sweep.execution.datasets import missing_episodes
     from smore_sweep.planning.code_changes import describe_changes
@@ -92,6 +93,7 @@ def _show(plan: Plan, continuations: list[str], as_json: bool) -> None:
             ],
             "changed_code": changes,
             "continuations": continuations,
+            "needs": needs,
             "cpu_cores": cores,
             "stacks": len(stacks),
             "estimated_seconds": {**vars(seconds), "total": seconds.total},
@@ -105,7 +107,7 @@ def _show(plan: Plan, continuations: list[str], as_json: bool) -> None:
         out.print(estimate_line(seconds))
     else:
         out.print("nothing to do: every run is done")
-    for sentence in [*continuations, *changes]:
+    for sentence in [*needs, *continuations, *changes]:
         out.print(sentence, markup=False, soft_wrap=True)
 
 

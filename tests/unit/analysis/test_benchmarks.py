@@ -25,7 +25,7 @@ def test_a_sweep_belongs_to_ogbench_if_all_its_tasks_do() -> None:
 
 def test_ogbenchs_table_is_whole() -> None:
     frame = ogbench.success_rates()
-    assert set(frame["task"]) == set(ogbench_tasks())
+    assert set(frame["task"]) == {name for name, row in ogbench_tasks().items() if not row.sizes.image}
     assert frame.groupby("task")["method"].apply(list).map(tuple).unique().tolist() == [
         ("GCBC", "GCIVL", "GCIQL", "QRL", "CRL", "HIQL")
     ]

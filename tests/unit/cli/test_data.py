@@ -58,7 +58,9 @@ def test_the_sizes_are_those_of_the_sweeps(monkeypatch: pytest.MonkeyPatch) -> N
     # 5, 2.5 and 1% of 40,000 episodes; on the laptop, where the sweep leaves the task out, of 10,000
     assert task_pools("FetchPush", "paper") == {("FetchPush", "expert"): 2_000, ("FetchPush", "random"): 39_600}
     assert task_pools("FetchPush", None) == {("FetchPush", "expert"): 500, ("FetchPush", "random"): 9_900}
-    with pytest.raises(UserError, match="no sweep has FetchPush at scale 'huge'; its scales are: smoke, laptop, paper"):
+    with pytest.raises(
+        UserError, match="no sweep has FetchPush at scale 'huge'; its scales are: smoke, laptop, workstation, paper"
+    ):
         task_pools("FetchPush", "huge")
     with pytest.raises(UserError, match="no sweep has PointReach; say how many episodes with --episodes"):
         task_pools("PointReach", None)

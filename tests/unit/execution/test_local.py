@@ -51,7 +51,7 @@ def test_a_single_run_is_the_run_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> 
     [
         (["--set", "beta"], "--set beta is not valid; give KNOB=VALUE"),
         (["--updates", "0"], "updates = 0 is not valid"),
-        (["--scale", "huge"], "unknown scale 'huge'; the scales are: smoke, laptop, paper"),
+        (["--scale", "huge"], "unknown scale 'huge'; the scales are: smoke, laptop, workstation, paper"),
         (["--task", "PointRoom"], "unknown task 'PointRoom'; the tasks are: "),
         (["--expert-share", "1.5"], "expert_share = 1.5 is not valid"),
     ],

@@ -27,7 +27,7 @@ def test_the_plan_of_all_sweeps(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["plan", "all", "--scale", "paper", "--results", str(tmp_path)]) == 0
     assert "The whole campaign at scale paper" in capsys.readouterr().out
     assert main(["plan", "all", "--scale", "huge", "--results", str(tmp_path)]) == 2
-    assert "no sweep has a scale 'huge'; the scales are: smoke, laptop, paper" in capsys.readouterr().err
+    assert "no sweep has a scale 'huge'; the scales are: smoke, laptop, workstation, paper" in capsys.readouterr().err
     assert main(["plan", "all", "--tasks", "FetchPull", "--results", str(tmp_path)]) == 2
     assert "unknown task 'FetchPull'; the tasks are: " in capsys.readouterr().err
     assert main(["status", "--scale", "huge", "--results", str(tmp_path)]) == 2

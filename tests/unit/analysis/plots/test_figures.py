@@ -23,7 +23,7 @@ def test_figures_are_written_in_both_formats_and_always_the_same(
     said = capsys.readouterr()
     assert said.out.splitlines()[:2] == [f"{tmp_path}/a/noise_smoke.pdf", f"{tmp_path}/a/noise_smoke.png"]
     assert said.err.splitlines()[0] == (
-        "beta: finished runs at fewer than 2 points of the axis (smoke), no finished run (laptop, paper) "
+        "beta: finished runs at fewer than 2 points of the axis (smoke), no finished run (laptop, workstation, paper) "
         f"in {tmp_path}; run: make sweep SWEEP=mixture_ratio"
     )
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["noise_smoke.pdf", "noise_smoke.png"]

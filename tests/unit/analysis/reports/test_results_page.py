@@ -134,7 +134,7 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.Capture
     assert results.main(["--results", str(tmp_path), "--output", str(output)]) == 1
     assert "run: make sweep SWEEP=main" in capsys.readouterr().err
     assert results.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
-    assert "its scales are: smoke, laptop, paper" in capsys.readouterr().err
+    assert "its scales are: smoke, laptop, workstation, paper" in capsys.readouterr().err
     assert not output.exists()
 
 

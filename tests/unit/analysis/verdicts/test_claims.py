@@ -383,7 +383,7 @@ def test_markdown_and_terminal_show_every_claim(some: list[Verdict], capsys: pyt
 def test_wrong_requests_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for request, line in (
         (["--format", "html"], "there is no format 'html'; the valid ones are: terminal, markdown, json\n"),
-        (["--scale", "huge"], "sweep main has no scale 'huge'; its scales are: smoke, laptop, paper\n"),
+        (["--scale", "huge"], "sweep main has no scale 'huge'; its scales are: smoke, laptop, workstation, paper\n"),
         (["--source", "the web"], "source 'the web' is not valid; use lower-case letters, digits, - and _\n"),
     ):
         assert claims.main(["--results", str(tmp_path), *request]) == 2
