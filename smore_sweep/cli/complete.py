@@ -43,7 +43,7 @@ def method_list(incomplete: str) -> list[str]:
 
 def scales() -> list[str]:
     """Return the names of the scales that the sweeps share."""
-    return ["smoke", "laptop", "paper"]
+    return ["smoke", "laptop", "workstation", "paper"]
 
 
 def _list(incomplete: str, names: list[str]) -> list[str]:
