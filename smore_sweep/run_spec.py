@@ -87,7 +87,7 @@ class Budget:
 
     @property
     def offline_updates(self) -> int:
-        """Updates before the online phase: all, if there is none."""
+        """Updates before the online phase, or all if there is none."""
         return self.updates - self.online_episodes * self.updates_per_episode
 
     def rolled_out(self, behind: int) -> int:
