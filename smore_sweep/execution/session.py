@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ def check_folder(results: StoragePath) -> None:
         free = shutil.disk_usage(results).free // 2**20
         if free < MEGABYTES_FREE:
             raise StorageError(f"results folder {results} has {free} MB free, at least {MEGABYTES_FREE} MB are needed")
-        probe = results / f".probe.{os.getpid()}"
+        probe = results / f".probe.{secrets.token_hex(8)}"
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     survives a power cut. Creates the folder.
     """
     make_folder(path.parent)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # Processes of several machines, or containers, may have the same number.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         yield unfinished
         sync(unfinished)  # the data reaches the disk before the name
