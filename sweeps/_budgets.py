@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from smore_sweep import Budget, Grid, Method, Scale
-from sweeps._methods import TWELVE
 from sweeps._tuned import AS_METHOD, tuned
 
 SMOKE = Budget(
@@ -86,6 +85,8 @@ def at_papers_share(methods: Sequence[Method], tasks: Sequence[str]) -> list[Gri
 
 def scales(*tasks: str) -> dict[str, Scale]:
     """Return the four scales of a sweep over these tasks, each with the knobs that model selection chose for it."""
+
+    from sweeps._methods import TWELVE  # late: methods name torch, and whoever asks for a budget does not need it
 
     def scale(
         name: str, only: Sequence[str], seeds: int, budget: Budget, per_task: dict[str, dict[str, int]], **rest: Any

@@ -30,7 +30,7 @@ def test_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     runs = load_sweep("quickstart").expand("smoke")
     assert list(plan) == [
         "sweep", "description", "scale", "source", "runs", "done", "partial", "missing", "cells", "episodes_to_make",
-        "changed_code", "continuations", "cpu_cores", "stacks", "estimated_seconds",
+        "changed_code", "continuations", "needs", "cpu_cores", "stacks", "estimated_seconds",
     ]  # fmt: skip
     assert (plan["sweep"], plan["scale"], plan["source"]) == ("quickstart", "smoke", "generated")
     assert (plan["runs"], plan["done"], plan["partial"], plan["missing"]) == (len(runs), 0, 0, len(runs))
