@@ -285,7 +285,9 @@ def check_complete(configuration: Method) -> None:
         raise DeclarationError(f"the class {kind.__name__} is not a method yet; put @method above it")
     if not isinstance(getattr(kind, "name", None), str):
         raise DeclarationError(f'the method {kind.__name__} has no name; give it one for tables: name = "..."')
-    lacking = [part for part in ("networks", "sample", "losses") if getattr(kind, part) is getattr(Method, part)]
+    needed = ["networks", "sample", "losses"]
+    needed += ["begin_online", "online_losses", "explore"] if kind.learns_online else []
+    lacking = [part for part in needed if getattr(kind, part) is getattr(Method, part)]
     if lacking:
         raise DeclarationError(f"the method {kind.__name__} lacks {' and '.join(f'{part}()' for part in lacking)}")
 

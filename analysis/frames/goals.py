@@ -29,10 +29,11 @@ def by_goal(frame: pd.DataFrame, results: StoragePath) -> pd.DataFrame:
     Runs without outcomes, and tasks whose goals do not take turns, keep one row without metrics.
     """
     done = frame.dropna(subset=["ever"])
+    counts = {run_id: task(name).goals for run_id, name in zip(done["run_id"], done["task"], strict=True)}
     rows = [
         {"run_id": run_id, "value": float(goal), **outcomes.summary()}
-        for run_id, whole in _last_outcomes(list(done["run_id"]), results)
-        for goal, outcomes in _of_goals(whole, task(done.set_index("run_id").at[run_id, "task"]).goals)
+        for run_id, whole in _last_outcomes(list(counts), results)
+        for goal, outcomes in _of_goals(whole, counts[run_id])
     ]
     goals = pd.DataFrame(rows, columns=["run_id", "value", *METRICS])
     return frame.drop(columns=list(METRICS)).merge(goals, on="run_id", how="left")

@@ -103,7 +103,7 @@ class Network:
         Returns:
             ``[copies, M, B, outputs]``, or ``[M, B, outputs]`` for a single copy.
         """
-        return self._differentiable(self.flat if self.trains else self.flat.detach(), inputs)
+        return self._differentiable(self._trained, inputs)
 
     def through(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Forward pass whose gradient reaches the inputs and not the parameters, for a policy that climbs a critic."""
@@ -145,12 +145,17 @@ class Network:
     @property
     def log_std(self) -> torch.Tensor:
         """The trained log standard deviation, ``[M, 1, outputs]``."""
-        return self._leaf(self.flat, "log_std")
+        return self._leaf(self._trained, "log_std")
 
     @property
     def vector(self) -> torch.Tensor:
         """The trained vector ``[M, 1, outputs]`` of a network without inputs."""
-        return self._leaf(self.flat, "b0")
+        return self._leaf(self._trained, "b0")
+
+    @property
+    def _trained(self) -> torch.Tensor:
+        """The parameters, constants while the network stands still."""
+        return self.flat if self.trains else self.flat.detach()
 
     def move_target(self, step: torch.Tensor) -> None:
         """Move the target after update number ``step`` (a 0-d integer tensor)."""

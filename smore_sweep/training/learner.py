@@ -98,9 +98,8 @@ class Learner:
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         decay = 0.5 * (1.0 + torch.cos(math.pi * ((self.step - 1) / self._updates)))
         for name, net in self.nets.items():
-            if net.trains and net.flat.grad is None:  # the phase's losses leave it out
-                continue
-            self._moments[name].step(self.step, decay if net.spec.cosine_decay else None)
+            if net.flat.grad is not None:  # else it stands still in this part of the run
+                self._moments[name].step(self.step, decay if net.spec.cosine_decay else None)
             net.move_target(self.step)
         self._metrics = {name: value.detach() for name, value in {**losses, **info}.items()}
 
@@ -209,9 +208,6 @@ class _Moments:
     def step(self, update: torch.Tensor, decay: torch.Tensor | None) -> None:
         """Take the step of this ``update`` at the members' learning rates, times ``decay``, and forget the gradient."""
         net = self._net
-        if not net.trains:
-            net.flat.grad = None
-            return
         assert net.flat.grad is not None
         if net.spec.takes_turns:
             moves = ((update > self._before) & (update <= self._last)).to(net.flat.dtype)

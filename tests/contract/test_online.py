@@ -54,6 +54,10 @@ RUNS = [
 ]
 
 
+class KilledError(Exception):
+    pass
+
+
 @pytest.fixture(scope="module")
 def store() -> EpisodeStore:
     return EpisodeStore.build(rollout("Corner", "expert", 0, 6), rollout("Corner", "random", 0, 6), 1.0)
@@ -65,21 +69,18 @@ def trained(
     """Train runs; with ``stop`` they are killed after this update's evaluation, and resumed."""
     records = [Record(run.content()) for run in runs]
 
-    class Killed(Exception):  # noqa: N818
-        pass
-
     def keep(batch: object) -> None:
         nonlocal stop
         if records[0].update == stop:
             stop = 0
-            raise Killed
+            raise KilledError
 
     while True:
         learner = build_learner(runs, store, torch.device("cpu"), padded)
         load_records(learner, runs, records)
         try:
             train(runs, learner, records, keep=keep, tick=lambda _: None, **options)
-        except Killed:
+        except KilledError:
             continue
         return records
 
@@ -174,8 +175,14 @@ def begun(method: U2O) -> Learner:
     for _ in range(2):
         learner.update()
     learner.begin_online()
-    learner.experience.add([pool(member).first(1) for member in range(3)])  # type: ignore[union-attr]
+    add_episodes(learner, 0)
     return learner
+
+
+def add_episodes(learner: Learner, seed: int) -> None:
+    """Give each member an episode."""
+    assert learner.experience is not None
+    learner.experience.add([pool(seed + member).first(1) for member in range(3)])
 
 
 def test_replayed_online_updates_equal_eager_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +193,7 @@ def test_replayed_online_updates_equal_eager_ones(monkeypatch: pytest.MonkeyPatc
     for learner, step in ((replayed, update), (eager, eager.update)):
         for _ in range(WARM_UP + 2):
             step()
-        learner.experience.add([pool(9 + member).first(1) for member in range(3)])  # type: ignore[union-attr]
+        add_episodes(learner, 9)
         step()
     for state, expected in zip(replayed.state(), eager.state(), strict=True):
         assert_equal(state, expected)

@@ -95,6 +95,10 @@ MISTAKES = [
         "the method M lacks networks() and sample() and losses()",
     ),
     (
+        {"extra": f"@method\nclass M(Method):\n{OF_A_METHOD}    learns_online = True\n", "methods": "[M()]"},
+        "lacks networks() and sample() and losses() and begin_online() and online_losses() and explore()",
+    ),
+    (
         {"extra": "class M(Method):\n    name = 'M'\n", "methods": "[M()]"},
         "the class M is not a method yet; put @method",
     ),
