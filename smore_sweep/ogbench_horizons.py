@@ -23,6 +23,8 @@ _SEEN = {
 """Those that have a twin whose observations are images."""
 VISUAL = "visual-"
 """Beginning of such a twin's name."""
+SINGLE_TASK = "-singletask"
+"""In the names of a point maze's task and environment: the first of the goals alone, without noise."""
 
 HORIZONS: Mapping[str, int] = MappingProxyType(
     {

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from smore_sweep.ogbench_horizons import HORIZONS, VISUAL
-from smore_sweep.task import SINGLE_TASK, Sizes, Task
+from smore_sweep.ogbench_horizons import HORIZONS, SINGLE_TASK, VISUAL
+from smore_sweep.task import Sizes, Task
 
 MAZES = {
     # body: observation, action, threshold of success, milliseconds per step

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
 
 
-SINGLE_TASK = "-singletask"
-"""In the names of an OGBench task and its environment: the first of the goals alone, without noise."""
-
-
 @dataclass(frozen=True)
 class Sizes:
     """Dimensions of a task's observation, goal and action vectors.
@@ -230,9 +226,7 @@ class Task:
         if isinstance(function, str):
             function = _import(function)
         name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
-        states, actions = function(
-            str(name).removeprefix("smore/").replace(SINGLE_TASK, ""), seed, self.data_steps or self.horizon
-        )
+        states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
         return states, actions
 
     def policy(self, name: str) -> Policy | None:

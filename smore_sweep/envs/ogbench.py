@@ -40,7 +40,7 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         env_id: OGBench's id of the environment, not of a dataset.
         render_mode: As everywhere in Gymnasium.
         noisy_goals: Whether a maze's goals have noise, as in OGBench but for its single tasks.
-        size: ``width`` and ``height`` of a picture, in pixels.
+        size: ``width`` and ``height`` of a picture, in pixels. Where images are seen, a picture is such an image.
     """
 
     def __init__(self, env_id: str, render_mode: str | None = None, noisy_goals: bool = True, **size: int) -> None:
