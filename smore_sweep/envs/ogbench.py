@@ -52,6 +52,7 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         if env_id.startswith(VISUAL):
             low, high, self._dtype = 0.0, float(WHITE), np.uint8
             options = {}  # what is seen is of a fixed size, and so is a picture of it
+        if env_id.startswith(VISUAL) or render_mode is not None:
             _draw_off_screen()
         if not noisy_goals:
             options["add_noise_to_goal"] = False
@@ -91,7 +92,8 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
 
 
 def _draw_off_screen() -> None:
-    """Let MuJoCo's renderers, which OGBench's images are from, open their contexts as ours do."""
+    """Let MuJoCo's renderers, which OGBench's images and pictures are from, open their contexts as ours do. GLFW, their
+    own choice, wants a display, and takes EGL down with it when the process ends."""
     import mujoco.gl_context
 
     from smore_sweep.envs.offscreen import open_context

@@ -14,7 +14,7 @@ PADDING = 4
 
 def scaled(values: torch.Tensor) -> torch.Tensor:
     """Return images of uint8 as float32 from 0 to 1, and anything else as it is."""
-    return values.to(torch.float32) / WHITE if values.dtype == torch.uint8 else values
+    return values.to(torch.float32).div_(WHITE) if values.dtype == torch.uint8 else values
 
 
 def random_crop(images: torch.Tensor, shape: Sequence[int], uniform: torch.Tensor) -> torch.Tensor:
@@ -35,5 +35,5 @@ def random_crop(images: torch.Tensor, shape: Sequence[int], uniform: torch.Tenso
     rows = (torch.arange(height, device=images.device) + shift[0].reshape(-1, 1)).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) + shift[1].reshape(-1, 1)).clamp(0, width - 1)
     number = torch.arange(rows.shape[0], device=images.device)[:, None, None]
-    pictures = images.reshape(-1, height, width, channels)
-    return pictures[number, rows[:, :, None], columns[:, None, :]].view_as(images)
+    pixels = (number * height + rows[:, :, None]) * width + columns[:, None, :]
+    return images.reshape(-1, channels).index_select(0, pixels.flatten()).view_as(images)

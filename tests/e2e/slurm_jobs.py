@@ -36,5 +36,14 @@ def processes(task: str) -> tuple[int, list[int]]:
         with suppress(OSError):
             if marks <= set((folder / "environ").read_bytes().split(b"\0")):
                 mine[int(folder.name)] = (folder / "cmdline").read_bytes()
-    (parent,) = (pid for pid, command in mine.items() if b"\0work\0" in command)
+    named = [pid for pid, command in mine.items() if b"\0work\0" in command]
+    # A child has its parent's command line until it executes its own.
+    (parent,) = (pid for pid in named if _parent(pid) not in named)
     return parent, [pid for pid, command in mine.items() if b"spawn_main" in command]
+
+
+def _parent(pid: int) -> int | None:
+    """Return the process that started this one; None where it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None

@@ -63,14 +63,14 @@ def module(net: Network, flat: torch.Tensor, place: int) -> torch.nn.Sequential:
             norm.weight.data, norm.bias.data = (leaves[f"{name}{i}"][place].detach() for name in ("scale", "shift"))
             layers.append(norm)
         layers.append(torch.nn.ReLU())
-    return torch.nn.Sequential(*layers, torch.nn.Flatten())
+    return torch.nn.Sequential(*layers)
 
 
 def expected(net: Network, flat: torch.Tensor, inputs: list[torch.Tensor]) -> torch.Tensor:
     outputs = []
     for place in range(net.stack):
         pictures = torch.cat([x[place % net.members].view(-1, *IMAGE) for x in inputs], -1)
-        outputs.append(module(net, flat, place)(pictures.permute(0, 3, 1, 2)))
+        outputs.append(module(net, flat, place)(pictures.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).flatten(1))
     stacked = torch.stack(outputs)
     return stacked.view(net.spec.copies, net.members, *stacked.shape[1:]) if net.spec.copies > 1 else stacked
 
