@@ -15,7 +15,7 @@ from rich.table import Table
 from smore_sweep import console
 from smore_sweep.bench import kernels, memory, overhead, packing
 from smore_sweep.bench.speed import Speed, Spread, counted_flops, measure_speed
-from smore_sweep.bench.synthetic import EPISODES, TASK, make_store
+from smore_sweep.bench.synthetic import IMAGE_TASK, TASK, fitting_task
 from smore_sweep.discovery import find_method, methods
 from smore_sweep.method import Method
 from smore_sweep.stacked import fused
@@ -60,8 +60,7 @@ def main(batch_size: int, names: Sequence[str]) -> int:
 
 
 def _print_speed(out: Console, compared: Sequence[Method], batch_size: int, device: torch.device) -> None:
-    store, stacks = make_store(EPISODES, seed=0), STACKS[device.type]
-    measured = measure_speed(compared, stacks, store, batch_size=batch_size, device=device, rounds=ROUNDS)
+    measured = measure_speed(compared, STACKS[device.type], batch_size=batch_size, device=device, rounds=ROUNDS)
     out.print(_speed_table(measured, batch_size, device))
     _print_targets(out, measured, device)
 
@@ -82,8 +81,7 @@ def _print_kernels(out: Console, kinds: Sequence[type[Method]], device: torch.de
 
 def _print_methods(out: Console, selected: Sequence[Method], batch_size: int, device: torch.device) -> None:
     """Print the table of methods at one stack size: speed, and the passes of an update."""
-    store, sizes = make_store(EPISODES, seed=0), task(TASK).sizes
-    measured = measure_speed(selected, [STACK], store, batch_size=batch_size, device=device, rounds=ROUNDS)
+    measured = measure_speed(selected, [STACK], batch_size=batch_size, device=device, rounds=ROUNDS)
     table = Table(title=_title(batch_size, device), title_justify="left", caption_justify="left", caption=(
         f"Stacks of {STACK}. A forward pass over one batch counts 1, a backward pass 1 for the parameters and 1 for "
         f"the inputs; operations: matrix products really made, to those that these passes need."
@@ -92,8 +90,8 @@ def _print_methods(out: Console, selected: Sequence[Method], batch_size: int, de
         table.add_column(name, justify="left" if name in ("method", "passes an update") else "right")
     for method, row in zip(selected, measured, strict=True):
         passes = ", ".join(f"{net} {rows / batch_size:g}" for net, rows in method.rows(batch_size).items())
-        needed = method.flops(sizes, batch_size)
-        counted = counted_flops(method, store, batch_size) / needed
+        needed = method.flops(task(fitting_task(method)[0]).sizes, batch_size)
+        counted = counted_flops(method, batch_size) / needed
         table.add_row(row.method, row.rate.show(",.1f"), row.share.show(".0%"), passes, f"{counted:.2f}")
     out.print(table)
 
@@ -130,8 +128,8 @@ def _speed_table(measured: Sequence[Speed], batch_size: int, device: torch.devic
 def _title(batch_size: int, device: torch.device) -> str:
     seconds = "second" if device.type == "cuda" else "CPU-second of one core"
     return (
-        f"Training step, batch {batch_size} (SMORe: {batch_size} + {batch_size}), shapes of {TASK}. "
-        f"Rates a {seconds}; median (min to max) of {ROUNDS} rounds"
+        f"Training step, batch {batch_size} (SMORe: {batch_size} + {batch_size}), shapes of {TASK} or, "
+        f"with images, {IMAGE_TASK}. Rates a {seconds}; median (min to max) of {ROUNDS} rounds"
     )
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from smore_sweep.bench.speed import Spread, rate
-from smore_sweep.bench.synthetic import EPISODES, make_budget, make_runs, make_store
+from smore_sweep.bench.speed import Spread, build, rate
 from smore_sweep.method import Method
 from smore_sweep.stacked import fused
-from smore_sweep.training import loop
 
 SIZES = ((128, 256), (256, 512))
 """Width of the hidden layers and batch size: of laptop sweeps, and the paper's."""
@@ -41,12 +39,11 @@ def measure_kernels(kinds: Sequence[type[Method]], rounds: int) -> Iterator[Gain
     """Measure the methods at every size and stack with each kind of kernels that this machine has."""
     import torch
 
-    store, device, names = make_store(EPISODES, seed=0), torch.device("cpu"), fused.available()
+    device, names = torch.device("cpu"), fused.available()
     for hidden, batch_size in SIZES:
         for stack in STACKS:
             for kind in kinds:
-                runs = make_runs(kind(hidden=hidden), range(stack), make_budget(batch_size))
-                update = loop.build_learner(runs, store, device).update
+                update = build(kind(hidden=hidden), stack, batch_size, device).update
                 rates: dict[str, list[float]] = {name: [] for name in names}
                 for number in range(rounds + 1):
                     for name in names:

@@ -7,13 +7,23 @@ ratios over rounds. Time is this process's CPU time or, with a GPU, wall-clock t
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smore_sweep.bench.synthetic import EPISODES, EXPERT_SHARE, TASK, make_budget, make_episodes, make_runs
+from smore_sweep.bench.synthetic import (
+    EPISODES,
+    EXPERT_SHARE,
+    TASK,
+    fitting_task,
+    make_budget,
+    make_episodes,
+    make_runs,
+    make_store,
+)
 from smore_sweep.episodes import concatenate
 from smore_sweep.method import Method
 from smore_sweep.tasks import task
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from smore_sweep.stacked.episode_store import EpisodeStore
+    from smore_sweep.training.learner import Learner
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,6 @@ class Speed:
 def measure_speed(
     methods: Sequence[Method],
     stacks: Sequence[int],
-    store: EpisodeStore,
     *,
     batch_size: int,
     device: torch.device,
@@ -72,13 +82,7 @@ def measure_speed(
     """Measure the methods' steps against bare products and the plain loop. The first round only warms up."""
     plain = plain_update(batch_size, device)
     cases = [
-        _Case(
-            method,
-            stack,
-            loop.build_learner(make_runs(method, range(stack), make_budget(batch_size)), store, device).update,
-        )
-        for method in methods
-        for stack in stacks
+        _Case(method, stack, build(method, stack, batch_size, device).update) for method in methods for stack in stacks
     ]
     products = {stack: product(stack, device) for stack in stacks}
     measured: dict[_Case, list[tuple[float, ...]]] = {case: [] for case in cases}
@@ -93,7 +97,19 @@ def measure_speed(
     ]
 
 
-def counted_flops(method: Method, store: EpisodeStore, batch_size: int) -> int:
+def build(method: Method, stack: int, batch_size: int, device: torch.device) -> Learner:
+    """Build the learner of a stack, on synthetic data of shapes that fit the method."""
+    name, episodes = fitting_task(method)
+    runs = make_runs(method, range(stack), make_budget(batch_size, episodes=episodes), name)
+    return loop.build_learner(runs, _store(name, episodes), device)
+
+
+@functools.cache
+def _store(name: str, episodes: int) -> EpisodeStore:
+    return make_store(episodes, 0, name)
+
+
+def counted_flops(method: Method, batch_size: int) -> int:
     """Count the floating-point operations in matrix products of one member's update.
 
     :meth:`Method.flops` gives the number that the equations need.
@@ -102,8 +118,7 @@ def counted_flops(method: Method, store: EpisodeStore, batch_size: int) -> int:
 
     from smore_sweep.bench.flops import count_flops
 
-    learner = loop.build_learner(make_runs(method, [0], make_budget(batch_size)), store, torch.device("cpu"))
-    return count_flops(learner.update)
+    return count_flops(build(method, 1, batch_size, torch.device("cpu")).update)
 
 
 @dataclass(frozen=True)
@@ -131,7 +146,7 @@ def _round(
     own = rate(case.update, 50 if gpu else max(1, 8 // case.stack), device) * case.stack
     after = neighbours()
     products, plain_rate = ((a + b) / 2 for a, b in zip(before, after, strict=True))
-    flops = case.method.flops(task(TASK).sizes, batch_size)
+    flops = case.method.flops(task(fitting_task(case.method)[0]).sizes, batch_size)
     return own, own / plain_rate, own * flops / products, products / 1e9
 
 

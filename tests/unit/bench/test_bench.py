@@ -13,8 +13,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from baselines._images import ImageMethod
 from baselines.gcsl import GCSL
 from baselines.gofar import GoFAR
+from baselines.image_gcbc import ImageGCBC
 from smore_sweep.bench import bench, ceiling, kernels
 from smore_sweep.bench.memory import bytes_of, large_store
 from smore_sweep.bench.overhead import Overhead
@@ -22,7 +24,17 @@ from smore_sweep.bench.packing import SLOTS, STACKS, Packing, unequal_stacks
 from smore_sweep.bench.plain_loop import Buffer, PlainLoop
 from smore_sweep.bench.speed import counted_flops, measure_speed, plain_update, product, rate
 from smore_sweep.bench.sweeping import Timing
-from smore_sweep.bench.synthetic import EPISODES, TASK, make_budget, make_episodes, make_runs, make_store
+from smore_sweep.bench.synthetic import (
+    EPISODES,
+    IMAGE_TASK,
+    TASK,
+    fitting_task,
+    make_budget,
+    make_episodes,
+    make_runs,
+    make_store,
+)
+from smore_sweep.discovery import methods
 from smore_sweep.errors import UserError
 from smore_sweep.planning.stacks import makespan
 from smore_sweep.smore import SMORe
@@ -147,13 +159,22 @@ def test_rates_are_positive() -> None:
 
 
 def test_a_round_gives_consistent_ratios() -> None:
-    methods = [SMORe(), GoFAR()]
-    measured = measure_speed(methods, [1], make_store(EPISODES, seed=0), batch_size=8, device=CPU, rounds=2)
+    compared = [SMORe(), GoFAR()]
+    measured = measure_speed(compared, [1], batch_size=8, device=CPU, rounds=2)
     assert [(row.method, row.stack) for row in measured] == [("SMORe", 1), ("GoFAR", 1)]
-    for method, row in zip(methods, measured, strict=True):
+    for method, row in zip(compared, measured, strict=True):
         assert len(row.rate.values) == 2
         flops = row.rate.values[0] * method.flops(SIZES, 8) / row.products.values[0] / 1e9
         assert row.share.values[0] == pytest.approx(flops)
+
+
+def test_every_method_is_measured_on_shapes_that_it_takes() -> None:
+    fitting = {kind: fitting_task(kind())[0] for kind in methods().values()}
+    assert {kind for kind, name in fitting.items() if name == IMAGE_TASK} == {
+        kind for kind in fitting if issubclass(kind, ImageMethod)
+    }
+    [row] = measure_speed([ImageGCBC(hidden=16)], [2], batch_size=4, device=CPU, rounds=1)
+    assert row.rate.values[0] > 0
 
 
 def test_overhead_adds_up() -> None:
@@ -232,9 +253,7 @@ def test_bad_options_are_refused() -> None:
 def test_the_ceiling_makes_the_products_of_an_update() -> None:
     with FlopCounterMode(display=False) as counter:
         ceiling.Policies.make().update(ceiling.Policies.make(), pointwise=True)
-    assert counter.get_total_flops() == ceiling.MEMBERS * counted_flops(
-        GCSL(), make_store(EPISODES, seed=0), ceiling.BATCH
-    )
+    assert counter.get_total_flops() == ceiling.MEMBERS * counted_flops(GCSL(), ceiling.BATCH)
 
 
 def test_kernels_are_compared_at_every_size_and_stack(monkeypatch: pytest.MonkeyPatch) -> None:
