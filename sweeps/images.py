@@ -31,13 +31,13 @@ SWEEP = Sweep(
             ),
             knobs={**SMALL, "hidden": 32},
         ),
-        # 100,000 transitions.
+        # 100,000 transitions, six passes over them.
         "workstation": Scale(
             tasks=TASKS,
             seeds=3,
             budget=Budget(
-                episodes=1_334, updates=20_000, batch_size=128, evaluate_every=5_000, evaluation_episodes=16,
-                final_episodes=80,
+                episodes=1_334, updates=5_000, batch_size=128, evaluate_every=2_500, evaluation_episodes=16,
+                final_episodes=40,
             ),
             knobs=SMALL,
         ),
