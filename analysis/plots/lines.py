@@ -115,7 +115,7 @@ def sensitivity(
     texts = {position[value]: names[value] if names else f"{value:g}" for value in values}
     inches = figure.get_figwidth() / _columns_of(axes) - 0.4
     for panel in axes:
-        scales.set_ticks(panel, texts, inches, log=spacing == "log")
+        scales.set_ticks(panel, texts, inches, log=spacing == "log", named=names is not None)
     style.footer(figure, [*notes(frame, metric), INTERVAL, *([PUBLISHED] if published else [])])
     return figure
 

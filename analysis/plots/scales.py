@@ -38,7 +38,7 @@ def limits(low: float, high: float) -> tuple[float, float]:
     return (low - margin, high + margin) if margin else (0.0, 1.0)
 
 
-def set_ticks(panel: Axes, texts: Mapping[float, str], inches: float, *, log: bool) -> None:
+def set_ticks(panel: Axes, texts: Mapping[float, str], inches: float, *, log: bool, named: bool) -> None:
     """Set the ticks at the positions of ``texts``, which ascend, with the texts that fit.
 
     Args:
@@ -46,20 +46,26 @@ def set_ticks(panel: Axes, texts: Mapping[float, str], inches: float, *, log: bo
         texts: Text by position.
         inches: Width of the panel.
         log: Whether the axis is logarithmic.
+        named: Whether the texts are names, which nobody can fill in between others: they stand upright unless all fit.
     """
     if log:
         panel.set_xscale("log")
     place = math.log10 if log else float
     reach = place(max(texts)) - place(min(texts)) or 1.0
-    if sum(len(text) + 1 for text in texts.values()) * CHARACTER > 2 * inches:
+    places = {position: place(position) / reach * inches for position in texts}
+    wide = {position: CHARACTER * (len(text) + 1) for position, text in texts.items()}
+    shown = _fitting(places, wide)
+    if sum(wide.values()) > 2 * inches or (named and len(shown) < len(texts)):
         panel.tick_params("x", labelrotation=90)
-        wide = dict.fromkeys(texts, 2 * CHARACTER)
-    else:
-        wide = {position: CHARACTER * (len(text) + 1) for position, text in texts.items()}
-    shown: list[float] = []
-    for position in texts:
-        room = abs(place(position) - place(shown[-1])) / reach * inches if shown else math.inf
-        if room >= (wide[position] + wide[shown[-1] if shown else position]) / 2:
-            shown.append(position)
+        shown = _fitting(places, dict.fromkeys(texts, 2 * CHARACTER))
     panel.set_xticks(list(texts), [texts[position] if position in shown else "" for position in texts])
     panel.minorticks_off()
+
+
+def _fitting(places: Mapping[float, float], wide: Mapping[float, float]) -> list[float]:
+    """Return the positions whose texts fit side by side, from the first on, given places and widths in inches."""
+    shown: list[float] = []
+    for position, at in places.items():
+        if not shown or abs(at - places[shown[-1]]) >= (wide[position] + wide[shown[-1]]) / 2:
+            shown.append(position)
+    return shown
