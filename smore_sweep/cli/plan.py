@@ -74,6 +74,7 @@ def plan(
 def _show(plan: Plan, continuations: list[str], needs: list[str], as_json: bool) -> None:
     from smore_sweep.console import make_console
     from smore_sweep.execution.datasets import missing_episodes
+    from smore_sweep.planning.choices import ALL_ELSEWHERE
     from smore_sweep.planning.code_changes import describe_changes
     from smore_sweep.planning.estimate import estimate
     from smore_sweep.planning.stacks import LARGEST_STACK, describe_stacks, group_into_stacks
@@ -81,7 +82,7 @@ def _show(plan: Plan, continuations: list[str], needs: list[str], as_json: bool)
 
     out, cores = make_console(), os.cpu_count() or 1
     if not as_json:  # before episodes that cannot be made are refused
-        out.print(plan_table(plan))
+        out.print(plan_table(plan) if plan.runs else ALL_ELSEWHERE)
     episodes = missing_episodes(plan)
     stacks = group_into_stacks(plan.pending, slots=cores, largest=LARGEST_STACK["cpu"])
     seconds = estimate(plan, episodes, cores)
@@ -105,7 +106,7 @@ def _show(plan: Plan, continuations: list[str], needs: list[str], as_json: bool)
     if plan.pending:
         out.print(f"to train: {len(plan.pending)} runs, as {describe_stacks(stacks)} on {cores} CPU cores")
         out.print(estimate_line(seconds))
-    else:
+    elif plan.runs:
         out.print("nothing to do: every run is done")
     for sentence in [*needs, *continuations, *changes]:
         out.print(sentence, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from smore_sweep.cli.options import (
+    Exported,
     GpusPerStack,
     MethodNames,
     Results,
@@ -19,6 +20,7 @@ from smore_sweep.cli.options import (
     TaskNames,
     Updates,
     check_at_least_one,
+    without_exported,
 )
 from smore_sweep.run_spec import GENERATED
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -34,6 +36,7 @@ def work(
     updates: Updates = None,
     source: Source = GENERATED,
     results: Results = DEFAULT_RESULTS,
+    exported: Exported = None,
     gpus_per_stack: GpusPerStack = None,
     stack_size: StackSize = None,
     processes: Annotated[
@@ -53,12 +56,13 @@ def work(
     check_at_least_one("processes", processes)
     check_at_least_one("grace", grace)
     folder = storage_path(results)
+    choices = parse_choices(
+        tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
+    )
     return share_sweep(
         sweep,
         scale=scale,
-        choices=parse_choices(
-            tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
-        ),
+        choices=without_exported(choices, exported),
         results=folder,
         gpus_per_stack=gpus_per_stack,
         stack_size=stack_size,

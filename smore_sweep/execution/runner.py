@@ -22,7 +22,7 @@ from smore_sweep.execution.ray_auth import require_private_token
 from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
 from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
-from smore_sweep.planning.choices import AS_DECLARED, Choices
+from smore_sweep.planning.choices import ALL_ELSEWHERE, AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import code_facts, describe_changes
 from smore_sweep.planning.continuation import find_continuations
 from smore_sweep.planning.estimate import estimate
@@ -102,7 +102,7 @@ def run(
         with hold(results, f"make sweep SWEEP={name}", out.print) as fence, interruptible():
             plan = read_plan()
             if not plan.runs:
-                out.print("nothing to do: the export has every run")
+                out.print(ALL_ELSEWHERE)
                 ending.status, ending.message = "done", f"{name}: the export has every run"
                 return 0
             again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []

@@ -30,7 +30,7 @@ from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
 from smore_sweep.monitoring.usage import usable_cores, usable_gpus
-from smore_sweep.planning.choices import Choices
+from smore_sweep.planning.choices import ALL_ELSEWHERE, Choices
 from smore_sweep.planning.code_changes import describe_changes
 from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan
@@ -92,6 +92,9 @@ def share_sweep(
     plan = request.plan()
     check_code(plan)
     check_folder(results)
+    if not plan.runs:
+        out.print(ALL_ELSEWHERE)
+        return ENDED
     publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
     children = _Children(request, workers)
     with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():

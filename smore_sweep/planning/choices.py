@@ -146,6 +146,8 @@ class Choices:
 
 AS_DECLARED = Choices()
 """A sweep as it is declared."""
+ALL_ELSEWHERE = "nothing to do: the export has every run"
+"""What is said where the choices leave no run."""
 
 
 def _only(sweep: Sweep, names: Sequence[str]) -> list[Grid]:

@@ -54,7 +54,10 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
             "stack-size notify slurm array nodes cpus-per-task gpus-per-task memory time partition account no-requeue "
             "sbatch image dry-run keep-learner",
         ),
-        ("work", "scale seeds tasks methods set updates source results gpus-per-stack stack-size processes grace"),
+        (
+            "work",
+            "scale seeds tasks methods set updates source results exported gpus-per-stack stack-size processes grace",
+        ),
         ("plan", "scale seeds tasks methods set updates source results exported json"),
         ("status", "scale seeds tasks methods set updates source results json"),
         ("train", "method task seed expert-share set scale updates episodes batch-size source results mirror file"),
