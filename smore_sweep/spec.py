@@ -118,7 +118,7 @@ class Scale:
 class Sweep:
     """Declared experiment: grids, and the scales at which they can run. Seeds count from ``first_seed``.
 
-    A run that two grids share is refused as a mistake, unless the sweep is ``overlapping``: then it counts once.
+    Without a scale's name a sweep runs at its ``default_scale``, or at the first if it does not have that. A run that two grids share is refused as a mistake, unless the sweep is ``overlapping``: then it counts once.
     """
 
     name: str
@@ -143,14 +143,14 @@ class Sweep:
         return list(dict.fromkeys(name for grid in self.grids for name in grid.task_names))
 
     def scale(self, name: str | None) -> str:
-        """Return the scale to use: the named one, or else the only one, or else the default.
+        """Return the scale to use: the named one, or else the default, or else the first.
 
         Raises:
             DeclarationError: For an unknown scale; the message lists the valid ones.
         """
         if not self.scales:
             raise DeclarationError(f'sweep {self.name} has no scale; give it one, such as {{"laptop": Scale(...)}}')
-        usual = next(iter(self.scales)) if len(self.scales) == 1 else self.default_scale
+        usual = self.default_scale if self.default_scale in self.scales else next(iter(self.scales))
         scale = name or usual
         if scale not in self.scales:
             raise DeclarationError(

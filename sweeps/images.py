@@ -19,7 +19,7 @@ TASKS = ("TabletopImages",)
 SWEEP = Sweep(
     name="images",
     description="Section 4.4, figure 3: SMORe, GC-IQL, GCBC and stable contrastive RL from 48 x 48 images",
-    # The data's commanded goals are their last images, so a hindsight goal takes the place of each.
+    # An episode's commanded goal is its last image: a fifth of SMORe's and GC-IQL's goals, beside hindsight goals.
     grids=[Grid(methods=[ImageSMORe(), ImageGCIQL(), ImageGCBC(), StableCRL()], tasks=TASKS)],
     default_scale="workstation",
     scales={

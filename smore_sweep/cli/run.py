@@ -101,18 +101,21 @@ def run(
     choices = parse_choices(
         tasks=tasks, methods=methods, seeds=seeds, settings=settings or (), updates=updates, source=source
     )
-    choices = without_exported(choices, exported)
     if seeds_for is not None:
         from analysis.verdicts.further_seeds import further_seeds
 
         check_exclusive(
-            **{"seeds-for": seeds_for, "seeds": seeds, "tasks": tasks, "methods": methods, "search": search}
-        )
+            **{
+                "seeds-for": seeds_for, "seeds": seeds, "tasks": tasks, "methods": methods, "set": settings,
+                "updates": updates, "search": search,
+            }
+        )  # fmt: skip
         further = further_seeds(seeds_for, sweep, scale, folder, source)
         if further is None:
             make_console().print(f"claim {seeds_for} needs no further seeds: smore-sweep claims says why")
             return 0
         choices = further
+    choices = without_exported(choices, exported)
     searching = None
     if search is not None:
         from analysis.frames.benchmarks import usual_metric

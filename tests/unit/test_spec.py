@@ -331,12 +331,13 @@ def test_a_scale_chooses_tasks_seeds_and_budget() -> None:
     assert sweep().expand("laptop") == sweep().expand()
 
 
-def test_a_single_scale_needs_no_name() -> None:
+def test_without_a_name_it_is_the_default_scale_or_else_the_first() -> None:
     paper = sweep().scales["paper"]
     assert sweep(scales={"paper": paper}).scale(None) == "paper"
     assert sweep(scales={"paper": paper}).expand() == sweep().expand("paper")
-    with pytest.raises(UserError, match="sweep example has no scale 'laptop'; its scales are: paper, huge"):
-        sweep(scales={"paper": paper, "huge": paper}).scale(None)
+    assert sweep(scales={"paper": paper, "huge": paper}).scale(None) == "paper"
+    assert sweep(scales={"paper": paper, "laptop": paper}).scale(None) == "laptop"
+    assert sweep(scales={"paper": paper, "laptop": paper, "huge": paper}, default_scale="huge").scale(None) == "huge"
     with pytest.raises(UserError, match="sweep example has no scale 'laptop'; its scales are: paper"):
         sweep(scales={"paper": paper}).scale("laptop")
 
