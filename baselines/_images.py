@@ -17,7 +17,8 @@ Presets, which a sweep's scales name and no table mixes: :data:`SMALL` is the kn
 :data:`PAPER` is Table 5, at batches of 2,048.
 
 Deviations from the released code (chongyi-zheng/stable_contrastive_rl, commit 83374b0): its last hidden layer has no
-LayerNorm; its policy's last layer starts within 1e-3 of 0 (Table 5 says 1e-12).
+LayerNorm; its policy's last layer starts within 1e-3 of 0 (Table 5 says 1e-12); it holds 5% of the demonstrations out
+from cloning.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class ImageMethod(Method):
     def __post_init__(self) -> None:
         if self.encoder == "none" and "crop" in self.changed():
             raise DeclarationError(f"{self.name}: encoder = 'none' has no crop; only images have")
+        if self.encoder != "none" and self.normalize_inputs:
+            raise DeclarationError(f"{self.name}: normalize_inputs is for vectors; images are never normalised")
 
     @property
     def acts_with(self) -> tuple[str, ...]:

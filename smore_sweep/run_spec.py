@@ -139,6 +139,10 @@ class RunSpec:
                 f"{self.task}: expert_share = {self.expert_share:g} is not valid; its data are one dataset, "
                 f"{row.dataset!r}: leave it at 1"
             )
+        if row and row.sizes.image and self.method.fields().get("moved_share"):
+            raise DeclarationError(
+                f"{self.task}: moved_share is not for {self.method.name} on images, between which distances say nothing"
+            )
         if self.budget.online_episodes:
             self._check_online(row)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:

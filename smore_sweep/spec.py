@@ -118,7 +118,8 @@ class Scale:
 class Sweep:
     """Declared experiment: grids, and the scales at which they can run. Seeds count from ``first_seed``.
 
-    Without a scale's name a sweep runs at its ``default_scale``, or at the first if it does not have that. A run that two grids share is refused as a mistake, unless the sweep is ``overlapping``: then it counts once.
+    Without a scale's name a sweep runs at its ``default_scale``, or at the first if it does not have that. A run that
+    two grids share is refused as a mistake, unless the sweep is ``overlapping``: then it counts once.
     """
 
     name: str

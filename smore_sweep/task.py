@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smore_sweep.errors import DeclarationError, first_line
-from smore_sweep.goal_environment import check_resets, read_sizes
+from smore_sweep.goal_environment import check_pixels, check_resets, check_success, read_sizes
 from smore_sweep.seeding import episode_seed
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Environment: TypeAlias = gymnasium.Env[Any, Any]
     Trajectories: TypeAlias = Callable[[str, int, int], tuple[NDArray[Any], NDArray[Any]]]
     Success: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
+
+ENVIRONMENT = "environment"
+"""Success by the environment's own test."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,10 @@ class Task:
             raise DeclarationError(f"task name {self.name!r} is not valid; use letters, digits, '.', '_' and '-'")
         if not self.threshold > 0:
             raise DeclarationError(f"{self.name}: threshold = {self.threshold!r} is not valid; it must be above 0")
+        if isinstance(self.success, str) and self.success != ENVIRONMENT:
+            raise DeclarationError(
+                f"{self.name}: success = {self.success!r} is not valid; it must be a function or {ENVIRONMENT!r}"
+            )
         if not shipped(self.environment):
             self._read_environment()
 
@@ -136,6 +143,8 @@ class Task:
             # A vector does not tell an image's form, so that is declared.
             sizes = Sizes(*read_sizes(self.name, env), image=self.sizes.image if self.sizes else ())
             check_resets(self.name, env)
+            if self.success == ENVIRONMENT:
+                check_success(self.name, env)
             limit = env.spec.max_episode_steps if env.spec else None
         finally:
             env.close()
@@ -146,6 +155,8 @@ class Task:
                 f"{self.name}: image = {sizes.image!r} is not valid; observations have {sizes.observation} numbers and "
                 f"goals {sizes.goal}, and an image {math.prod(sizes.image)}"
             )
+        if sizes.image:
+            check_pixels(self.name, env)
         object.__setattr__(self, "sizes", sizes)
         horizon: object = limit if self.horizon is None else self.horizon
         if horizon is None:
@@ -164,6 +175,12 @@ class Task:
     def succeeded(self, achieved: NDArray[Any], desired: NDArray[Any], distance: Any) -> Any:
         """Return whether achieved goals ``[..., g]`` at a ``distance`` ``[...]`` from desired ones are a success."""
         return self.success(achieved, desired) if callable(self.success) else distance < self.success_tolerance
+
+    def step_succeeded(self, observation: Observation, distance: float, info: Mapping[str, Any]) -> bool:
+        """Return whether a step's observation, at a ``distance`` from its goal, is a success."""
+        if self.success == ENVIRONMENT:
+            return bool(info["success"])
+        return bool(self.succeeded(observation["achieved_goal"], observation["desired_goal"], distance))
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -227,6 +244,10 @@ class Task:
             function = _import(function)
         name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
         states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
+        if self.sizes.image and states.dtype != self.sizes.dtype:
+            raise DeclarationError(
+                f"{self.name}: {self.source_of(self.dataset)} gives images of {states.dtype}; they must be of uint8"
+            )
         return states, actions
 
     def policy(self, name: str) -> Policy | None:

@@ -29,13 +29,14 @@ def make_episodes(count: int, seed: int, name: str = TASK) -> Episodes:
     """Create episodes shaped like the task's, with hands that wander slowly, some of them past their goals; images are
     noise."""
     row, random = task(name), np.random.default_rng(seed)
-    actions = random.uniform(-1.0, 1.0, (count, row.horizon, row.sizes.action)).astype(np.float32)
+    length = row.data_steps or row.horizon
+    actions = random.uniform(-1.0, 1.0, (count, length, row.sizes.action)).astype(np.float32)
     if row.sizes.image:
-        images = random.integers(0, 256, (count, row.horizon + 1, row.sizes.observation), np.uint8)
+        images = random.integers(0, 256, (count, length + 1, row.sizes.observation), np.uint8)
         return Episodes.of({"observations": images, "actions": actions})
-    steps = random.normal(0.0, 0.02, (count, row.horizon + 1, row.sizes.goal)).astype(np.float32)
+    steps = random.normal(0.0, 0.02, (count, length + 1, row.sizes.goal)).astype(np.float32)
     hands = np.cumsum(steps, 1, dtype=np.float32)
-    rest = random.normal(0.0, 1.0, (count, row.horizon + 1, row.sizes.observation - row.sizes.goal))
+    rest = random.normal(0.0, 1.0, (count, length + 1, row.sizes.observation - row.sizes.goal))
     return Episodes(
         np.concatenate([hands, rest.astype(np.float32)], -1),
         actions,

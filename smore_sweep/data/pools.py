@@ -291,7 +291,9 @@ def _write(path: Path, name: str, policy: str, episodes: Episodes, facts: Mappin
 def _rewards(episodes: Episodes, threshold: float) -> NDArray[np.float32]:
     """Return the rewards ``[N, T]`` for the commanded goals. An image is at its goal if it is the goal."""
     if episodes.images:
-        return np.tile(np.append(np.full(episodes.actions.shape[1] - 1, -1.0, np.float32), 0.0), (len(episodes), 1))
+        own = np.full(episodes.actions.shape[:2], -1.0, np.float32)
+        own[:, -1] = 0.0
+        return own
     with np.errstate(over="ignore"):  # --allow-large
         distance = np.linalg.norm(episodes.achieved_goals[:, 1:] - episodes.desired_goals[:, None], axis=-1)
     rewards: NDArray[np.float32] = -(distance > threshold).astype(np.float32)

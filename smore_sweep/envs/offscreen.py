@@ -1,15 +1,13 @@
 """Pictures of MuJoCo's scenes without a display, by EGL or else OSMesa.
 
-The context does not depend on when MuJoCo was imported, and a process has one for all its scenes of a model: contexts
-are large, and environments come in groups. The same scene gives the same bits in every process of a machine. A graphics
-card and Mesa's software differ in a few of them.
+The context does not depend on when MuJoCo was imported, and a thread has one for all scenes of a model that the same
+camera sees: contexts are large, and environments come in groups. The same scene gives the same bits in every process of
+a machine. A graphics card and Mesa's software differ in a few of them.
 """
 
 from __future__ import annotations
 
 import atexit
-import ctypes
-import ctypes.util
 import os
 import threading
 from typing import Any
@@ -18,11 +16,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from smore_sweep.envs.backends import REMEDY, choose_backend
 from smore_sweep.errors import UserError, first_line
-
-BACKENDS = {"egl": "EGL", "osmesa": "OSMesa"}
-"""Ways to draw without a display, in the order in which they are tried, and the library that each needs."""
-REMEDY = "install libegl1, libegl-mesa0 and libgl1-mesa-dri, or libosmesa6 and set MUJOCO_GL=osmesa"
 
 _local = threading.local()
 
@@ -96,28 +91,3 @@ def open_context(width: int, height: int) -> Any:
         ) from error
     atexit.register(context.free)  # before PyOpenGL is torn down, which complains
     return context
-
-
-def choose_backend() -> str | None:
-    """Return ``MUJOCO_GL``, or else the first of :data:`BACKENDS` that this machine has; None if it has none."""
-    wanted = os.environ.get("MUJOCO_GL", "").lower()
-    if wanted in BACKENDS:
-        return wanted
-    if _egl_devices():
-        return "egl"
-    return "osmesa" if ctypes.util.find_library(BACKENDS["osmesa"]) else None
-
-
-def _egl_devices() -> int:
-    """Count EGL's devices. PyOpenGL is not asked: it settles on one backend when it is imported, for good."""
-    try:
-        library = ctypes.CDLL(ctypes.util.find_library(BACKENDS["egl"]) or "libEGL.so.1")
-        library.eglGetProcAddress.restype = ctypes.c_void_p
-        address = library.eglGetProcAddress(b"eglQueryDevicesEXT")
-    except (OSError, AttributeError):
-        return 0
-    if not address:
-        return 0
-    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
-    count = ctypes.c_int()
-    return count.value if query(0, None, ctypes.byref(count)) else 0

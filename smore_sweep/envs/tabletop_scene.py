@@ -74,11 +74,6 @@ class Layout:
     cylinder: tuple[float, float]
     hand: tuple[float, float, float, float]
 
-    @property
-    def side(self) -> int:
-        """The side of the table on which the drawer is: 1 or -1, the sign of its y."""
-        return 1 if self.frame[1] > 0 else -1
-
 
 class Scene:
     """One simulation of the table. A step is a function of the simulator's state and the action alone."""

@@ -6,7 +6,6 @@ outcomes in its record.
 
 from __future__ import annotations
 
-import ctypes.util
 import math
 import os
 import sys
@@ -17,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from smore_sweep.envs.backends import REMEDY, choose_backend
 from smore_sweep.errors import UserError, first_line
-from smore_sweep.images import as_numbers
 from smore_sweep.rendering.policies import find_policy
 from smore_sweep.results.outcomes import Outcomes
-from smore_sweep.seeding import episode_seed
 from smore_sweep.storage.paths import StoragePath, local_folder
-from smore_sweep.task import Task, shipped
+from smore_sweep.task import ENVIRONMENT, Task, shipped
 from smore_sweep.tasks import TASKS
 from smore_sweep.tasks import task as find_task
+from smore_sweep.training.evaluation import goal_distance
 
 if TYPE_CHECKING:
     import gymnasium
@@ -39,9 +38,6 @@ MOST_STEPS = 100
 FRAME_MILLISECONDS, LAST_MILLISECONDS = 70, 1000
 COLOURS, QUANTIZE = 128, Image.Quantize.MAXCOVERAGE  # keeps rare colours, such as that of a small red goal
 STILLS = 5
-OFF_SCREEN = (("egl", "EGL"), ("osmesa", "OSMesa"))
-"""MuJoCo's backends for machines without a display, and the library that each needs."""
-INSTALL = "install libegl1, libegl-mesa0 and libgl1-mesa-dri, or libosmesa6 and set MUJOCO_GL=osmesa"
 
 
 def play(
@@ -84,7 +80,10 @@ def play(
 def film(
     env: gymnasium.Env[Any, Any], task: Task, episode_policy: EpisodePolicy, numbers: Sequence[int], path: Path
 ) -> Outcomes:
-    """Roll out evaluation episodes and write an animation of their first :data:`MOST_STEPS` steps, and stills.
+    """Roll out evaluation episodes and write an animation of them, and stills.
+
+    It shows the first :data:`MOST_STEPS` steps; where goals take turns, as many over the whole episode, because there
+    what matters comes late.
 
     Args:
         env: The task's :func:`environment`.
@@ -96,7 +95,7 @@ def film(
     Returns:
         Outcomes of whole episodes, ``[len(numbers), T]``.
     """
-    steps = range(MOST_STEPS + 1)
+    steps = range(0, task.horizon + 1, math.ceil(task.horizon / MOST_STEPS)) if task.goals else range(MOST_STEPS + 1)
     episodes = [_roll_out(env, task, episode_policy(number), number, steps, WIDTH) for number in numbers]
     _write([frames for frames, _ in episodes], path)
     columns = zip(*(vars(outcomes).values() for _, outcomes in episodes), strict=True)
@@ -135,7 +134,7 @@ def environment(task: Task) -> gymnasium.Env[Any, Any]:
         UserError: If this machine cannot draw it.
     """
     off_screen = sys.platform == "linux" and not {"MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
-    backend = next((name for name, library in OFF_SCREEN if ctypes.util.find_library(library)), "")
+    backend = choose_backend()
     if off_screen and backend:
         os.environ["MUJOCO_GL"] = backend  # before MuJoCo is imported
     try:
@@ -149,10 +148,12 @@ def environment(task: Task) -> gymnasium.Env[Any, Any]:
         env.reset(seed=0)
         if env.render() is None:
             raise ValueError("its environment renders nothing")
+    except UserError:
+        raise
     except Exception as error:  # of any kind, from MuJoCo, PyOpenGL or the library loader
         reason = first_line(error) or type(error).__name__
         remedy = (
-            INSTALL
+            REMEDY
             if shipped(task.environment)
             else (
                 'its environment must take render_mode="rgb_array" and its render() return a picture [height, width, 3]'
@@ -177,34 +178,39 @@ def _roll_out(
     """Roll out an evaluation episode; return frames of its start and of ``steps``, and its outcomes, ``[1, T]``."""
     horizon = task.horizon
     outcomes = Outcomes(np.zeros((1, horizon), bool), np.zeros((1, horizon), bool), np.zeros((1, horizon), np.float32))
-    observation, _ = env.reset(seed=episode_seed("evaluation", task.name, number))
+    observation = task.reset(env, number)
     frames = [_frame(env, task, 0, observation, width)]
     for t in range(horizon):
-        observation, _, terminated, _, _ = env.step(policy(observation))
-        distance = _distance(observation)
+        observation, _, terminated, _, info = env.step(policy(observation))
+        distance = goal_distance(observation)
         outcomes.distances[0, t:] = distance
         outcomes.reached[0, t] = distance <= task.threshold
-        achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-        outcomes.succeeded[0, t] = task.succeeded(achieved, desired, distance)
-        if t + 1 in steps:
-            frames.append(_frame(env, task, t + 1, observation, width))
+        outcomes.succeeded[0, t] = task.step_succeeded(observation, distance, info)
+        if t + 1 in steps or terminated:
+            reached = outcomes.succeeded[0, t] if task.success == ENVIRONMENT else outcomes.reached[0, t]
+            frames.append(_frame(env, task, t + 1, observation, width, reached=bool(reached)))
         if terminated:  # nothing is reached any more
             break
     return frames, outcomes
 
 
-def _frame(env: gymnasium.Env[Any, Any], task: Task, t: int, observation: Observation, width: int) -> Image.Image:
-    """Draw the environment, ``width`` pixels wide, above a line of numbers."""
+def _frame(
+    env: gymnasium.Env[Any, Any], task: Task, t: int, observation: Observation, width: int, *, reached: bool = False
+) -> Image.Image:
+    """Draw the environment, ``width`` pixels wide, above a line of numbers; a goal image stands in its corner."""
     picture: Any = env.render()
     height, line = width * HEIGHT // WIDTH, max(14, width // 16)
     frame = Image.new("RGB", (width, height + line), "white")
     frame.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
-    distance = _distance(observation)
-    if task.sizes.goal == 1:  # an angle or a speed, hard to see
+    if task.sizes.image:
+        goal = Image.fromarray(observation["desired_goal"].reshape(task.sizes.image)).resize((height // 3, height // 3))
+        frame.paste(goal, (width - goal.width, 0))
+        progress = "goal: above"
+    elif task.sizes.goal == 1:  # an angle or a speed, hard to see
         progress = f"{float(observation['achieved_goal'][0]):z.2f} of {float(observation['desired_goal'][0]):.2f}"
     else:
-        progress = f"distance {distance:.3f}"
-    text = f"t {t}   {progress}" + "   reached" * (distance <= task.threshold)
+        progress = f"distance {goal_distance(observation):.3f}"
+    text = f"t {t}   {progress}" + "   reached" * reached
     font = ImageFont.load_default(line - 4)
     ImageDraw.Draw(frame).text((4, height + line / 2), text, "black", font, anchor="lm")
     return frame
@@ -245,7 +251,3 @@ def _output_file(path: Path, suffix: str) -> Path:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
     return path
-
-
-def _distance(observation: Observation) -> float:
-    return float(np.linalg.norm(as_numbers(observation["achieved_goal"]) - as_numbers(observation["desired_goal"])))

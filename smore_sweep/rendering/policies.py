@@ -44,12 +44,13 @@ def find_policy(task: Task, name: str, results: StoragePath) -> tuple[str, Episo
     Raises:
         UserError: If there is no such policy, or more than one.
     """
-    if name in (*task.pools, "random"):
+    own = (*(() if task.dataset else task.pools), "random")
+    if name in own:
         function = task.policy(name)
         return name, (lambda _: function) if function else (lambda number: _random_policy(task, number))
     run_id = find_run(name, results)
     if run_id is None:
-        valid = ", ".join(dict.fromkeys((*task.pools, "random")))
+        valid = ", ".join(dict.fromkeys(own))
         raise UserError(f"{task.name} has no policy {name!r}; it has: {valid}, or give the id of a run in {results}")
     return run_id, trained_policy(task, run_id, results)
 

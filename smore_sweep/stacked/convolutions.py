@@ -55,9 +55,9 @@ def _encode_one(spec: EncoderSpec, images: Sequence[torch.Tensor], leaves: dict[
         _convolved(each, weight, leaves["b0"] if number == 0 else None, first)
         for number, (each, weight) in enumerate(zip(images, leaves["w0"].chunk(len(images), 1), strict=True))
     ]
-    h = _activated(spec, sum(parts[1:], start=parts[0]), leaves, 0)
+    h = _activated(sum(parts[1:], start=parts[0]), leaves, 0)
     for i, layer in enumerate(others, 1):
-        h = _activated(spec, _convolved(h, leaves[f"w{i}"], leaves[f"b{i}"], layer), leaves, i)
+        h = _activated(_convolved(h, leaves[f"w{i}"], leaves[f"b{i}"], layer), leaves, i)
     return h.flatten(1)
 
 
@@ -67,12 +67,10 @@ def _convolved(h: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
     return outputs.permute(0, 2, 3, 1)
 
 
-def _activated(spec: EncoderSpec, h: torch.Tensor, leaves: dict[str, torch.Tensor], i: int) -> torch.Tensor:
+def _activated(h: torch.Tensor, leaves: dict[str, torch.Tensor], i: int) -> torch.Tensor:
     """Normalise layer ``i``'s rows, columns and channels ``[B, height, width, channels]`` together, and apply ReLU."""
-    if spec.layer_norm:
-        scale, shift = (leaves[f"{name}{i}"].permute(1, 2, 0).contiguous() for name in ("scale", "shift"))
-        h = torch.nn.functional.layer_norm(h, scale.shape, scale, shift, spec.layer_norm_epsilon)
-    return h.relu_()
+    scale, shift = (leaves[f"{name}{i}"].permute(1, 2, 0).contiguous() for name in ("scale", "shift"))
+    return torch.nn.functional.layer_norm(h, scale.shape, scale, shift).relu_()
 
 
 def _encode_groups(spec: EncoderSpec, images: Sequence[torch.Tensor], leaves: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -84,9 +82,7 @@ def _encode_groups(spec: EncoderSpec, images: Sequence[torch.Tensor], leaves: di
         weight, bias = leaves[f"w{i}"].flatten(0, 1), leaves[f"b{i}"].flatten()
         h = torch.nn.functional.conv2d(h, weight, bias, layer.stride, layer.padding, groups=members)
         grouped = h.view(rows, members, layer.channels, *h.shape[2:])
-        if spec.layer_norm:
-            normalised = torch.nn.functional.layer_norm(grouped, grouped.shape[2:], eps=spec.layer_norm_epsilon)
-            grouped = torch.addcmul(leaves[f"shift{i}"], normalised, leaves[f"scale{i}"])
-        grouped = grouped.relu()
+        normalised = torch.nn.functional.layer_norm(grouped, grouped.shape[2:])
+        grouped = torch.addcmul(leaves[f"shift{i}"], normalised, leaves[f"scale{i}"]).relu_()
         h = grouped.flatten(1, 2)
     return grouped.permute(1, 0, 3, 4, 2).flatten(2)

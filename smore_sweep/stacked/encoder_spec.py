@@ -28,23 +28,15 @@ class EncoderSpec(TrainingSpec):
         layers: the convolutions.
         learning_rate: Adam's.
         images: images of an input, which are stacked as channels (2 for a policy of state and goal).
-        layer_norm: whether channels, rows and columns are normalised together, with a scale and shift for each number.
-        layer_norm_epsilon: PyTorch's default.
 
-    Initial weights are Xavier-uniform with ReLU's gain, sqrt 2, biases 0.
+    LayerNorm is over channels, rows and columns together, with a scale and a shift for each number. Initial weights are
+    Xavier-uniform with ReLU's gain, sqrt 2, biases 0.
     """
 
     image: tuple[int, ...]
     layers: tuple[Convolution, ...]
     learning_rate: float
     images: int = 1
-    layer_norm: bool = True
-    layer_norm_epsilon: float = 1e-5
-
-    @property
-    def inputs(self) -> int:
-        """Size of an input, all images together."""
-        return self.images * math.prod(self.image)
 
     @property
     def outputs(self) -> int:
@@ -58,8 +50,7 @@ class EncoderSpec(TrainingSpec):
         for i, (layer, (before, after)) in enumerate(zip(self.layers, self._sizes(), strict=True)):
             shapes[f"w{i}"] = (layer.channels, before[0], layer.kernel, layer.kernel)
             shapes[f"b{i}"] = (layer.channels,)
-            if self.layer_norm:
-                shapes[f"scale{i}"] = shapes[f"shift{i}"] = after
+            shapes[f"scale{i}"] = shapes[f"shift{i}"] = after
         return shapes
 
     def flops(self, rows: int) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from smore_sweep.stacked.rng import Draws
+    from smore_sweep.task import Observation
 
 ROWS = 4
 """Episodes of one member that are rolled out side by side, in as many environments. Fixed, because products of other
@@ -62,6 +63,11 @@ def evaluate(actors: Mapping[int, Actor], task: Task, *, episodes: int) -> dict[
     return {member: _evaluate_one(actor, task, episodes) for member, actor in actors.items()}
 
 
+def goal_distance(observation: Observation) -> float:
+    """Return the Euclidean distance of an observation's achieved goal from its desired one."""
+    return float(np.linalg.norm(as_numbers(observation["achieved_goal"]) - as_numbers(observation["desired_goal"])))
+
+
 def _evaluate_one(actor: Actor, task: Task, episodes: int) -> Outcomes:
     outcome = Outcomes(
         reached=np.zeros((episodes, task.horizon), bool),
@@ -93,11 +99,7 @@ def _roll(actor: Actor, task: Task, episodes: range, outcome: Outcomes) -> None:
                 continue
             observation, _, ended[row], _, info = envs[row].step(actions[0, row])
             observations[0, row] = observation["observation"]
-            achieved, desired = observation["achieved_goal"], observation["desired_goal"]
-            distance = float(np.linalg.norm(as_numbers(achieved) - as_numbers(desired)))
+            distance = goal_distance(observation)
             outcome.distances[episode, t] = distance
             outcome.reached[episode, t] = distance <= task.threshold
-            succeeded = (
-                task.succeeded(achieved, desired, distance) if task.success != "environment" else info["success"]
-            )
-            outcome.succeeded[episode, t] = succeeded
+            outcome.succeeded[episode, t] = task.step_succeeded(observation, distance, info)

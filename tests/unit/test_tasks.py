@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from examples.wall.world import Wall, walk
 from smore_sweep import Sizes, Task
 from smore_sweep.errors import DeclarationError
+from smore_sweep.goal_environment import PARTS
 from smore_sweep.tasks import TASKS, declare, task
 
 
@@ -24,8 +26,18 @@ def test_sizes_and_horizon_are_read_off_the_environment() -> None:
     assert (row.sizes, row.horizon) == (Sizes(2, 2, 2), 17)
 
 
+class Told(Wall):
+    """Its steps say whether they are a success."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, _ = super().step(action)
+        return observation, reward, terminated, truncated, {"success": True}
+
+
 def test_the_form_of_images_is_declared() -> None:
-    row = Task("Wall", Wall, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=40)
+    pixels = BOX(0, 255, (2,), np.uint8)
+    seen = _wrapped(_set("observation_space", gymnasium.spaces.Dict(dict.fromkeys(PARTS, pixels))))
+    row = Task("Wall", seen, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=40)
     assert (row.sizes.image, row.sizes.dtype) == ((1, 2, 1), "uint8")
     assert row.content != Task("Wall", Wall, threshold=0.1, horizon=40).content
 
@@ -88,6 +100,9 @@ def test_another_environment_is_refused(change: Callable[[Any], None], said: str
         ({"threshold": 0.0}, "threshold = 0.0 is not valid; it must be above 0"),
         ({"sizes": Sizes(3, 2, 2)}, "sizes = Sizes(observation=3, goal=2, action=2) is not valid"),
         ({"sizes": Sizes(2, 2, 2, image=(2, 2, 3))}, "image = (2, 2, 3) is not valid; observations have 2 numbers and"),
+        ({"sizes": Sizes(2, 2, 2, image=(1, 2, 1))}, "images of 'observation' are of float64; they must be of uint8"),
+        ({"success": "environmnet"}, "success = 'environmnet' is not valid; it must be a function or 'environment'"),
+        ({"success": "environment"}, "its environment's steps have no info['success']"),
         ({"name": "my task"}, "task name 'my task' is not valid"),
         ({"environment": "tests/Nothing-v0"}, "Environment `Nothing` doesn't exist in namespace tests"),
         ({"environment": 3}, "environment = 3 is not valid; it must be a Gymnasium id or a function"),
@@ -118,7 +133,7 @@ def test_a_task_is_found_by_its_name_and_cannot_take_that_of_another() -> None:
 
 def test_what_is_declared_is_part_of_a_run() -> None:
     def content(**fields: Any) -> dict[str, Any]:
-        return Task("Wall", Wall, threshold=0.1, **{"horizon": 40, **fields}).content
+        return Task("Wall", Told, threshold=0.1, **{"horizon": 40, **fields}).content
 
     assert content() == content()
     assert content() != content(horizon=41)
@@ -132,6 +147,14 @@ def test_what_is_declared_is_part_of_a_run() -> None:
 def test_a_task_has_its_own_success() -> None:
     row = Task("Wall", Wall, threshold=0.1, horizon=40, success=lambda achieved, desired: achieved[..., 0] > 0)
     assert row.succeeded(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.zeros(2), None).tolist() == [True, False]
+
+
+def test_images_of_another_kind_are_refused_where_they_are_made() -> None:
+    row = dataclasses.replace(
+        task("TabletopImages"), trajectories=lambda *_: (np.zeros((2, 4), np.float32), np.zeros((1, 2), np.float32))
+    )
+    with pytest.raises(DeclarationError, match="gives images of float32; they must be of uint8"):
+        row.make_trajectory(0)
 
 
 def test_a_task_without_an_expert_says_how_to_get_data() -> None:

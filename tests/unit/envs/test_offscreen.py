@@ -7,7 +7,7 @@ import ctypes.util
 import numpy as np
 import pytest
 
-from smore_sweep.envs import offscreen
+from smore_sweep.envs import backends, offscreen
 from smore_sweep.envs.tabletop_goals import EVALUATION_GOALS
 from smore_sweep.envs.tabletop_scene import Scene
 from smore_sweep.errors import UserError
@@ -16,20 +16,20 @@ from tests.unit.envs.drawing import needs_pictures
 
 def test_without_a_library_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    monkeypatch.setattr(offscreen, "_egl_devices", lambda: 0)
+    monkeypatch.setattr(backends, "_egl_devices", lambda: 0)
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: None)
-    assert offscreen.choose_backend() is None
+    assert backends.choose_backend() is None
     with pytest.raises(UserError, match=r"neither EGL nor OSMesa; install libegl1, .* or libosmesa6"):
         offscreen.open_context(8, 8)
 
 
 def test_osmesa_is_the_fallback_and_mujoco_gl_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    monkeypatch.setattr(offscreen, "_egl_devices", lambda: 0)
+    monkeypatch.setattr(backends, "_egl_devices", lambda: 0)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: f"lib{name}.so")
-    assert offscreen.choose_backend() == "osmesa"
+    assert backends.choose_backend() == "osmesa"
     monkeypatch.setenv("MUJOCO_GL", "egl")
-    assert offscreen.choose_backend() == "egl"
+    assert backends.choose_backend() == "egl"
 
 
 @needs_pictures

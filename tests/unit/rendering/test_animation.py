@@ -6,6 +6,7 @@ import ctypes.util
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from PIL import Image, ImageSequence
 
 pytest.importorskip("gymnasium_robotics")
 
+from examples.wall.world import Wall
 from smore_sweep.cli.main import main
 from smore_sweep.data.rollout import rollout
+from smore_sweep.envs import backends
 from smore_sweep.hashing import digest
 from smore_sweep.rendering import animation
 from smore_sweep.results import run_files
@@ -24,7 +27,10 @@ from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
+from smore_sweep.stacked.rng import Draws
+from smore_sweep.task import Task
 from smore_sweep.tasks import TASKS
+from smore_sweep.training.evaluation import evaluate
 from smore_sweep.training.loop import build_learner, train
 
 BUDGET = Budget(episodes=20, updates=100, batch_size=64, evaluate_every=100, evaluation_episodes=1, final_episodes=5)
@@ -101,6 +107,36 @@ def test_a_run_plays_the_episodes_of_its_evaluation(results: Path, capsys: pytes
     assert printed[0] != printed[1]
 
 
+class Turns(Wall):
+    """A wall whose goals take turns, and whose own test of success is another than the distance."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._goal = np.array([0.3 * (options or {"goal": 0})["goal"], 0.9])
+        return self._observation(), {}
+
+    def step(self, action: Any) -> Any:
+        observation, reward, _, truncated, _ = super().step(action)
+        success = bool(observation["achieved_goal"][0] > observation["desired_goal"][0])
+        return observation, reward, success, truncated, {"success": success}
+
+
+def test_goals_take_turns_and_the_environment_decides_as_in_an_evaluation(tmp_path: Path) -> None:
+    turns = Task("Turns", Turns, threshold=0.1, horizon=25, goals=3, success="environment")
+
+    class Right:
+        def act(self, observations: Any, goals: Any, draws: Draws) -> Any:
+            return np.ones((*observations.shape[:2], 2), np.float32)
+
+    env = turns.make(render_mode="rgb_array")
+    path = tmp_path / "turns.gif"
+    filmed = animation.film(env, turns, lambda _: lambda _: np.ones(2, np.float32), range(6), path)
+    evaluated = evaluate({0: Right()}, turns, episodes=6)[0]
+    for name, values in vars(evaluated).items():
+        np.testing.assert_array_equal(vars(filmed)[name], values, err_msg=name)
+    assert 0 < filmed.succeeded.any(1).sum() < 6
+
+
 def test_random_episodes_depend_on_their_number_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distances = []
     for seed in (0, 0, 1):
@@ -123,6 +159,7 @@ def test_random_episodes_depend_on_their_number_only(tmp_path: Path, capsys: pyt
             ["PointReach", "--policy", "0g"],
             "PointReach has no policy '0g'; it has: expert, random, or give the id of a",
         ),
+        (["Tabletop", "--policy", "primitives"], "Tabletop has no policy 'primitives'; it has: random, or give the id"),
         (["PointReach", "--policy", ""], "policy '' is ambiguous; 2 runs in "),
         (
             ["PointRooms", "--policy", RUNS[0].run_id],
@@ -171,6 +208,7 @@ def test_records_without_a_usable_policy(results: Path, tmp_path: Path, capsys: 
 def test_a_machine_that_cannot_draw(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(backends, "_egl_devices", lambda: 0)
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: None)
     monkeypatch.setattr("sys.platform", "linux")
     assert main(["play", "Reacher"]) == 2
