@@ -17,7 +17,8 @@ Source: the paper, and its authors' code (cfgrl_submit, ``flowgcbc.py``) at comm
 
 * Without a goal the inputs are a goal of zeros and a flag. In the code a trained vector stands for the goal.
 * Goals are a later state, uniformly, on all datasets, as in the code; see :mod:`baselines._ogbench` for the mixture.
-* On tasks that are not OGBench's, inputs are normalised (``by_task``): the code's are of the order of 1 already.
+* On tasks that are not OGBench's, inputs are normalised (``by_task``). The code takes them as they are, on mazes, whose
+  coordinates reach 20 and more, as well.
 """
 
 from __future__ import annotations

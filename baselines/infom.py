@@ -32,7 +32,8 @@ Source: the paper, and the code (chongyi-zheng/infom, ``agents/infom.py``) at co
 * The flow makes achieved goals; on tasks whose goals are whole observations these are all of a state.
 * DDPG+BC divides by ``E|q|``, and the policy learns in every update; in the code it does not, and in every fourth.
 * Samples are not cut to the range of the data.
-* The last transition of an episode is left out, since no action follows it.
+* An episode's last transition, which no action follows, counts as the one before it.
+* Flow and Q have LayerNorm, as in the code at that commit; later (f0356dd) they have none.
 * On tasks that are not OGBench's, whose episodes here have 50 steps, the discount is 0.98 and inputs are normalised
   (``by_task``).
 * Targets follow each update; the code's lag behind it by one.

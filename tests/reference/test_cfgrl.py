@@ -100,6 +100,6 @@ def test_goals_are_later_states_and_some_are_left_out() -> None:
     assert drawn.noise[..., -1].mean(-1).tolist() == pytest.approx([0.1, 0.3, 0.6], abs=0.03)
 
 
-def test_inputs_are_normalised_where_they_are_not_of_the_order_of_one() -> None:
+def test_inputs_are_normalised_on_tasks_that_are_not_ogbenchs() -> None:
     assert CFGRL().by_task("FetchPush") == {"normalize_inputs": True}
     assert CFGRL().by_task("pointmaze-medium-navigate") == {}

@@ -21,7 +21,7 @@ from smore_sweep.stacked.replay import Batch
 from smore_sweep.stacked.rng import Draws
 from smore_sweep.training.learner import knob_tensors
 from tests.conftest import Array, numeric_gradient
-from tests.reference.gradients import CLOSE, torch_gradient
+from tests.reference.gradients import torch_gradient
 from tests.reference.wiring import CPU, MEMBERS, SIZES, Reference, batch, networks
 
 ROWS = 24
@@ -136,7 +136,6 @@ def test_the_gradient_of_climbing_and_cloning_is_that_of_finite_differences() ->
 
     assert float(loss(torch.tensor(means))) == pytest.approx(expected(means), rel=1e-6)
     np.testing.assert_allclose(torch_gradient(loss, means), numeric_gradient(expected, means), rtol=1e-4, atol=1e-6)
-    assert CLOSE < 1e-4
 
 
 def acting(method: ExtractingMethod) -> tuple[Networks, torch.Tensor, torch.Tensor, Draws]:

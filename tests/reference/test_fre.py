@@ -292,3 +292,8 @@ def test_the_policy_acts_by_the_goal_and_the_remembered_states() -> None:
             code, _ = encode(which.nets, seen, labels)
             expected = which.nets["pi"].frozen(states[:, row : row + 1], code).clamp(-1, 1)
             torch.testing.assert_close(got[:, row : row + 1], expected)
+
+
+def test_constants_by_task() -> None:
+    assert FRE().by_task("pointmaze-medium-navigate") == {}
+    assert FRE().by_task("FetchPush") == {"discount": 0.98}

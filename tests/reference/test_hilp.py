@@ -11,6 +11,7 @@ import torch
 
 from baselines import hilp
 from baselines.hilp import HILP, direction, places, value, waypoint
+from baselines.u2o import U2O
 from smore_sweep.episodes import Episodes
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Batch, Replay
@@ -131,18 +132,36 @@ def test_the_policy_goes_where_the_goal_is(waypoints: int, trained: Learner) -> 
     assert right.mean() > 0.9, np.round(actions, 1)
 
 
-def test_a_waypoint_lies_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waypoint_lies_half_way() -> None:
     """Of points on a horseshoe the best is at its bend, not on the straight line, where there are none."""
-    monkeypatch.setattr(hilp, "NEAREST", 3)
-    angles = np.linspace(0, np.pi, 61)
+    angles = np.linspace(0, np.pi, 3001)
     points = np.stack([np.cos(angles), np.sin(angles)], -1)[None]
-    start, end = points[:, [0, 20, 0]], points[:, [60, 40, 0]]
+    start, end = points[:, [0, 1000, 0]], points[:, [3000, 2000, 0]]
     got = waypoint(*(torch.from_numpy(array) for array in (start, end, points)))
     for row in range(3):
         larger = np.maximum(*(np.linalg.norm(points[0] - each[0, row], axis=-1) for each in (start, end)))
-        expected = points[0][np.argsort(larger, kind="stable")[:3]].mean(0)
+        expected = points[0][np.argsort(larger, kind="stable")[: hilp.NEAREST]].mean(0)
         np.testing.assert_allclose(got[0, row], expected, rtol=1e-12)
     np.testing.assert_allclose(got[0, :2], [[0, 1], [0, 1]], atol=0.01)
+
+
+def test_waypoints_lead_on_beside_walls_and_goals() -> None:
+    """Twelve walks across an open box of 20 x 20. With 50 nearest of 2,000 points half of them get stuck."""
+    random = torch.Generator().manual_seed(0)
+    points, place, goal = (20 * torch.rand(1, n, 2, generator=random) for n in (hilp.REMEMBERED, 12, 12))
+    for _ in range(60):
+        end = goal
+        for _ in range(3):
+            end = waypoint(place, end, points)
+        place = (place + 0.5 * direction(end - place)).clamp(0, 20)
+    apart = torch.linalg.vector_norm(place - goal, dim=-1)
+    assert apart.max() < 1.0, apart
+
+
+def test_constants_by_task() -> None:
+    for kind in (HILP, U2O):
+        assert kind().by_task("pointmaze-medium-navigate") == {}
+        assert kind().by_task("FetchPush") == {"discount": 0.98, "normalize_inputs": True}
 
 
 def test_planning_refines_the_goal_so_many_times(trained: Learner) -> None:
