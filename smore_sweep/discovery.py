@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -17,8 +18,9 @@ from smore_sweep import user_code
 from smore_sweep.errors import DeclarationError, did_you_mean, unknown
 from smore_sweep.method import Method, knobs
 from smore_sweep.plugins import installed
-from smore_sweep.spec import Scale, Sweep
-from smore_sweep.tasks import task
+from smore_sweep.spec import DEFAULT_SCALE, Scale, Sweep
+from smore_sweep.task import Task
+from smore_sweep.tasks import ogbench, ogbench_of_one_goal, task
 
 
 def methods() -> dict[str, type[Method]]:
@@ -186,23 +188,53 @@ def check_methods(sweep: Sweep) -> None:
             raise DeclarationError(f"method {kind.__name__} has the name {name!r} of another method; give it its own")
 
 
-def find_scale(task_name: str, scale: str) -> Scale:
-    """Return a task's scale as its sweep has it, so that a single run is one of the sweep's.
+def find_scale(task_name: str, name: str | None) -> tuple[str, Scale]:
+    """Return a task's scale and its name as its sweep has them, so that a single run is one of the sweep's.
 
-    The sweep is the one of the user's file that has been imported, if that has the task, or else a shipped one.
+    The sweep is the one of the user's file that has been imported, if that has the task, or else a shipped one: the
+    SMORe paper's, or that of :func:`_other_sweep`. Without a name the scale is the sweep's default.
 
     Raises:
         DeclarationError: For an unknown task or scale.
     """
-    task(task_name)
-    own = [getattr(module, "SWEEP", None) for module in user_code.modules()]
-    scales: dict[str, Scale] = {**importlib.import_module("sweeps._budgets").scales(task_name)}
-    for sweep in own:
+    if other := _other_sweep(task(task_name)):
+        scales, usual = dict(other.scales), other.scale(None)
+    else:
+        scales, usual = importlib.import_module("sweeps._budgets").scales(task_name), DEFAULT_SCALE
+    for sweep in (getattr(module, "SWEEP", None) for module in user_code.modules()):
         if isinstance(sweep, Sweep) and task_name in sweep.tasks:
             scales |= sweep.scales
-    if scale not in scales:
-        raise DeclarationError(unknown("scale", scale, scales))
-    return scales[scale]
+            usual = sweep.scale(None)
+    chosen = name or usual
+    if chosen not in scales:
+        raise DeclarationError(unknown("scale", chosen, scales))
+    return chosen, scales[chosen]
+
+
+def _other_sweep(row: Task) -> Sweep | None:
+    """Return the shipped sweep that has a task of OGBench's or the images, with scales for it; None for other tasks.
+
+    A task of OGBench's that no sweep has takes the scales of one like it, beyond smoke with a million steps of data,
+    which every one of the files holds.
+    """
+    if row.name in ogbench_of_one_goal():
+        sweep, model = load_sweep("newer_methods"), "pointmaze-medium-singletask-navigate"
+    elif row.name == "TabletopImages" or (row.name in ogbench() and row.sizes.image):
+        sweep, model = load_sweep("images"), "TabletopImages"
+    elif row.name in ogbench():
+        arm = row.dataset in ("play", "noisy")
+        sweep, model = load_sweep("ogbench"), "cube-single-play" if arm else "pointmaze-medium-navigate"
+    else:
+        return None
+
+    def like(name: str, scale: Scale) -> Scale:
+        budget = scale.budget_of(model)
+        if name != "smoke" and row.name != model:
+            budget = replace(budget, episodes=1_000_000 // (row.data_steps or row.horizon))
+        tuned = {(method, row.name): knobs for (method, place), knobs in scale.tuned.items() if place == model}
+        return replace(scale, tasks=[row.name], budget=budget, per_task={}, tuned=tuned)
+
+    return replace(sweep, scales={name: like(name, scale) for name, scale in sweep.scales.items()})
 
 
 @contextmanager

@@ -188,7 +188,7 @@ def ogbench() -> dict[str, Task]:
 
 
 @cache
-def _single_tasks() -> dict[str, Task]:
+def ogbench_of_one_goal() -> dict[str, Task]:
     """Return OGBench's tasks of one goal by name, which are not listed."""
     from smore_sweep.ogbench_tasks import single_tasks
 
@@ -215,7 +215,7 @@ def task(name: str) -> Task:
     if name in SHIPPED:
         return SHIPPED[name]
     if name.removeprefix(VISUAL).partition("-")[0] in OGBENCH_FAMILIES and name not in _declared:
-        if name not in (benchmark := ogbench() | _single_tasks()):
+        if name not in (benchmark := ogbench() | ogbench_of_one_goal()):
             raise DeclarationError(unknown("OGBench task", name, benchmark))
         return benchmark[name]
     if name not in _declared:

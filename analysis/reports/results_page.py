@@ -51,7 +51,8 @@ def page(scales: Mapping[str, Frames], commentary: str) -> str:
     for scale, frames in scales.items():
         parts += [f"## Caveats, {scale} scale", _caveats(frames)]
     for scale, verdicts in judged.items():
-        parts += [f"## Claim by claim, {scale} scale", text.details(verdicts)]
+        if verdicts:
+            parts += [f"## Claim by claim, {scale} scale", text.details(verdicts)]
     for scale, frames in scales.items():
         parts += [f"## Tables, {scale} scale", *_tables(frames)]
     for scale, frames in scales.items():
@@ -98,8 +99,8 @@ def _caveats(frames: Frames) -> str:
     scale = runs["scale"].iloc[0]
     seeds = str(many) if few == many else f"{few} to {many}"
     lines = [
-        f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/_budgets.py` has all "
-        "that differs from the paper's.",
+        f"Scale: {scale}. Each caption says how many updates, seeds and episodes that is; `sweeps/` has all that "
+        "differs from the paper's.",
         f"Data: {origin}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
         "Protocol: one for all methods of a task (sparse reward, the same seeded evaluation episodes, last checkpoint; "
         "OGBench's tasks: its reward by index, mean of the last three evaluations). The SMORe paper's numbers appear "

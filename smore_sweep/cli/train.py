@@ -11,7 +11,6 @@ from smore_sweep.cli import complete
 from smore_sweep.cli.options import File, Mirrors, Results, Source
 from smore_sweep.errors import UserError
 from smore_sweep.run_spec import GENERATED, RunSpec
-from smore_sweep.spec import DEFAULT_SCALE
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 
@@ -35,8 +34,13 @@ def train(
         typer.Option("--set", metavar="KNOB=VALUE", help="such as expectile=0.9; may be given several times"),
     ] = None,
     scale: Annotated[
-        str, typer.Option(metavar="SCALE", help="scale of the budget", autocompletion=complete.scales)
-    ] = DEFAULT_SCALE,
+        str | None,
+        typer.Option(
+            metavar="SCALE",
+            help="scale of the budget  [default: that of the task's sweep]",
+            autocompletion=complete.scales,
+        ),
+    ] = None,
     updates: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
     episodes: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="[default: the scale's]")] = None,
@@ -63,14 +67,16 @@ def train(
             raise UserError(f"--set gives {setting.name} more than one value; a single run has one")
         knobs[setting.knob] = setting.values[0]
     changes = {"updates": updates, "episodes": episodes, "batch_size": batch_size}
-    size, declared = find_scale(task, scale), configure(kind, knobs)
+    if not kind.learns_online:
+        changes |= {"online_episodes": 0, "updates_per_episode": 0}
+    (chosen, size), declared = find_scale(task, scale), configure(kind, knobs)
     run = RunSpec(
         method=size.configure(declared, task, varied=knobs),
         declared=declared,
         task=task,
         expert_share=expert_share,
         seed=seed,
-        scale=scale,
+        scale=chosen,
         budget=replace(size.budget_of(task), **{name: value for name, value in changes.items() if value is not None}),
         source=source,
     )

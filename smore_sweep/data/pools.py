@@ -41,7 +41,13 @@ from smore_sweep.storage.atomic import make_folder, sync, sync_tree
 from smore_sweep.storage.lock import queue
 from smore_sweep.tasks import task
 
-IMPORTS = {"wgcsl": "wgcsl DIR", "d4rl": "d4rl DIR", "d4rl-released": "d4rl DIR --released", "minari": "minari"}
+IMPORTS = {
+    "wgcsl": "wgcsl DIR",
+    "d4rl": "d4rl DIR",
+    "d4rl-released": "d4rl DIR --released",
+    "minari": "minari",
+    "ogbench": "ogbench FILE",
+}
 """Arguments of ``smore-sweep data import`` for the usual sources (:mod:`smore_sweep.data.importers`)."""
 
 FACTS = {"task": str, "policy": str, "source": str, "total_episodes": int, "fingerprint": str}

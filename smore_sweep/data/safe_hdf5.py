@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from smore_sweep.data.refusal import RefusedError, check_regular
 from smore_sweep.errors import first_line
+from smore_sweep.memory import usable_memory
 
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """Filters that h5py has built in, by their number in HDF5."""
 GREATEST_RATIO = 1100
 """Greatest compression by gzip: 1032, plus the chunks' rest."""
-GREATEST_BYTES = 32 * 2**30
-"""Most bytes that are read of a file, in total."""
 CHUNK_BYTES = 64 * 2**20
 """Largest chunk, unless the whole array is larger."""
 
@@ -54,7 +53,7 @@ class Hdf5Reader:
 
     def __init__(self, file: h5py.File, size: int) -> None:
         self._file, self._size = file, size
-        self._left = GREATEST_BYTES
+        self._left = usable_memory()
         self._groups: dict[str, h5py.Group] = {}
 
     def names(self) -> list[str]:
@@ -129,4 +128,4 @@ class Hdf5Reader:
             raise RefusedError(f"holds {name} in chunks of {chunk}, which are too large")
         self._left -= declared
         if self._left < 0:
-            raise RefusedError(f"holds more than {GREATEST_BYTES:,} bytes of numbers")
+            raise RefusedError(f"holds more bytes of numbers than the {usable_memory():,} of this machine's memory")

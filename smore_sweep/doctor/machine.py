@@ -11,6 +11,7 @@ from pathlib import Path
 from smore_sweep.doctor.findings import BAD, GOOD, NOTE, Finding
 from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.revision import git_revision
+from smore_sweep.memory import total_memory, usable_memory
 from smore_sweep.stacked import fused
 
 PACKAGES = ("smore_sweep", "torch", "numpy", "ray", "mlflow", "mujoco", "gymnasium", "gymnasium-robotics", "minari")
@@ -72,10 +73,7 @@ def graphics() -> Finding:
 
 def memory() -> Finding:
     """Return the machine's memory, of which a container may grant less."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    limit = Path("/sys/fs/cgroup/memory.max")
-    granted = limit.read_text().strip() if limit.exists() else "max"
-    usable = min(total, int(granted) / 1e9) if granted.isdigit() else total
+    total, usable = total_memory() / 1e9, usable_memory() / 1e9
     rating = GOOD if usable >= ENOUGH_MEMORY else NOTE
     return Finding("memory", rating, f"{usable:.0f} GB", {"total_gb": total, "usable_gb": usable})
 

@@ -1,4 +1,4 @@
-"""Methods by name, and knobs from text."""
+"""Methods and scales by name, and knobs from text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from baselines.iql import GCIQL
 from smore_sweep import user_code
 from smore_sweep.cli.main import main
-from smore_sweep.discovery import configure, find_method, methods
+from smore_sweep.discovery import configure, find_method, find_scale, load_sweep, methods
 from smore_sweep.errors import UserError
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.smore import SMORe
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +57,76 @@ def test_methods_are_listed_with_their_knobs(capsys: pytest.CaptureFixture[str])
     assert main(["methods", "smore"]) == 0
     details = capsys.readouterr().out
     assert re.search(r"temperature\*\s+│ 3\.0\s+│ in \[0, inf\)", details)
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, *command: str) -> RunSpec:
+    """The run that ``smore-sweep train`` would train."""
+    runs: list[RunSpec] = []
+
+    def remember(run: RunSpec, results: Path, mirrors: object) -> int:
+        runs.append(run)
+        return 0
+
+    monkeypatch.setattr("smore_sweep.execution.local.train_one", remember)
+    assert main(["train", *command]) == 0
+    return runs[0]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "method", "task"),
+    [
+        ("ogbench", "qrl", "pointmaze-medium-navigate"),
+        ("ogbench", "qrl", "pointmaze-large-stitch"),
+        ("ogbench", "gcivl", "cube-single-play"),
+        ("images", "image_gcbc", "TabletopImages"),
+        ("newer_methods", "u2o", "pointmaze-medium-singletask-navigate"),
+    ],
+)
+@pytest.mark.parametrize("scale", [None, "smoke", "paper"])
+def test_a_single_run_is_one_of_its_tasks_sweep(
+    sweep: str, method: str, task: str, scale: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_code.forget()
+    planned = {run.run_id for run in load_sweep(sweep).expand(scale) if run.task == task}
+    assert (
+        trained(monkeypatch, "--method", method, "--task", task, *(["--scale", scale] if scale else [])).run_id
+        in planned
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "task", "episodes", "batch_size"),
+    [
+        ("gcivl", "antmaze-medium-stitch", 5_000, 256),
+        ("gcivl", "pointmaze-giant-navigate", 500, 256),
+        ("qrl", "puzzle-4x6-noisy", 1_000, 256),
+        ("image_smore", "visual-cube-single-play", 1_000, 128),
+        ("image_smore", "visual-antmaze-giant-stitch", 5_000, 128),
+        ("u2o", "pointmaze-large-singletask-stitch", 5_000, 256),
+    ],
+)
+def test_a_task_of_ogbench_that_no_sweep_has_is_trained_as_one_like_it(
+    method: str, task: str, episodes: int, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(monkeypatch, "--method", method, "--task", task)
+    assert (run.scale, run.budget.episodes, run.budget.batch_size) == ("workstation", episodes, batch_size)
+    assert bool(run.budget.online_episodes) == run.method.learns_online
+    if method == "qrl":
+        assert run.method.fields()["components"] == 16
+    assert trained(monkeypatch, "--method", method, "--task", task, "--scale", "smoke").budget.episodes < 100
+
+
+def test_a_method_that_learns_offline_has_no_online_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(monkeypatch, "--method", "gcivl", "--task", "pointmaze-medium-singletask-navigate")
+    assert run.budget.online_episodes == run.budget.updates_per_episode == 0
+
+
+def test_a_single_run_of_ones_own_sweep_has_its_default_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ROOT / "examples" / "wall" / "wall.py"
+    run = trained(monkeypatch, "--method", "smore", "--task", "Wall", "--file", str(file))
+    assert (run.scale, run.budget.episodes) == ("small", 100)
+
+
+def test_a_scale_that_the_tasks_sweep_lacks_is_refused() -> None:
+    with pytest.raises(UserError, match="unknown scale 'laptop'; the scales are: smoke, workstation, paper"):
+        find_scale("antmaze-medium-navigate", "laptop")

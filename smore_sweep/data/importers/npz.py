@@ -36,12 +36,11 @@ from smore_sweep.data.importers.ingest import ingest, origin_of
 from smore_sweep.data.refusal import RefusedError, check_regular, to_float32
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, first_line
+from smore_sweep.memory import usable_memory
 from smore_sweep.tasks import task
 
 NEEDED = ("observations", "actions")
 OPTIONAL = ("achieved_goals", "desired_goals", "terminals")
-GREATEST_BYTES = 32 * 2**30
-"""Most bytes that the arrays of a file may have."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -97,9 +96,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             for name in NEEDED:
                 if name not in names:
                     raise RefusedError(f"lacks {name}; it holds {', '.join(file.namelist())[:200] or 'nothing'}")
-            sizes = [_declared_bytes(file, name) for name in names]
-            if sum(sizes) > GREATEST_BYTES:
-                raise RefusedError(f"declares {sum(sizes):,} bytes of numbers, more than {GREATEST_BYTES:,}")
+            size, limit = sum(_declared_bytes(file, name) for name in names), usable_memory()
+            if size > limit:
+                raise RefusedError(
+                    f"declares {size:,} bytes of numbers, more than the {limit:,} of this machine's memory"
+                )
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
     except RefusedError:

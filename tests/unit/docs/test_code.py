@@ -19,11 +19,13 @@ from smore_sweep import user_code
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
 from smore_sweep.data.rollout import rollout
+from smore_sweep.discovery import load_sweep
 from smore_sweep.plugins import installed
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
 from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
+from smore_sweep.tasks import task
 from smore_sweep.training.check import check_method
 from tests.finished import finish
 from tests.unit.docs.pages import DOCS, FENCE, PAGES, ROOT, blocks
@@ -39,6 +41,7 @@ RUN = {
     "examples/wall/make_data.py": "tests/e2e/test_own_project.py",
 } | dict.fromkeys(
     (
+        "examples/ants.py",
         "examples/cloning/sweep.py",
         "examples/wall/play.py",
         "examples/images/dots.py",
@@ -116,6 +119,15 @@ def test_the_sweep_beside_the_first_method_is_planned(tmp_path: Path, capsys: py
     file = str(ROOT / "examples" / "cloning" / "sweep.py")
     assert main(["plan", file, "--results", str(tmp_path)]) == 0
     assert "HindsightBC her_ratio=0.5" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("datasets")
+def test_the_sweep_on_imported_files_has_their_size_and_the_shipped_sweeps_budget() -> None:
+    sweep, shipped = load_sweep(str(ROOT / "examples" / "ants.py")), load_sweep("ogbench").scales["workstation"]
+    sizes = {run.task: run.budget.episodes for run in sweep.expand(source="ogbench")}
+    assert sizes == {name: 1_000_000 // (task(name).data_steps or 0) for name in sweep.tasks}
+    assert sweep.scales["workstation"].budget == shipped.budget
+    assert sweep.scales["workstation"].knobs == shipped.knobs
 
 
 @pytest.mark.usefixtures("datasets")

@@ -41,6 +41,20 @@ def of(*programs: str) -> list[Command]:
     return [command for command in ALL if command.program in programs]
 
 
+def test_the_table_of_sweeps_has_them_all_with_their_scales_the_default_first() -> None:
+    table = (ROOT / "docs" / "guide" / "declaring.md").read_text().split("| sweep | what it is | scales |")[1]
+    told = {
+        name: re.findall(r"`(\w+)`", row.split("|")[3])
+        for row in table.split("\n\n")[0].splitlines()[2:]
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    declared = {sweep.name: sweep for sweep in discovery.all_sweeps(None)}
+    assert told.keys() == declared.keys()
+    for name, sweep in declared.items():
+        assert told[name][0] == sweep.scale(None)
+        assert sorted(["smoke", *told[name]]) == sorted(sweep.scales)
+
+
 def test_there_is_no_program_that_these_tests_do_not_know() -> None:
     known = {"make", "smore-sweep", "pytest", "python", "pip", "uv", "ray", *FOREIGN, *UNCHECKED}
     assert {command.program for command in ALL} <= known | {".ci/lock"}

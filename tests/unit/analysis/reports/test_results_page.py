@@ -11,6 +11,7 @@ import pytest
 from analysis import results
 from analysis.reports.results_page import Frames, page
 from analysis.stats import contrast
+from smore_sweep.discovery import all_sweeps
 
 ROOT = Path(__file__).parents[4]
 COMMENTARY = "Nothing here is *real*: see <https://example.org> & so on.\n"
@@ -134,8 +135,30 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, capsys: pytest.Capture
     assert results.main(["--results", str(tmp_path), "--output", str(output)]) == 1
     assert "run: make sweep SWEEP=main" in capsys.readouterr().err
     assert results.main(["--results", str(tmp_path), "--scale", "huge", "--output", str(output)]) == 2
-    assert "its scales are: smoke, laptop, workstation, paper" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("there is no scale 'huge'; the valid ones are: laptop, workstation, paper, ")
+    assert results.main(["--results", str(tmp_path), "--scale", "few", "--output", str(output)]) == 1
+    assert "run: make sweep SWEEP=fetchpush_data SCALE=few" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_every_scale_but_smoke_is_shown_and_the_papers_come_first() -> None:
+    declared = {scale for sweep in all_sweeps(None) for scale in sweep.scales}
+    shown = list(results.shown_scales())
+    assert shown[:3] == ["laptop", "workstation", "paper"]
+    assert sorted(shown) == sorted(declared - {"smoke"})
+    assert {"few", "many", "most", "tenth"} <= set(shown)
+
+
+def test_a_scale_of_a_study_has_its_table_and_no_claims() -> None:
+    text = page({"few": {"fetchpush_data": runs("fetchpush_data", ["SMORe"], ["FetchPush"]).assign(scale="few")}}, "")
+    heads = [line for line in text.splitlines() if line.startswith("##")]
+    assert heads == [
+        "## Caveats, few scale",
+        "## Tables, few scale",
+        "### Sweep fetchpush_data",
+        "## Provenance, few scale",
+    ]
 
 
 def test_the_page_is_written_whole(

@@ -14,6 +14,7 @@ from baselines.image_smore import ImageSMORe
 from smore_sweep import Budget
 from smore_sweep.cli.main import main
 from smore_sweep.data import pools
+from smore_sweep.errors import DatasetError
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.tasks import task
@@ -65,6 +66,27 @@ def test_a_folder_is_all_of_its_files(tmp_path: Path, capsys: pytest.CaptureFixt
     np.savez(tmp_path / "notes.npz", observations=np.zeros(3))
     assert main(["data", "import", "ogbench", str(tmp_path), "--source", "theirs"]) == 0
     assert [pools.available(name, task(name).dataset, "theirs") for name in names] == [EPISODES] * 2
+
+
+def test_a_file_may_be_as_large_as_the_memory_and_no_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "visual-cube-single-play"
+    arrays, path = series(name), tmp_path / f"{name}-v0.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    size = sum(array.nbytes for array in arrays.values())
+    monkeypatch.setattr("smore_sweep.data.importers.npz.usable_memory", lambda: size - 1)
+    assert main(["data", "import", "ogbench", str(path)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"declares {size:,} bytes of numbers, more than the {size - 1:,} of this machine's memory" in told
+    assert pools.available(name, task(name).dataset, "ogbench") == 0
+    monkeypatch.setattr("smore_sweep.data.importers.npz.usable_memory", lambda: size)
+    assert main(["data", "import", "ogbench", str(path)]) == 0
+
+
+def test_who_lacks_the_files_is_told_how_to_import_them() -> None:
+    with pytest.raises(DatasetError, match=r"import them with: smore-sweep data import ogbench FILE$"):
+        pools.load("antmaze-medium-navigate", "navigate", 1, "ogbench")
 
 
 def test_a_method_learns_from_an_imported_file_of_images(tmp_path: Path) -> None:
