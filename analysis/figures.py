@@ -7,7 +7,6 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -15,7 +14,7 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from analysis.frames.benchmarks import usual_metric
+from analysis.frames.benchmarks import usual_metrics
 from analysis.frames.metrics import DEFAULT_METRIC, METRICS
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.plots import files
@@ -29,10 +28,12 @@ from smore_sweep.spec import Sweep
 
 @dataclass(frozen=True)
 class _Figure:
-    """A figure to write: its name, its usual metric, the sweeps that it is made of, and its content at a scale."""
+    """A figure to write: its name, its metric and what the file's name says of that, the sweeps that it is made of, and
+    its content at a scale."""
 
     name: str
     metric: str
+    suffix: str
     sweeps: Sequence[str]
     scales: Sequence[str]
     content: Callable[[str], tuple[Draw, pd.DataFrame]]
@@ -70,7 +71,8 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
     def figure(name: str) -> _Figure:
         spec = FIGURES[name]
         scales = list(load_sweep(spec.sweeps[0]).scales)
-        return _Figure(name, DEFAULT_METRIC, spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
+        metric = options.metric or DEFAULT_METRIC
+        return _Figure(name, metric, "", spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
 
     figures = [figure(name) for name in names]
     scales = list(dict.fromkeys(scale for figure in figures for scale in figure.scales))
@@ -79,18 +81,26 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
 
 
 def _of_sweeps(options: argparse.Namespace, about: ResultsRequest) -> list[_Figure]:
-    def figure(name: str, sweep: Sweep, axis: str) -> _Figure:
+    def figure(name: str, sweep: Sweep, axis: str, metric: str, tasks: Sequence[str]) -> _Figure:
         scales = [sweep.scale(options.scale)] if options.scale else list(sweep.scales)
-        draw = partial(figure_of, sweep, axis=axis, about=about)
-        return _Figure(f"{sweep.name}_{axis}", usual_metric(sweep.tasks), [name], scales, draw)
+
+        def content(scale: str) -> tuple[Draw, pd.DataFrame]:
+            drawing, frame = figure_of(sweep, scale, axis, about)
+            return drawing, frame[frame["task"].isin(tasks)]
+
+        suffix = "" if metric == next(iter(usual_metrics(sweep.tasks))) else f"_{metric}"
+        return _Figure(f"{sweep.name}_{axis}", metric, suffix, [name], scales, content)
 
     figures = []
     for name in dict.fromkeys(options.sweep):
         sweep = about.choices.apply(load_sweep(name))
-        valid = axes_of(about.runs(sweep, sweep.scale(options.scale)))
+        runs = about.runs(sweep, sweep.scale(options.scale))
         if options.x:
-            check_axis(sweep, options.x, valid)
-        figures += [figure(name, sweep, axis) for axis in ([options.x] if options.x else [CURVES, *valid])]
+            check_axis(sweep, options.x, axes_of(runs))
+        parts = {options.metric: sweep.tasks} if options.metric else usual_metrics(run.task for run in runs)
+        for metric, tasks in parts.items():
+            axes = [CURVES, *axes_of([run for run in runs if run.task in tasks])]
+            figures += [figure(name, sweep, axis, metric, tasks) for axis in axes if options.x in (None, axis)]
     return figures
 
 
@@ -99,15 +109,13 @@ def _write(
 ) -> Iterator[Path]:
     """Draw and write a figure at each scale; say why if there is none."""
     lacking: dict[str, list[str]] = {}
-    metric = options.metric or figure.metric
     for scale in scales:
         try:
-            drawn = draw(*figure.content(scale), metric)
+            drawn = draw(*figure.content(scale), figure.metric)
         except NothingToDrawError as error:
             lacking.setdefault(str(error), []).append(scale)
             continue
-        suffix = "" if metric == figure.metric or not options.sweep else f"_{metric}"
-        path = Path(options.output) / f"{figure.name}_{scale}{suffix}{about.suffix}"
+        path = Path(options.output) / f"{figure.name}_{scale}{figure.suffix}{about.suffix}"
         yield from files.write(drawn, path, plain=options.plain)
     if lacking and sum(map(len, lacking.values())) == len(scales):
         commands = "; ".join(f"make sweep SWEEP={sweep}{about.options}" for sweep in figure.sweeps)

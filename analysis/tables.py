@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from rich.console import Console
 
-from analysis.frames.benchmarks import BENCHMARKS, benchmark, usual_metric
+from analysis.frames.benchmarks import BENCHMARKS, benchmark, usual_metrics
 from analysis.frames.metrics import METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
@@ -126,14 +126,23 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
         check_choice("scale", options.scale, dict.fromkeys(scale for sweep, _ in wanted for scale in sweep.scales))
         wanted = [(sweep, table) for sweep, table in wanted if options.scale in sweep.scales]
     requests = [
-        TableRequest(sweep, scale, options.metric or (table.metric if table else usual_metric(sweep.tasks)), table)
+        TableRequest(sweep, scale, metric, table, tasks)
         for sweep, table in wanted
         for scale in ([sweep.scale(options.scale)] if options.scale else sweep.scales)
+        for metric, tasks in _metrics(sweep, table, options.metric)
     ]
     distinct: dict[tuple[object, ...], TableRequest] = {}
     for request in requests:  # with --metric, Tables 1, 10 and 11 are one
         distinct.setdefault(request.content, request)
     return list(distinct.values())
+
+
+def _metrics(sweep: Sweep, table: PaperTable | None, asked: str | None) -> list[tuple[str, tuple[str, ...]]]:
+    """List the metrics of a sweep's or a paper's tables, each with the tasks of its table; none for all."""
+    if asked or table:
+        return [(asked or table.metric, ())]  # type: ignore[union-attr]  # one of the two is there
+    usual = usual_metrics(sweep.tasks)
+    return [(metric, tuple(tasks) if len(usual) > 1 else ()) for metric, tasks in usual.items()]
 
 
 def _write_latex(tables: Sequence[tuple[TableRequest, Layout]], suffix: str, folder: Path) -> None:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 from smore_sweep.results import outcomes
+from smore_sweep.task import ENVIRONMENT
+from smore_sweep.tasks import is_ogbench
 from smore_sweep.tasks import task as task_row
 
 DEFAULT_METRIC = "return99"
@@ -53,7 +55,11 @@ def is_long(task: str) -> bool:
 
 
 def headline_metric(task: str) -> str:
-    """The metric by which methods are compared on a task: a return, or OGBench's success at any step."""
-    if task_row(task).dataset:
+    """The metric by which methods are compared on a task: OGBench's success at any step; success after the last step
+    where distances between goals say little, or the environment decides; else a return."""
+    if is_ogbench(task):
         return "ever"
+    row = task_row(task)
+    if row.sizes.image or row.success == ENVIRONMENT:
+        return "success"
     return "return999" if is_long(task) else "return99"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.benchmarks import usual_metric
+from analysis.frames.benchmarks import usual_metrics
 from analysis.frames.request import ResultsRequest
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from smore_sweep.results.record import DONE
@@ -17,12 +17,13 @@ from smore_sweep.storage.paths import is_folder
 
 @dataclass(frozen=True)
 class TableRequest:
-    """A table of the paper, or a sweep's own if ``table`` is None."""
+    """A table of the paper, or a sweep's own if ``table`` is None: on all of its tasks unless ``tasks`` names some."""
 
     sweep: Sweep
     scale: str
     metric: str
     table: PaperTable | None = None
+    tasks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -37,7 +38,7 @@ class TableRequest:
     @property
     def stem(self) -> str:
         """Stem of the file name."""
-        usual = self.table.metric if self.table else usual_metric(self.sweep.tasks)
+        usual = self.table.metric if self.table else next(iter(usual_metrics(self.sweep.tasks)))
         return f"{self.name}_{self.scale}" + ("" if self.metric == usual else f"_{self.metric}")
 
     @property
@@ -64,6 +65,8 @@ def finished(requests: Sequence[TableRequest], about: ResultsRequest) -> list[tu
         if key not in frames:
             frames[key] = about.load(request.sweep, request.scale)
         frame = request.table.select(frames[key]) if request.table else frames[key]
+        if request.tasks:
+            frame = frame[frame["task"].isin(request.tasks)]
         if (frame["status"] == DONE).any():
             tables.append((request, frame))
     return tables

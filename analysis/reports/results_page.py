@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.frames.benchmarks import BENCHMARKS, usual_metric
+from analysis.frames.benchmarks import BENCHMARKS, usual_metrics
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest
 from analysis.frames.series import declared, series_names
@@ -82,9 +82,11 @@ def _tables(frames: Frames) -> list[str]:
             wide = layout(reported[table.sweep], table.metric, table.title, table=table)
             parts += [f"### Table {number}", markdown.table(wide)]
     for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
-        sweep = load_sweep(name)
-        wide = layout(reported[name], usual_metric(sweep.tasks), sweep.description, names=series_names(declared(sweep)))
-        parts += [f"### Sweep {name}", markdown.table(wide)]
+        sweep, frame = load_sweep(name), reported[name]
+        parts.append(f"### Sweep {name}")
+        for metric, tasks in usual_metrics(frame["task"]).items():
+            own = frame[frame["task"].isin(tasks)]
+            parts.append(markdown.table(layout(own, metric, sweep.description, names=series_names(declared(sweep)))))
     return parts
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.frames.benchmarks import usual_metric
+from analysis.frames.benchmarks import usual_metrics
 from analysis.frames.metrics import METRICS
 from analysis.frames.series import declared, series_names
 from analysis.paper.tables import PAPER_TABLES
@@ -87,16 +87,18 @@ def _results(material: Material) -> Markup:
     printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
-    usual = usual_metric(sweep.tasks)
-    if usual not in metrics:
-        tables.append(html.table(layout(frame, usual, sweep.description, names=names, compare=True)))
+    usual = usual_metrics(frame["task"])
+    for metric, tasks in usual.items():
+        if metric not in metrics:
+            own = frame[frame["task"].isin(tasks)]
+            tables.append(html.table(layout(own, metric, sweep.description, names=names, compare=True)))
     return html.join(
         [
             *tables,
             *(
                 html.folded(metric.title, html.table(layout(frame, name, sweep.description, names=names)))
                 for name, metric in METRICS.items()
-                if name not in {usual, *metrics} and frame[name].notna().any()
+                if [name] != list(usual) and name not in metrics and frame[name].notna().any()
             ),
         ]
     )
@@ -115,16 +117,15 @@ def _figures(material: Material) -> Markup:
     if material.frame.groupby("task")["expert_share"].nunique().max() > 1:
         wanted.append(("Return against the share of expert data", material.frame, lines.coverage))
     wanted += [(FIGURES[name].title, frame, FIGURES[name].draw) for name, frame in material.figures.items()]
-    tasks = ", ".join(dict.fromkeys(map(str, material.frame["task"])))
-    metric = usual_metric(material.sweep.tasks)
     parts = []
     for title, frame, drawing in wanted:
-        try:
-            figure = draw(drawing, frame, metric)
-        except NothingToDrawError:
-            continue
-        alt = f"{title}: {METRICS[metric].title} on {tasks}. The numbers are in the tables."
-        parts.append(html.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
+        for metric, tasks in usual_metrics(material.frame["task"]).items():
+            try:
+                figure = draw(drawing, frame[frame["task"].isin(tasks)], metric)
+            except NothingToDrawError:
+                continue
+            alt = f"{title}: {METRICS[metric].title} on {', '.join(tasks)}. The numbers are in the tables."
+            parts.append(html.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
     return html.join(parts)
 
 

@@ -77,8 +77,8 @@ def make_runs(method: Method, seeds: Sequence[int], budget: Budget, name: str = 
     )
 
 
-def make_budget(batch_size: int, updates: int = 1_000_000, episodes: int = EPISODES) -> Budget:
+def make_budget(batch_size: int, updates: int = 1_000_000, episodes: int | None = None) -> Budget:
     return Budget(
-        episodes=episodes, updates=updates, batch_size=batch_size, evaluate_every=-(-updates // 2),
+        episodes=episodes or EPISODES, updates=updates, batch_size=batch_size, evaluate_every=-(-updates // 2),
         evaluation_episodes=2, final_episodes=4,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Minari's HDF5 layout: one group per episode, with observations, actions, rewards and ends.
 
 Minari's own writer stores every array in resizable chunks, which takes four times as long and two and a half times the
-space. Minari reads both. Images are compressed, each once: the achieved goals are a second name of the observations.
+space. Minari reads both. Images are compressed, and the achieved goals are a second name of the observations.
 """
 
 from __future__ import annotations

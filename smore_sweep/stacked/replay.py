@@ -31,8 +31,8 @@ class Batch:
         subgoals: goals of a low-level policy, a few steps on.
         waypoints: goals of a few steps on towards ``policy_goals``, which a high-level policy learns to set.
         waypoint_observations: the observations there.
-        offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal
-            ``[M, B]``.
+        offsets: steps from the next state to the one whose achieved goal is the goal, 0 for a commanded goal that is no
+            state of the data ``[M, B]``.
         last: whether the transition ends its episode, ``[M, B]``.
         noise: the random numbers that the losses use, of the method's own shape.
         step: the number of this update, 0-d.

@@ -15,9 +15,11 @@ from baselines.image_iql import ImageGCIQL
 from baselines.image_smore import ImageSMORe
 from baselines.stable_crl import StableCRL
 from smore_sweep.bench.flops import count_flops
+from smore_sweep.bench.synthetic import make_budget, make_runs
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DeclarationError
 from smore_sweep.method import stackable_knobs
+from smore_sweep.smore import SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Draws
@@ -137,6 +139,11 @@ def test_networks_fit_the_task_or_are_refused() -> None:
         ImageSMORe(encoder="none").networks(SIZES)
     with pytest.raises(DeclarationError, match="has no crop"):
         ImageGCBC(encoder="none", crop="different")
+    with pytest.raises(DeclarationError, match="normalize_inputs is for vectors; images are never normalised"):
+        ImageSMORe(normalize_inputs=True)
+    assert ImageSMORe(encoder="none", normalize_inputs=True).normalize_inputs
+    with pytest.raises(DeclarationError, match="TabletopImages: moved_share is not for SMORe on images"):
+        make_runs(SMORe(moved_share=0.5), [0], make_budget(8), "TabletopImages")
     with pytest.raises(DeclarationError, match="has no target_rate"):
         StableCRL(loss="nce", target_rate=0.1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis import claims, tables
-from analysis.frames.benchmarks import benchmark, usual_metric
+from analysis.frames.benchmarks import benchmark, usual_metric, usual_metrics
 from analysis.paper import ogbench
 from analysis.paper.published import Printed, beside
 from smore_sweep.discovery import load_sweep, sweep_names
@@ -21,6 +21,10 @@ def test_a_sweep_belongs_to_ogbench_if_all_its_tasks_do() -> None:
     assert benchmark(["FetchReach", "cube-single-play"]) == "smore"
     assert usual_metric(load_sweep("ogbench").tasks) == "ever"
     assert usual_metric(load_sweep("main").tasks) == "return99"
+    assert usual_metrics(load_sweep("images").tasks) == {"success": ["TabletopImages"]}
+    mixed = load_sweep("newer_methods").tasks
+    assert usual_metrics(mixed) == {"ever": [name for name in mixed if "pointmaze" in name], "return99": ["FetchPush"]}
+    assert usual_metric(mixed) == "return99"
 
 
 def test_ogbenchs_table_is_whole() -> None:
