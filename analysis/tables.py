@@ -139,8 +139,10 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
 
 def _metrics(sweep: Sweep, table: PaperTable | None, asked: str | None) -> list[tuple[str, tuple[str, ...]]]:
     """List the metrics of a sweep's or a paper's tables, each with the tasks of its table; none for all."""
-    if asked or table:
-        return [(asked or table.metric, ())]  # type: ignore[union-attr]  # one of the two is there
+    if asked:
+        return [(asked, ())]
+    if table:
+        return [(table.metric, ())]
     usual = usual_metrics(sweep.tasks)
     return [(metric, tuple(tasks) if len(usual) > 1 else ()) for metric, tasks in usual.items()]
 

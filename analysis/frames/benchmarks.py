@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
 
 from analysis.frames.metrics import DEFAULT_METRIC, headline_metric
 from smore_sweep.tasks import ogbench
 
-SUCCESSES = ("ever", "success")
 BENCHMARKS = {"smore": "SMORe paper", "ogbench": "OGBench paper"}
 """Where each benchmark's numbers and claims are from, by name."""
+SUCCESSES = ("ever", "success")
+"""Headline metrics that have a table of their own; returns of all discounts share one."""
 
 
 def benchmark(tasks: Iterable[str]) -> str:
@@ -27,6 +30,12 @@ def usual_metrics(tasks: Iterable[str]) -> dict[str, list[str]]:
         headline = headline_metric(task)
         found.setdefault(headline if headline in SUCCESSES else DEFAULT_METRIC, []).append(task)
     return found
+
+
+def by_usual_metric(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each of :func:`usual_metrics` with the rows of its tasks."""
+    for metric, tasks in usual_metrics(frame["task"]).items():
+        yield metric, frame[frame["task"].isin(tasks)]
 
 
 def usual_metric(tasks: Iterable[str]) -> str:

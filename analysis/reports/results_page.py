@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.frames.benchmarks import BENCHMARKS, usual_metrics
+from analysis.frames.benchmarks import BENCHMARKS, by_usual_metric
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest
 from analysis.frames.series import declared, series_names
@@ -84,8 +84,7 @@ def _tables(frames: Frames) -> list[str]:
     for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
         sweep, frame = load_sweep(name), reported[name]
         parts.append(f"### Sweep {name}")
-        for metric, tasks in usual_metrics(frame["task"]).items():
-            own = frame[frame["task"].isin(tasks)]
+        for metric, own in by_usual_metric(frame):
             parts.append(markdown.table(layout(own, metric, sweep.description, names=series_names(declared(sweep)))))
     return parts
 

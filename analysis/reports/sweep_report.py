@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.frames.benchmarks import usual_metrics
+from analysis.frames.benchmarks import by_usual_metric
 from analysis.frames.metrics import METRICS
 from analysis.frames.series import declared, series_names
 from analysis.paper.tables import PAPER_TABLES
@@ -87,10 +87,9 @@ def _results(material: Material) -> Markup:
     printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
-    usual = usual_metrics(frame["task"])
-    for metric, tasks in usual.items():
+    usual = dict(by_usual_metric(frame))
+    for metric, own in usual.items():
         if metric not in metrics:
-            own = frame[frame["task"].isin(tasks)]
             tables.append(html.table(layout(own, metric, sweep.description, names=names, compare=True)))
     return html.join(
         [
@@ -119,12 +118,13 @@ def _figures(material: Material) -> Markup:
     wanted += [(FIGURES[name].title, frame, FIGURES[name].draw) for name, frame in material.figures.items()]
     parts = []
     for title, frame, drawing in wanted:
-        for metric, tasks in usual_metrics(material.frame["task"]).items():
+        for metric, own in by_usual_metric(frame):
             try:
-                figure = draw(drawing, frame[frame["task"].isin(tasks)], metric)
+                figure = draw(drawing, own, metric)
             except NothingToDrawError:
                 continue
-            alt = f"{title}: {METRICS[metric].title} on {', '.join(tasks)}. The numbers are in the tables."
+            tasks = ", ".join(dict.fromkeys(map(str, own["task"])))
+            alt = f"{title}: {METRICS[metric].title} on {tasks}. The numbers are in the tables."
             parts.append(html.figure(svg(figure), figure.get_figwidth(), alt, f"{title}."))
     return html.join(parts)
 

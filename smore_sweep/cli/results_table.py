@@ -10,7 +10,7 @@ from smore_sweep.storage.paths import StoragePath
 
 def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
     """Print the mean of every cell of a plan, beside the published one: a table for each usual metric."""
-    from analysis.frames.benchmarks import usual_metrics
+    from analysis.frames.benchmarks import by_usual_metric
     from analysis.frames.runs import load
     from analysis.frames.series import series_names
     from analysis.rendering import terminal
@@ -18,6 +18,5 @@ def print_results(out: Console, plan: Plan, results: StoragePath) -> None:
 
     frame = load(plan.runs, results)
     names = series_names(run.named for run in plan.runs)
-    for metric, tasks in usual_metrics(frame["task"]).items():
-        own = frame[frame["task"].isin(tasks)]
+    for metric, own in by_usual_metric(frame):
         out.print(terminal.table(layout(own, metric, plan.sweep.description, names=names)))

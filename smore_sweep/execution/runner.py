@@ -103,7 +103,7 @@ def run(
             plan = read_plan()
             if not plan.runs:
                 out.print(ALL_ELSEWHERE)
-                ending.status, ending.message = "done", f"{name}: the export has every run"
+                ending.status, ending.message = "done", f"{name}: {ALL_ELSEWHERE}"
                 return 0
             again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []
             changed = {run_id for run_ids in again for run_id in run_ids}
