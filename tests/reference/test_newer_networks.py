@@ -109,5 +109,6 @@ def test_networks_are_the_papers(method: Method, expected: dict[str, NetworkSpec
     got = method.networks(SIZES)
     assert got.keys() == expected.keys()
     for name, spec in got.items():
+        assert isinstance(spec, NetworkSpec)
         epsilon = spec.layer_norm_epsilon if spec.layer_norm else expected[name].layer_norm_epsilon
         assert replace(spec, layer_norm_epsilon=epsilon) == expected[name], name

@@ -19,6 +19,7 @@ from baselines.gofar import GoFAR
 from baselines.wgcsl import WGCSL
 from smore_sweep.method import Method
 from smore_sweep.smore import SMORe
+from smore_sweep.stacked.network_spec import NetworkSpec
 from smore_sweep.stacked.networks import Network
 from smore_sweep.stacked.replay import Batch
 from smore_sweep.task import Sizes
@@ -45,10 +46,10 @@ def tensor(array: NDArray[Any]) -> torch.Tensor:
 def build(method: Method, names: Mapping[str, str], data: Fixture, *, stage: str, jax: bool) -> dict[str, Network]:
     """The method's networks at the parameters of a stage of the fixture; ``names`` maps ours to theirs."""
     epsilon = 1e-6 if jax else 1e-5  # flax's and PyTorch's
-    nets = {
-        name: Network(replace(spec, layer_norm_epsilon=epsilon), name, [0], CPU)
-        for name, spec in method.networks(SIZES).items()
-    }
+    nets = {}
+    for name, spec in method.networks(SIZES).items():
+        assert isinstance(spec, NetworkSpec)
+        nets[name] = Network(replace(spec, layer_norm_epsilon=epsilon), name, [0], CPU)
     read = jax_leaves if jax else torch_leaves
     for name, theirs in names.items():
         net = nets[name]
