@@ -46,23 +46,25 @@ def estimate(plan: Plan, missing_episodes: Mapping[tuple[str, str], int], cores:
     for run, behind in plan.pending:
         row, budget = task(run.task), run.budget
         evaluation += budget.rolled_out(behind) * row.horizon * row.step_milliseconds
-    rate = _product_rate() * PRODUCT_SHARE if flops else 1.0
+    rate = cores * _product_rate() * PRODUCT_SHARE if flops else 1.0
     return Estimate(data / 1e3 / cores, flops / rate, evaluation / 1e3 / cores)
 
 
 @cache
 def _product_rate() -> float:
-    """Measure single-precision operations per second on all cores.
+    """Measure single-precision operations per second of one core.
 
-    The best of many short windows counts: a busy moment says nothing about the hours to come.
+    The best of many short windows counts: a busy moment says nothing about the hours to come. Products this small have
+    one thread; those of several would wait for each other where the cores are busy.
     """
     import numpy as np
 
-    left, right = np.ones((1024, 256), np.float32), np.ones((256, 256), np.float32)
+    left, right = np.ones((16, 64, 64), np.float32), np.ones((64, 64), np.float32)
+    result = np.empty_like(left)
     operations = 2 * left.size * right.shape[1]
     seconds = []
-    for _ in range(40):
+    for _ in range(200):
         started = time.perf_counter()
-        left @ right
+        np.matmul(left, right, out=result)
         seconds.append(time.perf_counter() - started)
     return operations / min(seconds)
