@@ -73,10 +73,10 @@ extern "C" void ENTRY(backward)(const Network* network, const float* flat, int64
     bool to_inputs = false;
     for (int64_t n = 0; n < input_count; ++n) to_inputs |= inputs[n].data != nullptr;
 
-    const int64_t blocks = groups(rows, BLOCK), most_rows = groups(rows, blocks);
-    int64_t size = 2 * (last + 1) * padded(widest(net)) + TILE * widest(net);
+    const int64_t most_rows = groups(rows, block_count(rows)) + 1;
+    int64_t size = 4 * (last + 1) * padded(widest(net)) + STRIP * widest(net);
     for (int64_t i = 0; i <= last; ++i)
-        size += padded(net.widths[i + 1]) * (padded(net.widths[i]) + PANEL * input_count + most_rows);
+        size += padded(net.widths[i + 1]) * (padded(net.widths[i]) + PANEL * input_count + 2 * most_rows);
     static thread_local Arena arena;
     float* const memory = arena.floats(size_t(size));
 
@@ -95,8 +95,8 @@ extern "C" void ENTRY(backward)(const Network* network, const float* flat, int64
                 return start;
             };
             float* transposed[MOST_LAYERS];
-            float *scales[MOST_LAYERS], *to_scales[MOST_LAYERS], *to_shifts[MOST_LAYERS];
-            Place d[MOST_LAYERS];
+            float *scales[MOST_LAYERS], *shifts[MOST_LAYERS], *to_scales[MOST_LAYERS], *to_shifts[MOST_LAYERS];
+            Place d[MOST_LAYERS], again[MOST_LAYERS];  // gradients, and outputs that are made again, of a block
             for (int64_t i = 1; i <= last; ++i) {
                 transposed[i] = take(net.widths[i + 1] * padded(net.widths[i]));
                 pack_transposed(parameters + net.weights[i], net.widths[i + 1], net.widths[i], transposed[i]);
@@ -111,37 +111,41 @@ extern "C" void ENTRY(backward)(const Network* network, const float* flat, int64
             for (int64_t i = 0; net.layer_norm && i < last; ++i) {
                 const int64_t width = padded(net.widths[i + 1]);
                 pad(parameters + net.scales[i], net.widths[i + 1], scales[i] = take(width));
+                pad(parameters + net.shifts[i], net.widths[i + 1], shifts[i] = take(width));
+                again[i].data = take(most_rows * width);
                 memset(to_scales[i] = take(2 * width), 0, size_t(2 * width) * sizeof(float));
                 to_shifts[i] = to_scales[i] + width;
             }
             for (int64_t i = 0; i <= last; ++i) d[i].data = take(most_rows * padded(net.widths[i + 1]));
-            float* const result = take(TILE * widest(net));
+            float* const result = take(STRIP * widest(net));
 
-            for (int64_t b = 0; b < blocks; ++b) {
-                const int64_t block = begin(b, rows, blocks), block_rows = begin(b + 1, rows, blocks) - block;
-                for (int64_t i = 0; i <= last; ++i) d[i].stride = block_rows * PANEL;
+            for (int64_t b = 0; b < block_count(rows); ++b) {
+                const Block block = block_of(b, rows);
+                for (int64_t i = 0; i <= last; ++i) d[i].stride = again[i].stride = block.stride();
                 const Input from = {const_cast<float*>(gradient) + place * rows * outputs, 0, outputs, outputs};
-                join(&from, 1, 0, block, block_rows, outputs, d[last].data, d[last].stride);
-                const int64_t tiles = groups(block_rows, TILE);
+                join(&from, 1, 0, block.first, block.rows, outputs, d[last].data, d[last].stride);
+                const int64_t tiles = groups(block.rows, STRIP);
                 for (int64_t t = 0; t < tiles; ++t) {
-                    const int64_t first = begin(t, block_rows, tiles), count = begin(t + 1, block_rows, tiles) - first;
+                    const int64_t first = begin(t, block.rows, tiles), count = begin(t + 1, block.rows, tiles) - first;
                     for (int64_t i = last; i > 0; --i) {
-                        const int64_t width = net.widths[i], matrix = rows * padded(width);
+                        const int64_t width = net.widths[i];
                         float* const here = mine + layout.before(i - 1);
-                        const Place h = kept_rows(here, width, block, block_rows, block + first);
+                        const Place kept = kept_rows(here, width, block, first);
+                        const Place h = net.layer_norm ? Place{again[i - 1].data + first * PANEL, block.stride()} : kept;
+                        if (net.layer_norm)
+                            scale_again(count, width, scales[i - 1], shifts[i - 1], net.activation, kept.data, kept.stride,
+                                        h.data, h.stride);
                         const Epilogue activation = net.activation == TANGENT ? TANH_GRADIENT : RELU_GRADIENT;
                         product(count, d[i].data + first * PANEL, d[i].stride, net.widths[i + 1], transposed[i], width,
                                 nullptr, h.data, h.stride, d[i - 1].data + first * PANEL, d[i - 1].stride,
                                 net.activation == GAUSSIAN ? PLAIN : activation);
-                        if (net.layer_norm) {
-                            const Place normal = kept_rows(here + matrix, width, block, block_rows, block + first);
+                        if (net.layer_norm)
                             normalise_gradient(count, width, scales[i - 1], d[i - 1].data + first * PANEL,
-                                               d[i - 1].stride, normal.data, normal.stride,
-                                               here + 2 * matrix + block + first, to_scales[i - 1], to_shifts[i - 1]);
-                        }
+                                               d[i - 1].stride, kept.data, kept.stride,
+                                               here + matrix_size(rows, width) + block.first + first, to_scales[i - 1],
+                                               to_shifts[i - 1]);
                         if (net.activation == GAUSSIAN) {
-                            const Place arguments = kept_rows(here + layout.arguments(i - 1), width, block, block_rows,
-                                                              block + first);
+                            const Place arguments = kept_rows(here + layout.arguments(i - 1), width, block, first);
                             gelu_gradient(count, width, arguments.data, arguments.stride,
                                           d[i - 1].data + first * PANEL, d[i - 1].stride);
                         }
@@ -151,21 +155,21 @@ extern "C" void ENTRY(backward)(const Network* network, const float* flat, int64
                         const Input& input = inputs[n];
                         if (!input.data) continue;
                         product(count, d[0].data + first * PANEL, d[0].stride, net.widths[1], right, input.width,
-                                nullptr, nullptr, 0, result, TILE * PANEL, PLAIN);
+                                nullptr, nullptr, 0, result, STRIP * PANEL, PLAIN);
                         right += net.widths[1] * padded(input.width);
-                        float* to = input.data + member * input.member_stride + (block + first) * input.row_stride;
+                        float* to = input.data + member * input.member_stride + (block.first + first) * input.row_stride;
                         for (int64_t p = 0; p < panels(input.width); ++p, to += PANEL)
-                            accumulate(result + p * TILE * PANEL, count, smaller(PANEL, input.width - p * PANEL), to,
+                            accumulate(result + p * STRIP * PANEL, count, smaller(PANEL, input.width - p * PANEL), to,
                                        input.row_stride, copy == 0);
                     }
                 }
                 for (int64_t i = 0; slot && i <= last; ++i) {
-                    float* const before = i ? mine + layout.before(i - 1) : x;
-                    const Place left = kept_rows(before, net.widths[i], block, block_rows, block);
+                    const Place left = i && net.layer_norm ? again[i - 1]
+                                       : kept_rows(i ? mine + layout.before(i - 1) : x, net.widths[i], block, 0);
                     const int64_t columns = net.widths[i + 1];
                     (columns <= NARROW ? narrow_weight_gradient : weight_gradient)(
-                        block_rows, left, net.widths[i], d[i], columns, slot + net.weights[i], b == 0);
-                    bias_gradient(block_rows, d[i], columns, slot + net.biases[i], b == 0);
+                        block.rows, left, net.widths[i], d[i], columns, slot + net.weights[i], b == 0);
+                    bias_gradient(block.rows, d[i], columns, slot + net.biases[i], b == 0);
                 }
             }
             if (!slot) continue;

@@ -5,21 +5,39 @@
 namespace {
 
 constexpr int64_t BLOCK = 128;  // rows whose gradients are summed up in one go; their activations stay in the cache
+constexpr int64_t STRIP = 4 * TILE;  // rows that go down through all layers together
 constexpr int64_t FEW = 4;  // outputs that are computed as sums along the rows
 
 inline int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
 
+// Rows of a pass that are kept together: matrices `[panels][rows][PANEL]`. Between panels there is room for one more row:
+// at a distance of some kilobytes exactly, all panels of a row would want the same few places of the nearest cache.
+struct Block {
+    int64_t index, first, rows;
+    int64_t stride() const { return (rows + 1) * PANEL; }  // between panels
+};
+
+inline int64_t block_count(int64_t rows) { return groups(rows, BLOCK); }
+
+inline Block block_of(int64_t index, int64_t rows) {
+    const int64_t first = begin(index, rows, block_count(rows));
+    return {index, first, begin(index + 1, rows, block_count(rows)) - first};
+}
+
+inline int64_t matrix_size(int64_t rows, int64_t width) { return (rows + block_count(rows)) * padded(width); }
+
 // Where a pass keeps what its gradient needs. Per member: the packed inputs; then per copy and hidden layer the
-// layer's outputs; with LayerNorm, the normalised values and the rows' reciprocal deviations; and GELU's arguments.
+// layer's outputs or, with LayerNorm, the normalised values, which these can be made of again, and the rows' reciprocal
+// deviations; and GELU's arguments.
 struct Kept {
     const Network& net;
     int64_t rows;
-    int64_t inputs() const { return rows * padded(net.widths[0]); }
+    int64_t inputs() const { return matrix_size(rows, net.widths[0]); }
     int64_t arguments(int64_t i) const {  // where they are in a layer
-        return rows * padded(net.widths[i + 1]) * (net.layer_norm ? 2 : 1) + (net.layer_norm ? aligned(rows) : 0);
+        return matrix_size(rows, net.widths[i + 1]) + (net.layer_norm ? aligned(rows) : 0);
     }
     int64_t layer(int64_t i) const {
-        return arguments(i) + (net.activation == GAUSSIAN ? rows * padded(net.widths[i + 1]) : 0);
+        return arguments(i) + (net.activation == GAUSSIAN ? matrix_size(rows, net.widths[i + 1]) : 0);
     }
     int64_t before(int64_t i) const {
         int64_t size = 0;
@@ -62,11 +80,32 @@ inline void each_vector(int64_t width, F f) {
     }
 }
 
-struct Row {
+struct Rows {
     float* data;
     int64_t stride;  // between panels, divided by PANEL
-    float* at(int64_t panel_start, int64_t offset) const { return data + panel_start * stride + offset; }
+    float* at(int64_t row, int64_t panel_start, int64_t offset) const {
+        return data + row * PANEL + panel_start * stride + offset;
+    }
 };
+
+template <int N>
+struct Count {
+    static constexpr int value = N;
+};
+
+// Calls `f(Count, first)` for groups of rows, whose chains of sums the processor then works on side by side.
+template <typename F>
+inline void in_groups(int64_t rows, F f) {
+    int64_t r = 0;
+    for (; r + 3 <= rows; r += 3) f(Count<3>(), r);
+    for (; r < rows; ++r) f(Count<1>(), r);
+}
+
+// The end of LayerNorm: scale, shift and, if it comes after, the activation.
+inline Vector scaled_and_activated(Vector x, const float* scale, const float* shift, int64_t activation) {
+    const Vector y = fma(x, load(scale), load(shift));
+    return activation == TANGENT ? hyperbolic_tangent(y) : activation == RECTIFIER ? max(all(0.0f), y) : y;
+}
 
 // LayerNorm of some rows of `values` in place, and the activation if it comes after; `normalised` gets the values before
 // scale and shift.
@@ -76,53 +115,88 @@ void normalise(int64_t rows, int64_t width, const float* scale, const float* shi
     float inside[2 * PANEL];  // 1 for the columns of the last panel that exist
     for (int64_t i = 0; i < PANEL; ++i) inside[i] = full || i < width % PANEL ? 1.0f : 0.0f;
     const int64_t last = padded(width) - PANEL;
-    for (int64_t r = 0; r < rows; ++r) {
-        const Row row = {values + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
-        Vector sum[16 / LANES], squares[16 / LANES];
-        for (int v = 0; v < 16 / LANES; ++v) sum[v] = squares[v] = all(0.0f);
-        each_vector(width, [&](int64_t c, int64_t v, int part) { sum[part] = add(sum[part], load(row.at(c, v))); });
-        const Vector mean = all(total(sum) / float(width));
+    in_groups(rows, [&](auto count, int64_t first) {
+        constexpr int R = decltype(count)::value;
+        const Rows row = {values + first * PANEL, stride / PANEL};
+        const Rows normal = {normalised + first * PANEL, normalised_stride / PANEL};
+        Vector sum[R][16 / LANES], squares[R][16 / LANES], mean[R], deviation[R];
+        for (int r = 0; r < R; ++r)
+            for (int v = 0; v < 16 / LANES; ++v) sum[r][v] = squares[r][v] = all(0.0f);
         each_vector(width, [&](int64_t c, int64_t v, int part) {
-            Vector x = sub(load(row.at(c, v)), mean);
-            if (c == last && !full) x = mul(x, load(inside + v));
-            squares[part] = fma(x, x, squares[part]);
-            store(row.at(c, v), x);
+            for (int r = 0; r < R; ++r) sum[r][part] = add(sum[r][part], load(row.at(r, c, v)));
         });
-        const float deviation = 1.0f / __builtin_sqrtf(total(squares) / float(width) + epsilon);
-        if (deviations) deviations[r] = deviation;
+        for (int r = 0; r < R; ++r) mean[r] = all(total(sum[r]) / float(width));
+        each_vector(width, [&](int64_t c, int64_t v, int part) {
+            for (int r = 0; r < R; ++r) {
+                Vector x = sub(load(row.at(r, c, v)), mean[r]);
+                if (c == last && !full) x = mul(x, load(inside + v));
+                squares[r][part] = fma(x, x, squares[r][part]);
+                store(row.at(r, c, v), x);
+            }
+        });
+        for (int r = 0; r < R; ++r) {
+            const float reciprocal = 1.0f / __builtin_sqrtf(total(squares[r]) / float(width) + epsilon);
+            if (deviations) deviations[first + r] = reciprocal;
+            deviation[r] = all(reciprocal);
+        }
         each_vector(width, [&](int64_t c, int64_t v, int) {
-            const Vector x = mul(load(row.at(c, v)), all(deviation));
-            if (deviations) store(normal.at(c, v), x);
-            const Vector y = fma(x, load(scale + c + v), load(shift + c + v));
-            store(row.at(c, v), activation == TANGENT ? hyperbolic_tangent(y)
-                                : activation == RECTIFIER ? max(all(0.0f), y) : y);
+            for (int r = 0; r < R; ++r) {
+                const Vector x = mul(load(row.at(r, c, v)), deviation[r]);
+                if (deviations) store(normal.at(r, c, v), x);
+                store(row.at(r, c, v), scaled_and_activated(x, scale + c + v, shift + c + v, activation));
+            }
         });
-    }
+    });
+}
+
+// What `normalise` makes of its normalised values.
+void scale_again(int64_t rows, int64_t width, const float* scale, const float* shift, int64_t activation,
+                 const float* normalised, int64_t normalised_stride, float* out, int64_t stride) {
+    for (int64_t p = 0; p < panels(width); ++p)
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t v = 0; v < PANEL; v += LANES) {
+                const int64_t column = p * PANEL + v, at = r * PANEL + v;
+                store(out + p * stride + at, scaled_and_activated(load(normalised + p * normalised_stride + at),
+                                                                  scale + column, shift + column, activation));
+            }
 }
 
 // The gradient of `normalise` before its activation, in place; adds those of scale and shift to `to_scale`, `to_shift`.
 void normalise_gradient(int64_t rows, int64_t width, const float* scale, float* gradient, int64_t stride,
                         float* normalised, int64_t normalised_stride, const float* deviations, float* to_scale,
                         float* to_shift) {
-    for (int64_t r = 0; r < rows; ++r) {
-        const Row row = {gradient + r * PANEL, stride / PANEL}, normal = {normalised + r * PANEL, normalised_stride / PANEL};
-        Vector sum[16 / LANES], products[16 / LANES];
-        for (int v = 0; v < 16 / LANES; ++v) sum[v] = products[v] = all(0.0f);
+    in_groups(rows, [&](auto count, int64_t first) {
+        constexpr int R = decltype(count)::value;
+        const Rows row = {gradient + first * PANEL, stride / PANEL};
+        const Rows normal = {normalised + first * PANEL, normalised_stride / PANEL};
+        Vector sum[R][16 / LANES], products[R][16 / LANES], mean[R], slope[R], deviation[R];
+        for (int r = 0; r < R; ++r)
+            for (int v = 0; v < 16 / LANES; ++v) sum[r][v] = products[r][v] = all(0.0f);
         each_vector(width, [&](int64_t c, int64_t v, int part) {
-            const Vector x = load(normal.at(c, v)), d = load(row.at(c, v)), scaled = mul(d, load(scale + c + v));
-            store(to_shift + c + v, add(load(to_shift + c + v), d));
-            store(to_scale + c + v, fma(d, x, load(to_scale + c + v)));
-            sum[part] = add(sum[part], scaled);
-            products[part] = fma(scaled, x, products[part]);
-            store(row.at(c, v), scaled);
+            Vector shifts = load(to_shift + c + v), scales = load(to_scale + c + v);
+            for (int r = 0; r < R; ++r) {
+                const Vector x = load(normal.at(r, c, v)), d = load(row.at(r, c, v)), scaled = mul(d, load(scale + c + v));
+                shifts = add(shifts, d);
+                scales = fma(d, x, scales);
+                sum[r][part] = add(sum[r][part], scaled);
+                products[r][part] = fma(scaled, x, products[r][part]);
+                store(row.at(r, c, v), scaled);
+            }
+            store(to_shift + c + v, shifts);
+            store(to_scale + c + v, scales);
         });
-        const Vector mean = all(total(sum) / float(width)), slope = all(-(total(products) / float(width)));
-        const Vector deviation = all(deviations[r]);
+        for (int r = 0; r < R; ++r) {
+            mean[r] = all(total(sum[r]) / float(width));
+            slope[r] = all(-(total(products[r]) / float(width)));
+            deviation[r] = all(deviations[first + r]);
+        }
         each_vector(width, [&](int64_t c, int64_t v, int) {
-            const Vector x = load(normal.at(c, v));
-            store(row.at(c, v), mul(fma(slope, x, sub(load(row.at(c, v)), mean)), deviation));
+            for (int r = 0; r < R; ++r) {
+                const Vector x = load(normal.at(r, c, v));
+                store(row.at(r, c, v), mul(fma(slope[r], x, sub(load(row.at(r, c, v)), mean[r])), deviation[r]));
+            }
         });
-    }
+    });
 }
 
 // GELU of some rows.
@@ -211,9 +285,9 @@ struct Place {
     int64_t stride;  // between panels
 };
 
-// Rows `first` to `first + rows` of a kept matrix, whose panels go over one block of rows.
-inline Place kept_rows(float* matrix, int64_t width, int64_t block, int64_t block_rows, int64_t first) {
-    return {matrix + block * padded(width) + (first - block) * PANEL, block_rows * PANEL};
+// The rows of a kept matrix from the block's row `first` on.
+inline Place kept_rows(float* matrix, int64_t width, const Block& block, int64_t first) {
+    return {matrix + (block.first + block.index) * padded(width) + first * PANEL, block.stride()};
 }
 
 int64_t widest(const Network& net) {
@@ -235,40 +309,38 @@ extern "C" void ENTRY(forward)(const Network* network, const float* flat, const 
     const int64_t last = net.layers - 1, outputs = net.widths[net.layers], wide = TILE * widest(net);
     const Kept layout{net, rows};
     static thread_local Arena arena;
-    float* const memory = arena.floats(size_t(net.copies * packed_size(net) + 4 * wide + rows * padded(net.widths[0])));
+    float* const memory = arena.floats(size_t(net.copies * packed_size(net) + 4 * wide + matrix_size(rows, net.widths[0])));
     float* const scratch[4] = {memory, memory + wide, memory + 2 * wide, memory + 3 * wide};
     float* const joined = memory + 4 * wide;
-    const int64_t blocks = groups(rows, BLOCK);
     for (int64_t member = 0; member < net.members; ++member) {
         float* const x = kept ? kept + member * layout.member() : joined;
         for (int64_t copy = 0; copy < net.copies; ++copy) {
             Packed packed;
             const int64_t place = copy * net.members + member;
-            pack_forward(net, flat + place * net.member_size, packed, joined + rows * padded(net.widths[0]));
+            pack_forward(net, flat + place * net.member_size, packed, joined + matrix_size(rows, net.widths[0]));
             float* const mine = kept ? x + layout.inputs() + copy * layout.copy() : nullptr;
-            for (int64_t b = 0; b < blocks; ++b) {
-                const int64_t block = begin(b, rows, blocks), block_rows = begin(b + 1, rows, blocks) - block;
+            for (int64_t b = 0; b < block_count(rows); ++b) {
+                const Block block = block_of(b, rows);
                 if (copy == 0) {
-                    const Place all_rows = kept_rows(x, net.widths[0], block, block_rows, block);
-                    join(inputs, input_count, member, block, block_rows, net.widths[0], all_rows.data, all_rows.stride);
+                    const Place all_rows = kept_rows(x, net.widths[0], block, 0);
+                    join(inputs, input_count, member, block.first, block.rows, net.widths[0], all_rows.data, all_rows.stride);
                 }
-                const int64_t tiles = groups(block_rows, TILE);
+                const int64_t tiles = groups(block.rows, TILE);
                 for (int64_t t = 0; t < tiles; ++t) {
-                    const int64_t first = block + begin(t, block_rows, tiles);
-                    const int64_t count = block + begin(t + 1, block_rows, tiles) - first;
-                    Place left = kept_rows(x, net.widths[0], block, block_rows, first);
+                    const int64_t first = begin(t, block.rows, tiles), count = begin(t + 1, block.rows, tiles) - first;
+                    Place left = kept_rows(x, net.widths[0], block, first);
                     for (int64_t i = 0; i < last; ++i) {
-                        const int64_t width = net.widths[i + 1], size = rows * padded(width);
+                        const int64_t width = net.widths[i + 1];
                         Place next = {scratch[i % 2], TILE * PANEL}, normal = {scratch[2], TILE * PANEL};
                         Place arguments = next;
                         float* deviations = nullptr;
                         if (mine) {
                             float* const here = mine + layout.before(i);
-                            next = kept_rows(here, width, block, block_rows, first);
-                            normal = kept_rows(here + size, width, block, block_rows, first);
-                            deviations = here + 2 * size + first;
-                            const bool apart = net.activation == GAUSSIAN;
-                            arguments = apart ? kept_rows(here + layout.arguments(i), width, block, block_rows, first) : next;
+                            (net.layer_norm ? normal : next) = kept_rows(here, width, block, first);
+                            arguments = next;
+                            deviations = here + matrix_size(rows, width) + block.first + first;
+                            if (net.activation == GAUSSIAN)
+                                arguments = kept_rows(here + layout.arguments(i), width, block, first);
                         }
                         const Epilogue activation = net.activation == TANGENT ? TANH : RELU;
                         product(count, left.data, left.stride, net.widths[i], packed.weights[i], width, packed.biases[i],
@@ -281,7 +353,7 @@ extern "C" void ENTRY(forward)(const Network* network, const float* flat, const 
                                       next.data, next.stride, normal.data, normal.stride, deviations);
                         left = next;
                     }
-                    float* const to = out + (place * rows + first) * outputs;
+                    float* const to = out + (place * rows + block.first + first) * outputs;
                     if (has_few_outputs(net)) {
                         few_outputs(count, left.data, left.stride, net.widths[last], packed.weights[last], outputs,
                                     packed.biases[last], to);

@@ -265,11 +265,16 @@ void product(int64_t rows, const float* left, int64_t left_stride, int64_t depth
              const float* bias, const float* activations, int64_t activations_stride, float* out, int64_t out_stride,
              Epilogue epilogue) {
     operations += 2 * rows * depth * columns;
-    for (int64_t p = 0; p * PANEL < columns; ++p) {
-        const Tile tile = {left, left_stride, depth, right + p * depth * PANEL, bias ? bias + p * PANEL : nullptr,
-                           activations ? activations + p * activations_stride : nullptr, out + p * out_stride, epilogue};
-        kernels.products[rows][columns - p * PANEL > LANES](tile);
-    }
+    const int64_t tiles = groups(rows, TILE);
+    for (int64_t p = 0; p * PANEL < columns; ++p)
+        for (int64_t t = 0; t < tiles; ++t) {
+            const int64_t first = begin(t, rows, tiles), from = first * PANEL;
+            const Tile tile = {left + from, left_stride, depth, right + p * depth * PANEL,
+                               bias ? bias + p * PANEL : nullptr,
+                               activations ? activations + p * activations_stride + from : nullptr,
+                               out + p * out_stride + from, epilogue};
+            kernels.products[begin(t + 1, rows, tiles) - first][columns - p * PANEL > LANES](tile);
+        }
 }
 
 }  // namespace
