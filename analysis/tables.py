@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         named = requests[0].sweep.name if chosen else "quickstart"
         print(about.nothing(options.sweep[0] if options.sweep else named, options.scale), file=sys.stderr)
         return 1
+    shown = {request.sweep.name for request, _ in tables}
+    for name in dict.fromkeys(request.sweep.name for request in requests if options.sweep):
+        if name not in shown:
+            print(about.nothing(name, options.scale), file=sys.stderr)
     if options.format == "latex":
         _write_latex(tables, about.suffix, Path(options.output))
     elif options.format == "csv":

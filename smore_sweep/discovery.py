@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from smore_sweep import user_code
-from smore_sweep.errors import DeclarationError, did_you_mean, unknown
+from smore_sweep.errors import DeclarationError, did_you_mean, first_line, unknown
 from smore_sweep.method import Method, knobs
 from smore_sweep.plugins import installed
 from smore_sweep.spec import DEFAULT_SCALE, Scale, Sweep
@@ -93,7 +93,12 @@ def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
     fields: dict[str, Any] = {}
     for name, text in settings.items():
         fields[name] = parse_knob(text, declared[name].default) if name in declared else text
-    return kind(**fields)
+    try:
+        return kind(**fields)
+    except DeclarationError:
+        raise
+    except Exception as error:  # a user's class, whose own checks fail
+        raise DeclarationError(f"{kind.__name__}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def parse_knob(text: str, default: object) -> Any:

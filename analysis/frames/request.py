@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from analysis.stats.sequential import LOOKS
 from smore_sweep.errors import UserError
 from smore_sweep.planning.choices import AS_DECLARED, Choices, parse_choices
 from smore_sweep.planning.history import other_requests, remembered
+from smore_sweep.planning.plan import EXPORT
 from smore_sweep.results.record import MISSING
 from smore_sweep.run_spec import GENERATED, RunSpec
 from smore_sweep.spec import Sweep
@@ -81,9 +83,12 @@ class ResultsRequest:
             given = {"scale": scale or "", **self.choices.options(), "results": str(self.results)}
             options = "".join(f" --{name} {shlex.quote(text)}" for name, text in given.items() if text)
             return f"no finished run in {self.results}; run: smore-sweep run {sweep}{options}"
-        results = "" if str(self.results) == DEFAULT_RESULTS else f" RESULTS={self.results}"
+        export = isinstance(self.results, Path) and (self.results / EXPORT).exists()
+        results = "" if export or str(self.results) == DEFAULT_RESULTS else f" RESULTS={self.results}"
+        then = f", then: python analysis/export.py --to {self.results}" if export else ""
         at, option = (f" at scale {scale}", f" SCALE={scale}") if scale else ("", "")
-        return f"no finished run{at} in {self.results}; run: make sweep SWEEP={sweep}{option}{self.options}{results}"
+        command = f"make sweep SWEEP={sweep}{option}{self.options}{results}"
+        return f"no finished run{at} in {self.results}; run: {command}{then}"
 
     @property
     def options(self) -> str:

@@ -99,8 +99,8 @@ def _published(cells: list[Cell], metric: Metric, averaged: list[str], compare: 
     columns = {cell.column for cell in cells}
     complete = [all(c.sure for c in cells if c.column == column and c.task in averaged) for column in columns]
     same = "; its averages are over the same tasks" if averaged and any(complete) else ""
-    paper = BENCHMARKS[benchmark(cell.task for cell in cells)]
-    sentences = [f"Published: as printed in the {paper}{mixed if metric.discount else ''}{same}."]
+    papers = dict.fromkeys(BENCHMARKS[benchmark([cell.task])] for cell in cells if cell.published)
+    sentences = [f"Published: as printed in the {' and the '.join(papers)}{mixed if metric.discount else ''}{same}."]
     if any(cell.published and cell.published.doubtful for cell in cells):
         sentences.append(
             f"{DOUBT} marks a published cell that appears to be another expert share's: neither averaged nor compared."

@@ -209,5 +209,5 @@ def check_pool(task: str, policy: str) -> tuple[str, str]:
 
     pools = task_row(task).pools
     if policy not in pools:
-        raise UserError(unknown(f"pool of {task}", policy, pools))
+        raise UserError(unknown("pool", policy, pools, f" (of {task})"))
     return task, policy

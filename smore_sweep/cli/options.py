@@ -32,7 +32,8 @@ TaskName = Annotated[
 ScaleName = Annotated[
     str | None,
     typer.Option(
-        "--scale", metavar="SCALE", help="smoke, laptop, workstation or paper  [default: the sweep's own]",
+        "--scale", metavar="SCALE",
+        help="one of the sweep's, such as smoke, laptop, workstation or paper  [default: the sweep's own]",
         autocompletion=complete.scales,
     ),
 ]  # fmt: skip

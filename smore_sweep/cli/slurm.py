@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,16 +93,16 @@ def submit_to_slurm(
     words = [*options, *(["--notify", notify] if notify else [])]
     where = folder if isinstance(folder, Path) else str(folder)
     text = slurm.script(name, words, where, asked)
+    if episodes:  # while the job's other tasks wait
+        names = ", ".join(dict.fromkeys(task for task, _ in episodes))
+        count, file = sum(episodes.values()), sys.stderr if dry_run else sys.stdout
+        print(f"the job makes {count:,} episodes first ({names}); smore-sweep data make makes them ahead", file=file)
     if dry_run:
         print(text, end="")
         return 0
     if not planned.pending:
         print(f"nothing to do: all {len(planned.runs)} runs are done")
         return 0
-    if episodes:  # while the job's other tasks wait
-        names = ", ".join(dict.fromkeys(task for task, _ in episodes))
-        count = sum(episodes.values())
-        print(f"the job makes {count:,} episodes first ({names}); smore-sweep data make makes them ahead")
     path = slurm.log_folder(where) / f"{planned.sweep.name}.sbatch"
     job = slurm.submit(text, path)
     what = f"{asked.array} task{'s' * (asked.array > 1)}" if asked.array else f"{asked.nodes} nodes"

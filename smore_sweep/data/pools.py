@@ -32,7 +32,7 @@ from smore_sweep.data import packed
 from smore_sweep.data.refusal import RefusedError, check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes
-from smore_sweep.errors import DatasetError, first_line
+from smore_sweep.errors import DatasetError, DeclarationError, first_line
 from smore_sweep.hashing import DIGEST, seal, seal_holds
 from smore_sweep.images import WHITE
 from smore_sweep.run_spec import GENERATED, PROTOCOL, check_source
@@ -145,9 +145,14 @@ def load(name: str, policy: str, count: int, source: str = GENERATED) -> Episode
 def too_few(name: str, policy: str, have: int, needed: int, source: str = GENERATED) -> DatasetError:
     """Return the error of a pool that is too small. It says how to make or import episodes."""
     form = IMPORTS.get(source, f"FORMAT ... --source {source}")
-    make, bring = f"make them with: smore-sweep data make {name}", f"import them with: smore-sweep data import {form}"
+    hint = f"import them with: smore-sweep data import {form}"
+    if source == GENERATED:
+        try:
+            task(name).check_maker(policy)
+            hint = f"make them with: smore-sweep data make {name}"
+        except DeclarationError as error:
+            hint = str(error)
     pool = dataset_id(name, policy, source)
-    hint = make if source == GENERATED else bring
     return DatasetError(f"dataset {pool} holds {have:,} episodes, {needed:,} are needed; {hint}")
 
 

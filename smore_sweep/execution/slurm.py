@@ -22,7 +22,7 @@ from smore_sweep.storage.atomic import atomic_write
 
 ROOT = Path(__file__).parents[2]
 TIME = re.compile(r"(?:(?P<days>\d+)-(?P<hours>\d+)(?::(?P<of_day>\d+(?::\d+)?))?|(?P<parts>\d+(?::\d+){0,2}))")
-WORD, MEMORY, GPUS = re.compile(r"[\w.+,-]+"), re.compile(r"\d+[KMGT]?"), re.compile(r"(?:[\w.-]+:)?[1-9]\d*")
+WORD, MEMORY, GPUS = re.compile(r"[\w.+,-]+"), re.compile(r"\d+[KMGT]"), re.compile(r"(?:[\w.-]+:)?[1-9]\d*")
 SHORTEST, LONGEST = 30, 600
 """Bounds of the seconds between the signal that time is nearly up and its end; otherwise a tenth of the time."""
 WITHOUT_LIMIT = 300

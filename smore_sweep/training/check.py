@@ -62,7 +62,15 @@ def check_method(method: Method, sizes: Sizes) -> None:
             raise DeclarationError(
                 f"{name}.networks: there is no network {net!r}, which acts; it has: {', '.join(nets)}"
             )
+    before = {net: nets[net].flat.detach().clone() for net in acting}
     _check_losses(learner, f"{name}.losses", method.losses)
+    for net, parameters in before.items():
+        spec = nets[net].spec
+        still = spec.takes_turns or not spec.learning_rate or method.learns_online
+        if not still and torch.equal(nets[net].flat, parameters):
+            raise DeclarationError(
+                f"{name}.losses: no loss trains {net!r}, which acts; add its loss, or declare it with learning_rate=0"
+            )
     _check_acting(method, sizes, learner.policies()[0])
     if online:
         with _blaming(f"{name}.begin_online"):

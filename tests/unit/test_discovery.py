@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from baselines.iql import GCIQL
-from smore_sweep import user_code
+from smore_sweep import method, user_code
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import configure, find_method, find_scale, load_sweep, methods
 from smore_sweep.errors import UserError
+from smore_sweep.extraction import ExtractingMethod
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.smore import SMORe
 
@@ -48,6 +50,15 @@ def test_knobs_take_the_type_of_their_default() -> None:
 def test_wrong_knobs_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         configure(SMORe, settings)
+
+
+def test_a_class_whose_own_checks_fail_is_named() -> None:
+    @method
+    class Half(ExtractingMethod):
+        name: ClassVar[str] = "half"
+
+    with pytest.raises(UserError, match="Half: AttributeError: 'Half' object has no attribute 'extraction'"):
+        configure(Half, {})
 
 
 def test_methods_are_listed_with_their_knobs(capsys: pytest.CaptureFixture[str]) -> None:

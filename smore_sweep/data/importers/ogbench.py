@@ -29,6 +29,8 @@ def import_dataset(path: Path, source: str, say: Callable[[str], None], *, allow
     Raises:
         DatasetError: There is no such file, its name is no dataset's, or it cannot be used.
     """
+    if not path.exists():
+        raise DatasetError(f"there is no file or folder {path}")
     if path.is_dir():
         paths = sorted(file for file in path.glob("*.npz") if _parts(file))
         if not paths:

@@ -33,6 +33,7 @@ from smore_sweep.cli.main import main
         ("submit quickstart --slurm --array 0", "array = 0 is not valid; it must be a whole number of at least 1"),
         ("submit quickstart --slurm --time 1:2:3:4", "time = '1:2:3:4' is not valid; give minutes, hours:minutes:sec"),
         ("submit quickstart --slurm --memory 16GB", "memory = '16GB' is not valid; give a number with K, M, G or T"),
+        ("submit quickstart --slurm --memory 16", "memory = '16' is not valid; give a number with K, M, G or T"),
         ("submit quickstart --slurm --gpus-per-task 0", "GPUs per task = '0' is not valid; give a number, or kind:num"),
         ("submit quickstart --slurm --partition a;b", "partition = 'a;b' is not valid; give a name that sinfo shows"),
         ("submit quickstart --slurm --sbatch =x", "sbatch = '=x' is not valid; give an option of sbatch, such as mail"),

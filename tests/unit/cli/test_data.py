@@ -124,6 +124,11 @@ def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     error = capsys.readouterr().err
     assert "dataset smore/Reacher/expert-v1 holds 0 episodes, 1 are needed" in error
     assert error.endswith("; make them with: smore-sweep data make Reacher\n")
+    assert main(["data", "show", "antmaze-medium-navigate"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "cannot be made here; import its file: smore-sweep data import ogbench antmaze-medium-navigate-v0.npz" in error
+    )
     goals = np.zeros((4, 2), np.float32)
     achieved = np.ones((4, 51, 2), np.float32)
     achieved[0, 48:] = 0.0  # there for the last 3 of 50 steps, and at the start of 2 of 200 transitions

@@ -158,7 +158,8 @@ def test_a_job_is_handed_in_and_says_how_to_follow_it(
     monkeypatch.chdir(tmp_path)
     words = ["submit", "quickstart", "--slurm", "--array", "2", "--results", "r"]
     assert main([*words, "--dry-run"]) == 0
-    text = capsys.readouterr().out
+    text, told = capsys.readouterr()
+    assert told.startswith("the job makes 1,020 episodes first (FetchReach, Reacher); ")
     assert not (tmp_path / "r").exists()
     assert main(words) == 0
     assert (tmp_path / "handed_in").read_text() == text == (tmp_path / "r" / "slurm" / "quickstart.sbatch").read_text()

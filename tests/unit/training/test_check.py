@@ -38,6 +38,11 @@ TD3BC = Path(__file__).parents[3] / "examples" / "wall" / "td3bc.py"
         ('streams.uniform("rho", 4, batch_size)', 'streams.uniform("rho", 1, batch_size)', "TD3BC.sample: "),
         ('"rho", 4, batch_size', '"rho", 4, batch', "TD3BC.sample: UnboundLocalError"),
         ("losses = {", "losses = {} and {", "TD3BC.losses: there is no loss"),
+        (
+            'actions = nets["pi"](states, goals).tanh()',
+            'actions = nets["pi"].frozen(states, goals).tanh()',
+            "TD3BC.losses: no loss trains 'pi', which acts; add its loss, or declare it with learning_rate=0",
+        ),
     ],
 )
 def test_a_mistake(old: str, new: str, said: str, tmp_path: Path) -> None:

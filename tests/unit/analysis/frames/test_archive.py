@@ -10,6 +10,7 @@ import pytest
 
 from analysis import export
 from analysis.frames import archive
+from analysis.frames.request import ResultsRequest
 from analysis.frames.runs import curves, load
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import METRICS, Outcomes
@@ -103,6 +104,14 @@ def test_an_export_tells_the_same_of_ended_runs(folder: tuple[Path, list[RunSpec
     first = {file.name: file.read_bytes() for file in exported.iterdir()}
     assert archive.write(path, exported, lambda _: None) == 4
     assert {file.name: file.read_bytes() for file in exported.iterdir()} == first
+
+
+def test_what_an_export_lacks_is_run_elsewhere(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
+    archive.write(folder[0], tmp_path / "exported", lambda _: None)
+    told = ResultsRequest(results=tmp_path / "exported").nothing("main", "laptop")
+    assert told.endswith(
+        f"run: make sweep SWEEP=main SCALE=laptop, then: python analysis/export.py --to {tmp_path / 'exported'}"
+    )
 
 
 def test_exports_of_two_machines_come_together(

@@ -132,3 +132,8 @@ def test_other_files_are_refused_with_a_sentence(
     shown = capsys.readouterr().err
     assert told in " ".join(shown.split())
     assert "Traceback" not in shown
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "import", "ogbench", str(tmp_path / "nothere")]) == 2
+    assert f"there is no file or folder {tmp_path / 'nothere'}" in " ".join(capsys.readouterr().err.split())
