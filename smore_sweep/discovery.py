@@ -193,8 +193,8 @@ def check_methods(sweep: Sweep) -> None:
             raise DeclarationError(f"method {kind.__name__} has the name {name!r} of another method; give it its own")
 
 
-def find_scale(task_name: str, name: str | None) -> tuple[str, Scale]:
-    """Return a task's scale and its name as its sweep has them, so that a single run is one of the sweep's.
+def find_scale(task_name: str, name: str | None, kind: type[Method] | None = None) -> tuple[str, Scale]:
+    """Return a task's scale and its name as its sweep has them, so that a single run of a method is one of the sweep's.
 
     The sweep is the one of the user's file that has been imported, if that has the task, or else a shipped one: the
     SMORe paper's, or that of :func:`_other_sweep`. Without a name the scale is the sweep's default.
@@ -202,7 +202,7 @@ def find_scale(task_name: str, name: str | None) -> tuple[str, Scale]:
     Raises:
         DeclarationError: For an unknown task or scale.
     """
-    if other := _other_sweep(task(task_name)):
+    if other := _other_sweep(task(task_name), kind):
         scales, usual = dict(other.scales), other.scale(None)
     else:
         scales, usual = importlib.import_module("sweeps._budgets").scales(task_name), DEFAULT_SCALE
@@ -216,11 +216,11 @@ def find_scale(task_name: str, name: str | None) -> tuple[str, Scale]:
     return chosen, scales[chosen]
 
 
-def _other_sweep(row: Task) -> Sweep | None:
+def _other_sweep(row: Task, kind: type[Method] | None) -> Sweep | None:
     """Return the shipped sweep that has a task of OGBench's or the images, with scales for it; None for other tasks.
 
     A task of OGBench's that no sweep has takes the scales of one like it, beyond smoke with a million steps of data,
-    which every one of the files holds.
+    which every one of the files holds. Of the two sweeps that have mazes it is the one that has the method.
     """
     if row.name in ogbench_of_one_goal():
         sweep, model = load_sweep("newer_methods"), "pointmaze-medium-singletask-navigate"
@@ -229,6 +229,9 @@ def _other_sweep(row: Task) -> Sweep | None:
     elif row.name in ogbench():
         arm = row.dataset in ("play", "noisy")
         sweep, model = load_sweep("ogbench"), "cube-single-play" if arm else "pointmaze-medium-navigate"
+        newer = load_sweep("newer_methods")
+        if not arm and _has(newer, kind) and not _has(sweep, kind):
+            sweep = newer
     else:
         return None
 
@@ -240,6 +243,10 @@ def _other_sweep(row: Task) -> Sweep | None:
         return replace(scale, tasks=[row.name], budget=budget, per_task={}, tuned=tuned)
 
     return replace(sweep, scales={name: like(name, scale) for name, scale in sweep.scales.items()})
+
+
+def _has(sweep: Sweep, kind: type[Method] | None) -> bool:
+    return any(type(method) is kind for grid in sweep.grids for method in grid.methods)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def train(
     changes = {"updates": updates, "episodes": episodes, "batch_size": batch_size}
     if not kind.learns_online:
         changes |= {"online_episodes": 0, "updates_per_episode": 0}
-    (chosen, size), declared = find_scale(task, scale), configure(kind, knobs)
+    (chosen, size), declared = find_scale(task, scale, kind), configure(kind, knobs)
     run = RunSpec(
         method=size.configure(declared, task, varied=knobs),
         declared=declared,

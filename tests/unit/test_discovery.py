@@ -127,6 +127,14 @@ def test_a_task_of_ogbench_that_no_sweep_has_is_trained_as_one_like_it(
     assert trained(monkeypatch, "--method", method, "--task", task, "--scale", "smoke").budget.episodes < 100
 
 
+@pytest.mark.parametrize(("method", "updates", "rate"), [("cfgrl", 20_000, 1e-3), ("gcivl", 40_000, 3e-4)])
+def test_of_two_sweeps_with_a_task_the_one_with_the_method_counts(
+    method: str, updates: int, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(monkeypatch, "--method", method, "--task", "pointmaze-medium-navigate")
+    assert (run.budget.updates, run.method.fields()["learning_rate"]) == (updates, rate)
+
+
 def test_a_method_that_learns_offline_has_no_online_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(monkeypatch, "--method", "gcivl", "--task", "pointmaze-medium-singletask-navigate")
     assert run.budget.online_episodes == run.budget.updates_per_episode == 0
