@@ -101,6 +101,19 @@ def configure(kind: type[Method], settings: Mapping[str, str]) -> Method:
         raise DeclarationError(f"{kind.__name__}: {type(error).__name__}: {first_line(error)}") from error
 
 
+def method_of(content: Mapping[str, Any]) -> Method:
+    """Build the configuration of a run's content. A knob that it lacks is younger than the run, and has the value that
+    stands for its behaviour.
+
+    Raises:
+        DeclarationError: There is no such method, or it has no such knobs.
+    """
+    kind = find_method(content["method"])
+    before = {name: field.metadata["knob"].before for name, field in knobs(kind).items()}
+    older = {name: value for name, value in before.items() if value is not None}
+    return kind(**{**older, **content["knobs"]})
+
+
 def parse_knob(text: str, default: object) -> Any:
     """Convert text to the type of the knob's default. Text that does not convert stays; the knob then refuses it."""
     if isinstance(default, bool):

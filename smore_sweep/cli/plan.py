@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +22,7 @@ from smore_sweep.cli.options import (
     Updates,
     without_exported,
 )
+from smore_sweep.cores import usable_cores
 from smore_sweep.run_spec import GENERATED
 from smore_sweep.spec import DEFAULT_SCALE
 from smore_sweep.storage.paths import DEFAULT_RESULTS
@@ -67,7 +67,7 @@ def plan(
     else:
         wanted = make_plan(load_sweep(sweep), scale, folder, choices)
         found = find_continuations(wanted, folder).describe() if choices.updates is not None else []
-        _show(wanted, found, needed_scale.describe(wanted, folder, choices, os.cpu_count() or 1), as_json)
+        _show(wanted, found, needed_scale.describe(wanted, folder, choices, usable_cores()), as_json)
     return 0
 
 
@@ -80,7 +80,7 @@ def _show(plan: Plan, continuations: list[str], needs: list[str], as_json: bool)
     from smore_sweep.planning.stacks import LARGEST_STACK, describe_stacks, group_into_stacks
     from smore_sweep.planning.tables import estimate_line, plan_table
 
-    out, cores = make_console(), os.cpu_count() or 1
+    out, cores = make_console(), usable_cores()
     if not as_json:  # before episodes that cannot be made are refused
         out.print(plan_table(plan) if plan.runs else ALL_ELSEWHERE)
     episodes = missing_episodes(plan)
@@ -149,7 +149,7 @@ def _plan_record(plan: Plan) -> dict[str, Any]:
 def _campaign_record(entry: CampaignEntry) -> dict[str, Any]:
     from smore_sweep.results.record import DONE
 
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     return {
         "sweep": entry.plan.sweep.name,
         "runs": len(entry.plan.runs),

@@ -95,6 +95,7 @@ def run(
     check_at_least_one("stack size", stack_size)
     check_exclusive(retrain=retrain, keep=keep)
     check_exclusive(**{"search": search, "stack-size": stack_size})  # a search has a stack per configuration
+    check_exclusive(search=search, exported=exported)  # it compares means over all of its runs
     if search is None and (metric is not None or budget is not None or as_json):
         raise UserError("--metric, --budget and --json belong to a search; give --search asha or --search random too")
     folder = storage_path(results)

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from smore_sweep.console import progress_bar
+from smore_sweep.cores import usable_cores
 from smore_sweep.data import pools
 from smore_sweep.data.refusal import check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, UserError, first_line
-from smore_sweep.monitoring.usage import usable_cores
 from smore_sweep.seeding import key
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.tasks import task

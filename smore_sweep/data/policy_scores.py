@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from smore_sweep.console import make_console, progress_bar
+from smore_sweep.cores import usable_cores
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.summary import outcomes_of
 from smore_sweep.data.workers import worker_processes
@@ -47,7 +47,7 @@ def measure(names: Sequence[str], episodes: int) -> int:
     for name in COLUMNS.values():
         table.add_column(name, justify="right")
     with (
-        worker_processes(os.cpu_count() or 1) as pool,
+        worker_processes(usable_cores()) as pool,
         progress_bar(out, "episodes", episodes * len(cases)) as advance,
     ):
         for name, policy, noise in cases:

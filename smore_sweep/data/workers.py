@@ -8,10 +8,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 
 import cloudpickle
 
+from smore_sweep.errors import DatasetError
 from smore_sweep.tasks import declare, declared
 
 
@@ -26,6 +28,11 @@ def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(count, get_context("spawn"), _begin, (tasks,)) as pool:
         try:
             yield pool
+        except BrokenProcessPool:
+            raise DatasetError(
+                "a process that makes episodes was killed; is it out of memory? What is finished is kept: give the "
+                "same command again"
+            ) from None
         except BaseException:
             # Waits for running jobs. Without this, the shutdown at the end of the block may undo the cancellation.
             pool.shutdown(cancel_futures=True)

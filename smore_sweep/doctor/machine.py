@@ -8,6 +8,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from smore_sweep.cores import usable_cores
 from smore_sweep.doctor.findings import BAD, GOOD, NOTE, Finding
 from smore_sweep.execution.processor import processor_name
 from smore_sweep.execution.revision import git_revision
@@ -35,7 +36,7 @@ def versions() -> Finding:
 
 def processor() -> Finding:
     """Return the processor and how many of its cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     load = os.getloadavg()[0]
     figures = {"name": processor_name(), "cores": cores, "load": load}
     busy = load > 0.5 * cores

@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 
+from smore_sweep.cores import usable_cores
 from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution import shipping
 from smore_sweep.execution.ray_auth import TOKEN_HINT
@@ -102,7 +103,12 @@ def connected(address: str | None, gpus_per_stack: float | None, cpus: int | Non
             os.environ.update(ENVIRONMENT)  # workers inherit it, so Ray can start them early
             os.environ.update({name: value for name, value in NO_METRICS.items() if name not in os.environ})
             folder = str(session.enter_context(_session_folder()))
-            options = {"address": "local", "include_dashboard": False, "num_cpus": cpus, "_temp_dir": folder}
+            options = {
+                "address": "local",
+                "include_dashboard": False,
+                "num_cpus": cpus or usable_cores(),
+                "_temp_dir": folder,
+            }
         session.callback(ray.shutdown)
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from smore_sweep.data import pools
-from smore_sweep.execution.datasets import dataset_fingerprint
+from smore_sweep.execution.datasets import both_pools, dataset_fingerprint
 from smore_sweep.planning.continuation import Continuations
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
@@ -40,7 +40,7 @@ def begin_longer(
                 continue
             data = (run.task, run.expert_episodes, run.budget.episodes)
             if data not in datasets:
-                datasets[data] = _dataset(run)
+                datasets[data] = fingerprint_here(run)
             begun = _begin(run, start, results, datasets[data])
             if isinstance(begun, Record):
                 recorder.adopt(run.run_id, begun)
@@ -87,11 +87,11 @@ def _begin(run: RunSpec, start: RunSpec, results: StoragePath, dataset: str | No
     return record
 
 
-def _dataset(run: RunSpec) -> str | None:
+def fingerprint_here(run: RunSpec) -> str | None:
     """Return the fingerprint of the episodes that a run would train on; None if they are not all there."""
     counts = (run.expert_episodes, run.budget.episodes - run.expert_episodes)
-    needed = list(zip(task(run.task).pools, counts, strict=True))
+    needed = list(zip(task(run.task).pools, counts, strict=False))  # a dataset of its own is one pool
     if any(pools.available(run.task, policy, run.source) < count for policy, count in needed):
         return None
-    expert, suboptimal = (pools.load(run.task, policy, count, run.source) for policy, count in needed)
-    return dataset_fingerprint(run, expert, suboptimal)
+    loaded = [pools.load(run.task, policy, count, run.source) for policy, count in needed]
+    return dataset_fingerprint(run, *both_pools(loaded))

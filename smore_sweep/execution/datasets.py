@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from smore_sweep.data import pools
@@ -45,8 +46,7 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, *others = (episodes[name, policy] for policy in task(name).pools)
-        suboptimal = others[0] if others else expert.first(0)  # a dataset of its own is one pool
+        expert, suboptimal = both_pools([episodes[name, policy] for policy in task(name).pools])
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
         if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")
@@ -57,6 +57,12 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
             fingerprints,
         )
     return stores
+
+
+def both_pools(pools: Sequence[Episodes]) -> tuple[Episodes, Episodes]:
+    """Return the expert's and the suboptimal policy's episodes; a dataset of its own is one pool, the first."""
+    expert, *others = pools
+    return expert, others[0] if others else expert.first(0)
 
 
 def dataset_fingerprint(run: RunSpec, expert: Episodes, suboptimal: Episodes) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from smore_sweep.errors import first_line
 from smore_sweep.execution import shipping
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.task import Task
@@ -42,8 +43,14 @@ class _Parts:
         return not waiting
 
     def result(self) -> Mapping[int, Outcomes]:
-        """Wait for the outcomes by member."""
-        return {member: outcomes for part in ray.get(self.references) for member, outcomes in part.items()}
+        """Wait for the outcomes by member. What fails in an actor fails as if this process had evaluated."""
+        try:
+            parts = ray.get(self.references)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            raise RuntimeError(f"an evaluator was lost: {first_line(error)}") from None
+        return {member: outcomes for part in parts for member, outcomes in part.items()}
 
 
 class Evaluators:

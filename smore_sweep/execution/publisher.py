@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from smore_sweep.errors import LockedError, TrackingError
+from smore_sweep.errors import LockedError, UserError
 from smore_sweep.execution.session import sweep_experiment
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
@@ -43,7 +43,7 @@ class Publisher:
                 if not wait:
                     return
                 time.sleep(BEAT)
-            except (TrackingError, RecordingError) as error:
+            except (UserError, RecordingError) as error:
                 self._say(
                     f"MLflow is not available ({error}); the results are safe, and smore-sweep run shows them there"
                 )

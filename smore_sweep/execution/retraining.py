@@ -8,10 +8,9 @@ from typing import Any
 from rich.console import Console
 
 from smore_sweep.console import progress_bar
-from smore_sweep.discovery import find_method
+from smore_sweep.discovery import method_of
 from smore_sweep.errors import DeclarationError
 from smore_sweep.execution.local import SWEEP, prepare_run
-from smore_sweep.method import knobs
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
 from smore_sweep.results.record import Record
@@ -24,11 +23,8 @@ def run_of(content: Mapping[str, Any], run_id: str) -> RunSpec:
     Raises:
         DeclarationError: If this version of the code cannot train it.
     """
-    kind = find_method(content["method"])
-    # A knob that the content lacks is younger than the run, and has the value that stands for its behaviour.
-    older = {name: field.metadata["knob"].before for name, field in knobs(kind).items()}
     run = RunSpec(
-        method=kind(**{**older, **content["knobs"]}),
+        method=method_of(content),
         task=content["task"],
         expert_share=content["expert_share"],
         seed=content["seed"],

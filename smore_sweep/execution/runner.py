@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from rich.console import Console
 
 from smore_sweep.console import make_console
+from smore_sweep.cores import usable_cores
 from smore_sweep.data import generate, pools
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import DeclarationError
@@ -33,7 +35,7 @@ from smore_sweep.planning.stacks import describe_stacks, group_into_stacks, padd
 from smore_sweep.planning.tables import estimate_line, plan_table
 from smore_sweep.results import record
 from smore_sweep.results.record_writer import RecordingError
-from smore_sweep.results.recorder import recording
+from smore_sweep.results.recorder import Recorder, recording
 from smore_sweep.results.tracking import Experiment
 from smore_sweep.spec import Sweep
 from smore_sweep.stacked import fused
@@ -41,6 +43,9 @@ from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lock import hold
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath
 from smore_sweep.training import capture
+
+Recording: TypeAlias = "Callable[[], AbstractContextManager[Recorder]]"
+"""Opens the recorder, which writes."""
 
 
 def run(
@@ -105,25 +110,15 @@ def run(
                 out.print(ALL_ELSEWHERE)
                 ending.status, ending.message = "done", f"{name}: {ALL_ELSEWHERE}"
                 return 0
-            again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []
-            changed = {run_id for run_ids in again for run_id in run_ids}
-            check_own_methods(
-                run for run in plan.runs if run.run_id in changed or plan.states[run.run_id] != record.DONE
-            )
-            if plan.changed or changed:
-                _settle_changes(out, plan, experiment, fence, retrain=retrain, keep=keep)
-                plan = read_plan()
             record_here = partial(recording, experiment, partial(out.print, markup=False), fence)
-            if choices.updates is not None:
-                begun = begin_longer(find_continuations(plan, results), results, record_here)
-                for sentence in begun.describe():
-                    out.print(sentence, markup=False, soft_wrap=True)
-                plan = read_plan()
-            if isinstance(requested, str) and not search:
-                remember(results, requested, plan.scale, choices)
-            out.print(plan_table(plan))
             failures: list[str] = []
             try:
+                plan = _brought_up_to_date(
+                    out, plan, read_plan, record_here, results, choices, retrain=retrain, keep=keep
+                )
+                if isinstance(requested, str) and not search:
+                    remember(results, requested, plan.scale, choices)
+                out.print(plan_table(plan))
                 if plan.pending:
                     failures = _train(out, plan, experiment, fence, training)
                 else:
@@ -165,9 +160,33 @@ class _Training:
     search: Search | None
 
 
-def _settle_changes(
-    out: Console, plan: Plan, experiment: Experiment, fence: Fence, *, retrain: bool, keep: bool
-) -> None:
+def _brought_up_to_date(
+    out: Console,
+    plan: Plan,
+    read_plan: Callable[[], Plan],
+    record_here: Recording,
+    results: StoragePath,
+    choices: Choices,
+    *,
+    retrain: bool,
+    keep: bool,
+) -> Plan:
+    """Settle what is to be done about stored runs whose code has changed, let longer runs begin where shorter ones end,
+    and return the plan as it is then."""
+    again = [*plan.changed.values(), *plan.accepted.values()] if retrain else []
+    changed = {run_id for run_ids in again for run_id in run_ids}
+    check_own_methods(run for run in plan.runs if run.run_id in changed or plan.states[run.run_id] != record.DONE)
+    if plan.changed or changed:
+        _settle_changes(plan, record_here, retrain=retrain, keep=keep)
+        plan = read_plan()
+    if choices.updates is not None:
+        for sentence in begin_longer(find_continuations(plan, results), results, record_here).describe():
+            out.print(sentence, markup=False, soft_wrap=True)
+        plan = read_plan()
+    return plan
+
+
+def _settle_changes(plan: Plan, record_here: Recording, *, retrain: bool, keep: bool) -> None:
     """Retire or accept the stored runs whose code has changed.
 
     Raises:
@@ -178,7 +197,7 @@ def _settle_changes(
     by_id = {run.run_id: run for run in plan.runs}
     groups = [*plan.changed.values(), *(plan.accepted.values() if retrain else ())]
     run_ids = dict.fromkeys(run_id for run_ids in groups for run_id in run_ids)
-    with recording(experiment, partial(out.print, markup=False), fence) as recorder:
+    with record_here() as recorder:
         if retrain:
             recorder.retire(list(run_ids))
         else:
@@ -221,7 +240,7 @@ def _train(
     # Existing pools are loaded first: a damaged dataset is refused before a cluster is requested.
     episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in needed.items() if pool not in missing}
     if training.address is None:
-        out.print(estimate_line(estimate(plan, missing, os.cpu_count() or 1)))
+        out.print(estimate_line(estimate(plan, missing, usable_cores())))
     with (
         connected(training.address, training.gpus_per_stack) as cluster,
         recorder_actor(experiment, _done_runs(plan), partial(out.print, markup=False), fence) as recorder,

@@ -21,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from smore_sweep.console import make_console
+from smore_sweep.cores import usable_cores
 from smore_sweep.data import generate
 from smore_sweep.errors import ClusterError, DeclarationError, StorageError
 from smore_sweep.execution.datasets import missing_episodes
@@ -29,7 +30,7 @@ from smore_sweep.execution.publisher import Publisher
 from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
-from smore_sweep.monitoring.usage import usable_cores, usable_gpus
+from smore_sweep.monitoring.usage import usable_gpus
 from smore_sweep.planning.choices import ALL_ELSEWHERE, Choices
 from smore_sweep.planning.code_changes import describe_changes
 from smore_sweep.planning.history import remember
@@ -118,6 +119,8 @@ def share_sweep(
             return INTERRUPTED
         except OutOfTime:
             code = STOPPED
+        finally:
+            children.end()  # whatever has happened: none may write once the folder is let go
     return _report(out, request, code, show)
 
 

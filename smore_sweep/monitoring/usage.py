@@ -36,13 +36,6 @@ class Usage:
     gpu: Gpu | None
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use, which a job scheduler may limit."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(allowed, int(granted)) if granted.isdecimal() and int(granted) else allowed
-
-
 def usable_gpus() -> list[str]:
     """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -7,6 +7,7 @@ say what is done.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def remember(results: StoragePath, sweep: str, scale: str, choices: Choices) -> 
     if not own and not choices.options():
         return
     content = {"sweep": str(Path(sweep).resolve()) if own else sweep, "scale": scale, "choices": choices.options()}
-    paths.write(results / FOLDER / f"{digest(content)}.json", json.dumps(content).encode())
+    with suppress(FileNotFoundError):  # a job's other task notes the same, and has taken this one's file for a leftover
+        paths.write(results / FOLDER / f"{digest(content)}.json", json.dumps(content).encode())
 
 
 def remembered(results: StoragePath) -> list[Request]:

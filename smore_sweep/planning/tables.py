@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from smore_sweep.console import format_duration
+from smore_sweep.cores import usable_cores
 from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, CampaignEntry
 from smore_sweep.planning.estimate import Estimate
 from smore_sweep.planning.plan import Plan
@@ -40,7 +40,7 @@ def plan_table(plan: Plan) -> Table:
 
 def campaign_table(entries: Sequence[CampaignEntry], scale: str) -> Table:
     """Return what every sweep at a scale adds to the ones above it, and the totals of the campaign."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     table = Table(
         title=f"The whole campaign at scale {scale}", title_justify="left", caption_justify="left",
         caption="New: runs that no sweep above has; done: of those; then what the rest of those takes. On a GPU: if it "

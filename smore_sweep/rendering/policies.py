@@ -70,7 +70,7 @@ def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodeActo
     Raises:
         UserError: If the run is not done, is of another task, or has no policy.
     """
-    from smore_sweep.discovery import find_method
+    from smore_sweep.discovery import method_of
     from smore_sweep.training.policy import restore
 
     record = load(results, run_id)
@@ -82,7 +82,7 @@ def trained_policy(task: Task, run_id: str, results: StoragePath) -> EpisodeActo
     if not record.policy:
         raise UserError(f"run {run_id} has an old record without a policy; remove its folder and run its sweep again")
     # A record selects one of the shipped methods; it cannot name code to import.
-    return EpisodeActor(task, restore(find_method(content["method"])(**content["knobs"]), task.sizes, record.policy))
+    return EpisodeActor(task, restore(method_of(content), task.sizes, record.policy))
 
 
 class EpisodeActor:

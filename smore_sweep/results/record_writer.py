@@ -169,7 +169,14 @@ class RecordWriter:
         stored = run_files.load_each(self._results, run_ids, self._news.append)
         current = {run_id: stored.get(run_id, self._candidates[run_id].fresh) for run_id in run_ids}
         return {
-            run_id: replace(record, log=[*record.log, *self._unsaved.get(run_id, [])])
+            run_id: replace(
+                record,
+                # Copies: a stretch that fails before it is kept must not leave its entries in the candidate's record.
+                facts=dict(record.facts),
+                metrics=dict(record.metrics),
+                evaluations=dict(record.evaluations),
+                log=[*record.log, *self._unsaved.get(run_id, [])],
+            )
             for run_id, record in current.items()
         }
 

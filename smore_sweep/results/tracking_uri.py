@@ -47,7 +47,7 @@ def check_uri(uri: str) -> None:
     try:
         parts = urlsplit(uri)
         address = (parts.hostname or "", parts.port or SERVERS.get(scheme, 0))
-        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        if scheme != "sqlite" and "@" in f"{parts.path}{parts.query}{parts.fragment}":
             raise ValueError("a host after the path")
     except ValueError:  # the parsed host may be a part of the password, so it is not repeated
         raise TrackingError(

@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest
 
 from baselines.iql import GCIQL
-from smore_sweep import method, user_code
+from smore_sweep import Method, knob, method, user_code
 from smore_sweep.cli.main import main
-from smore_sweep.discovery import configure, find_method, find_scale, load_sweep, methods
+from smore_sweep.discovery import configure, find_method, find_scale, load_sweep, method_of, methods
 from smore_sweep.errors import UserError
 from smore_sweep.extraction import ExtractingMethod
 from smore_sweep.run_spec import RunSpec
@@ -50,6 +50,17 @@ def test_knobs_take_the_type_of_their_default() -> None:
 def test_wrong_knobs_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         configure(SMORe, settings)
+
+
+def test_a_knob_younger_than_a_run_has_the_value_from_before() -> None:
+    @method
+    class Grown(Method):
+        name: ClassVar[str] = "grown"
+        width: int = knob("width", default=8)
+        depth: int = knob("depth", default=3, before=2)
+
+    assert method_of({"method": "grown", "knobs": {"width": 4}}) == Grown(width=4, depth=2)
+    assert method_of({"method": "grown", "knobs": {"width": 4, "depth": 3}}) == Grown(width=4)
 
 
 def test_a_class_whose_own_checks_fail_is_named() -> None:

@@ -104,7 +104,7 @@ def _episodes(content: dict[str, Any]) -> tuple[Pieces, int]:
         if following is not None:
             states = np.concatenate([states, following[end - 1 : end]])
         taken = actions[begin : begin + len(states) - 1]
-        if len(taken) == steps or (terminals[end - 1] and len(taken)):
+        if len(taken) == steps or (terminals[end - 1] and 0 < len(taken) < steps):
             pieces.append((states, taken))
         begin = end
     return pieces, steps

@@ -42,7 +42,7 @@ def import_dataset(ids: Sequence[str], source: str, say: Callable[[str], None], 
         pieces = [
             (observations, actions)
             for observations, actions, terminated in read(path)
-            if len(actions) == STEPS or terminated
+            if len(actions) == STEPS or (terminated and len(actions) < STEPS)
         ]
         if not pieces:
             raise DatasetError(f"{name} holds no whole episode")

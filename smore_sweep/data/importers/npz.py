@@ -174,7 +174,7 @@ def _series(
     steps = len(observations)
     arrays = {"actions": actions, "achieved_goals": achieved, "terminals": terminals}
     for name, array in {**arrays, **({} if desired is None else {"desired_goals": desired})}.items():
-        if len(array) != steps or (array.ndim != 2 and name != "terminals"):
+        if array.shape[:1] != (steps,) or (array.ndim != 2 and name != "terminals"):
             raise ValueError(
                 f"its {name} have shape {array.shape}; beside {steps} observations that must be [{steps}, .]"
             )
@@ -224,7 +224,7 @@ def _images(content: Arrays, cut: int | None) -> Episodes:
         raise ValueError(
             f"its actions have shape {actions.shape}; beside {steps} observations that must be [{steps}, .]"
         )
-    if "terminals" not in content or len(content["terminals"]) != steps:
+    if "terminals" not in content or content["terminals"].shape[:1] != (steps,):
         raise ValueError(f"it holds a series of {steps} steps without as many terminals, which say where episodes end")
     lengths = np.diff(_ends(content["terminals"], steps), prepend=0)
     if (lengths != lengths[0]).any() or lengths[0] < 2:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+import ray
 import torch
 
 from smore_sweep.data.rollout import rollout
 from smore_sweep.execution.cluster import Cluster, connected
-from smore_sweep.execution.evaluators import Evaluators
+from smore_sweep.execution.evaluators import Evaluators, _Parts
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, Record
 from smore_sweep.run_spec import Budget, RunSpec
@@ -71,6 +73,21 @@ def test_overlapped_evaluations_give_the_same_records(ray_of_two: None, divergin
     assert kept == order
     assert_same(records, expected)
     assert {record.status for record in records} == ({DONE, DIVERGED} if diverging else {DONE})
+
+
+def test_what_fails_in_an_evaluator_is_not_taken_for_the_recorders_end(ray_of_two: None) -> None:
+    """The stack's worker ends the sweep where Ray's errors come from the recorder."""
+
+    def work(how: str) -> None:
+        if how == "raises":
+            raise ValueError("no such joint")
+        os._exit(1)
+
+    actor = ray.remote(max_retries=0)(work)
+    for how, kind, said in (("raises", ValueError, "no such joint"), ("ends", RuntimeError, "an evaluator was lost")):
+        with pytest.raises(kind, match=said) as failure:
+            _Parts([actor.remote(how)]).result()
+        assert not isinstance(failure.value, ray.exceptions.RayError)
 
 
 class Late:

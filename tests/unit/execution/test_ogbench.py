@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,28 @@ import pytest
 
 pytest.importorskip("ogbench", reason="needs the extra ogbench")
 
+from smore_sweep.bench.synthetic import make_episodes
 from smore_sweep.cli.main import main
+from smore_sweep.data import pools
+from smore_sweep.execution.continuing import fingerprint_here
+from smore_sweep.execution.datasets import build_stores
+from smore_sweep.planning.choices import parse_choices
+from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record, run_files
 from sweeps.ogbench import SWEEP
 
 TASK = "pointmaze-medium-navigate"
+
+
+def test_a_dataset_of_its_own_is_one_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A longer run, too, finds the episodes that a shorter one was trained on."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    pools.save(TASK, "navigate", make_episodes(3, 0, TASK), {})
+    plan = make_plan(SWEEP, "smoke", tmp_path / "results", parse_choices(tasks=TASK, methods="gcbc", seeds="0,1"))
+    run = replace(plan.runs[0], budget=replace(plan.runs[0].budget, episodes=2))
+    plan = replace(plan, runs=[run], states={run.run_id: record.MISSING})
+    _, fingerprints = build_stores(plan, {(TASK, "navigate"): pools.load(TASK, "navigate", 2)})[TASK]
+    assert fingerprint_here(run) == fingerprints[run.expert_share]
 
 
 def test_the_sweep_at_workstation_scale() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from smore_sweep.planning.choices import AS_DECLARED, parse_choices
@@ -30,6 +31,13 @@ def test_own_files_and_choices_are_remembered_once(results: StoragePath) -> None
     assert found[1].choices == AS_DECLARED
     assert found[1].title == ""
     assert "--set smore.beta=0.5,0.7 hidden=8" in found[0].title
+
+
+def test_tasks_of_a_job_that_note_the_same_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(remember, tmp_path, "mine.py", "smoke", AS_DECLARED) for _ in range(400)]:
+            done.result()
+    assert [request.sweep for request in remembered(tmp_path)] == [str(Path("mine.py").resolve())]
 
 
 def test_a_damaged_note_is_left_out(tmp_path: Path) -> None:

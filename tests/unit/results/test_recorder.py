@@ -135,11 +135,18 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
 def test_a_run_that_fails_before_its_first_evaluation_has_a_record_to_tell_it(
     recorder: Recorder, experiment: Experiment
 ) -> None:
-    recorder.begin(candidates()[:1], "here")
+    candidate = candidates()[0]
+    ((_, early),) = recorder.begin([candidate], "here").members
     for _ in range(2):
+        early.metrics[10] = {"loss": 1.0}  # of a stretch whose evaluation fails, in the recorder's own process
         recorder.fail(RUNS[:1], "RuntimeError: too early")
-        assignment = recorder.begin(candidates()[:1], "here")
+        assignment = recorder.begin([candidate], "here")
+        early = assignment.members[0][1] if assignment.members else early
     assert assignment.members == []
+    told = run_files.load(experiment.results, RUNS[0])
+    assert told is not None
+    assert (told.update, told.metrics) == (0, {})
+    assert any("too early" in line for line in told.log)
     assert run_files.state(experiment.results, RUNS[0]) == PARTIAL
     recorder.close()
     assert entry(experiment, RUNS[0]).info.status == "FAILED"

@@ -9,11 +9,12 @@ import pytest
 from mlflow import MlflowClient
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
-from smore_sweep.errors import StorageError
+from smore_sweep.errors import StorageError, TrackingError
 from smore_sweep.results.origin import origin
 from smore_sweep.results.record import Record
 from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.tracking import Experiment, Tracker
+from smore_sweep.results.tracking_uri import check_uri
 from smore_sweep.smore import SMORe
 from smore_sweep.storage.paths import StoragePath
 
@@ -29,6 +30,13 @@ def test_results_keep_their_entries_wherever_they_are_gone_on_with(
     if isinstance(results, Path):
         moved = results.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
         assert origin(moved) == before == f"first:{results}"
+
+
+def test_a_folder_may_have_an_at_in_its_name_and_a_server_must_not(tmp_path: Path) -> None:
+    (tmp_path / "me@corp").mkdir()
+    check_uri(f"sqlite:///{tmp_path}/me@corp/mlflow.db")
+    with pytest.raises(TrackingError, match="does its password have"):
+        check_uri("postgresql://me:pass/word@host/db")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"first", b"first:", b":", b"first:/a\nb", b"\xff\xfe", b"\x00" * 20])

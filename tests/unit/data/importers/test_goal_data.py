@@ -66,7 +66,7 @@ def test_both_forms_give_the_same_episodes(form: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [whole, series])
 def test_both_forms_give_the_same_images(form: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    declare([Task("Wall", Wall, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=STEPS)])
+    declare([Task("Wall", Pictures, Sizes(2, 2, 2, image=(1, 2, 1)), threshold=0.1, horizon=STEPS)])
     assert imported(tmp_path, form()) == 2
     assert "its observations are of float64; images must be of uint8" in capsys.readouterr().err
     assert pools.available("Wall", "expert", "mine") == 0
@@ -90,6 +90,15 @@ def test_goals_from_the_observations(tmp_path: Path) -> None:
     episodes = pools.load("Wall", "expert", EPISODES, "mine")
     np.testing.assert_array_equal(episodes.achieved_goals, episodes.observations[..., 1:])
     np.testing.assert_array_equal(episodes.desired_goals, episodes.achieved_goals[:, -1])
+
+
+class Pictures(Wall):
+    """With two pixels for what is seen, reached and wanted."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        picture = gymnasium.spaces.Box(0, 255, (2,), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({**dict.fromkeys(GOALS, picture), "observation": picture})
 
 
 class Taller(Wall):
@@ -139,6 +148,7 @@ def _at(name: str, index: tuple[int, int], value: float) -> Arrays:
         (_with(terminals=np.zeros(18, bool)), [], "its last step is not a terminal"),
         (_with(terminals=np.ones(18, bool)), [], "its episode of one state at step 0 has no transition"),
         (_with(actions=np.zeros((4, 2))), [], "its actions have shape (4, 2); beside 18 observations"),
+        (_with(terminals=np.array(True)), [], "its terminals have shape (); beside 18 observations"),
         (_with(desired_goals=np.arange(36.0).reshape(18, 2)), [], "its desired_goals change within the episode"),
         (_with(observations=np.zeros(18)), ["--goal", "0:1"], "its observations have shape (18,)"),
         (_with(actions=np.array([{}] * 18)), [], "is refused: it"),
@@ -146,7 +156,7 @@ def _at(name: str, index: tuple[int, int], value: float) -> Arrays:
         (_with(actions=np.zeros((18, 3))), [], "its actions have 3 numbers, those of Wall have 2"),
         (_at("observations", (7, 1), np.nan), [], "holds nan among its observations (episode 1, step 1)"),
         (_at("actions", (2, 0), np.inf), [], "holds inf among its actions (episode 0, step 2)"),
-        (series(), ["--policy", "medium"], "unknown pool of Wall 'medium'"),
+        (series(), ["--policy", "medium"], "unknown pool 'medium'; the pools are: expert, random (of Wall)"),
         (series(), ["--cut", "0"], "cut = 0 is not valid"),
         (series(), ["--source", "../x"], "source '../x' is not valid"),
         (series(), ["--task", "Wal"], "unknown task 'Wal'"),

@@ -208,7 +208,8 @@ def write_hdf5(path: Path, content: dict[str, Array], leave_out: str = "") -> No
 @pytest.mark.usefixtures("_short")
 @pytest.mark.parametrize("with_next", [True, False])
 def test_d4rl_episodes(with_next: bool, tmp_path: Path) -> None:
-    content = d4rl_content("ant", [(10, "timeouts"), (4, "terminals"), (10, "timeouts"), (6, "")])
+    parts = [(10, "timeouts"), (4, "terminals"), (10, "timeouts"), (13, "terminals"), (6, "")]  # the fourth is too long
+    content = d4rl_content("ant", parts)
     write_hdf5(tmp_path / "ant_expert-v2.hdf5", content, "" if with_next else "next_observations")
     assert main(["data", "import", "d4rl", str(tmp_path)]) == 0
     steps = 10 if with_next else 9
@@ -302,13 +303,13 @@ def test_minari_datasets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     from minari.data_collector import EpisodeBuffer
 
     generator = np.random.default_rng(0)
-    lengths = [10, 4, 6]  # to the limit; terminated; broken off
+    lengths = [10, 4, 6, 13]  # to the limit; terminated; broken off; terminated, and too long
     buffers = [
         EpisodeBuffer(
             observations=generator.normal(size=(length + 1, 105)),
             actions=np.tanh(generator.normal(size=(length, 8))).astype(np.float32),
             rewards=np.zeros(length),
-            terminations=np.arange(length) == (3 if length == 4 else -1),
+            terminations=np.arange(length) == {4: 3, 13: 12}.get(length, -1),
             truncations=np.arange(length) == (9 if length == 10 else -1),
         )
         for length in lengths
