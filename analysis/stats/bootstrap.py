@@ -44,9 +44,7 @@ def stratified_interval(
     return float(low), float(high)
 
 
-def mean_interval(
-    groups: Sequence[Array], *, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
-) -> tuple[Array, Array, Array]:
+def mean_interval(groups: Sequence[Array], *, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Compute the mean over groups of each group's mean over seeds, and its interval, for ``K`` quantities at once.
 
     Each seed is resampled as a whole, with all of its quantities.
@@ -62,12 +60,12 @@ def mean_interval(
     if min(len(group) for group in groups) < 2:
         nothing = np.full_like(mean, math.nan)
         return mean, nothing, nothing
-    total = np.zeros((resamples, mean.size))
+    total = np.zeros((RESAMPLES, mean.size))
     for group in groups:
         seeds = len(group)
         # How often each seed is drawn, instead of the draws: equivalent for means, and one matrix product.
-        total += rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) @ group / seeds
-    low, high = _ends(total / len(groups), level)
+        total += rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES) @ group / seeds
+    low, high = _ends(total / len(groups), LEVEL)
     return mean, low, high
 
 

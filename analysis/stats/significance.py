@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 Seeds = Sequence[float] | NDArray[np.float64]
 """One number per seed."""
 
+LEVEL = 0.05
+"""Of a marked difference."""
 UNREACHABLE = "†"
 """Mark of a test that cannot reach the level with the given numbers of seeds."""
 
@@ -107,14 +109,14 @@ def smallest_p(n: int, m: int) -> float:
     return min(1.0, 2.0 / math.comb(n + m, n))
 
 
-def mark(p: float, reach: float, level: float = 0.05) -> str:
-    """Return ``"*"`` if ``p < level``, ``""`` if not, and ``"†"`` if the test cannot reach the level. ``reach`` is the
+def mark(p: float, reach: float) -> str:
+    """Return ``"*"`` if ``p < 0.05``, ``""`` if not, and ``"†"`` if the test cannot reach that level. ``reach`` is the
     smallest p that the test can give, after any correction."""
     if math.isnan(p):
         raise ValueError("p is NaN")
-    if reach >= level:
+    if reach >= LEVEL:
         return UNREACHABLE
-    return "*" if p < level else ""
+    return "*" if p < LEVEL else ""
 
 
 def _rank_sum_counts(ranks: NDArray[np.int_], size: int, largest: int) -> NDArray[np.float64]:

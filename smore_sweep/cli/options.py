@@ -128,11 +128,6 @@ def without_exported(choices: Choices, folder: str | None) -> Choices:
     return replace(choices, elsewhere=frozenset(archive.table(path, archive.RUNS)["run_id"]))
 
 
-def split_names(texts: list[str] | None) -> list[str] | None:
-    """Split texts such as ``a,b`` into names; no text gives None."""
-    return None if texts is None else [name.strip() for name in ",".join(texts).split(",") if name.strip()]
-
-
 def check_at_least_one(name: str, value: int | None) -> None:
     """Raise :class:`UserError` unless a number, if it is given, is at least 1."""
     if value is not None and value < 1:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smore_sweep.cli.options import Results, TaskNames, check_at_least_one, split_names
+from smore_sweep.cli.options import Results, TaskNames, check_at_least_one
 from smore_sweep.errors import UserError
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
@@ -34,11 +34,16 @@ def verify(
     """Check every record, and train some runs again if asked to."""
     from analysis.frames import archive, archive_checks
     from smore_sweep.console import make_console, progress_bar
+    from smore_sweep.planning.choices import parse_choices
     from smore_sweep.results import run_files, verification
     from smore_sweep.stacked import fused
     from smore_sweep.storage.paths import is_folder, storage_path
+    from smore_sweep.tasks import task as task_row
 
     check_at_least_one("retrain", retrain)
+    if tasks is not None and retrain is None:
+        raise UserError("--tasks says of which tasks runs are trained again; give --retrain too")
+    only = {task_row(name).name for name in parse_choices(tasks=tasks).tasks}
     if retrain:
         fused.chosen()
     folder, out = storage_path(results), make_console()
@@ -58,7 +63,7 @@ def verify(
     different = 0
     if retrain:
         load = archive_checks.published if exported else run_files.load
-        different = _retrain(out, _draw(folder, load, checked.ended, retrain, seed, split_names(tasks)))
+        different = _retrain(out, _draw(folder, load, checked.ended, retrain, seed, only))
     return FAULTY if checked.broken or different else 0
 
 
@@ -68,12 +73,12 @@ def _draw(
     run_ids: Sequence[str],
     count: int,
     seed: int,
-    tasks: Sequence[str] | None,
+    tasks: Collection[str],
 ) -> Iterator[tuple[str, Record]]:
-    """Draw ended runs of these tasks without replacement."""
+    """Draw ended runs of these tasks, or of all if there are none, without replacement."""
     for run_id in random.Random(seed).sample(sorted(run_ids), len(run_ids)):
         record = load(folder, run_id)
-        if record is not None and (tasks is None or record.content["task"] in tasks):
+        if record is not None and (not tasks or record.content["task"] in tasks):
             yield run_id, record
             count -= 1
             if not count:

@@ -19,8 +19,8 @@ class Progress:
         ended: Number of the stack's runs that have ended.
         evaluated: Update of the members' last evaluation since they began (0: none yet).
         latest: Mean return of that evaluation.
-        training_seconds: As in :class:`smore_sweep.training.loop.StepTimes`.
-        evaluation_seconds: As in :class:`smore_sweep.training.loop.StepTimes`.
+        training_seconds: As in :class:`smore_sweep.training.loop.TrainingProgress`.
+        evaluation_seconds: As in :class:`smore_sweep.training.loop.TrainingProgress`.
         usage: Use of the machine by the training process.
     """
 

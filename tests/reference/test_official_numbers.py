@@ -131,9 +131,6 @@ def smore_batch(data: Fixture) -> Batch:
     )
 
 
-SMORE_NETS = {"S": "critic", "M": "value", "pi": "actor"}
-
-
 @pytest.mark.parametrize(
     ("name", "variant", "discount"),
     [

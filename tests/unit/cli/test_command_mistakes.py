@@ -26,6 +26,8 @@ from smore_sweep.cli.main import main
         ("train --method smore --task fetchpush", "did you mean FetchPush?"),
         ("run quickstart --stack-size 0", "stack size = 0 is not valid; it must be a whole number of at least 1"),
         ("data make Reacher --scale smoke --episodes 3", "--scale and --episodes exclude each other; give one of them"),
+        ("verify --retrain 3 --tasks FetchPuhs", "did you mean FetchPush?"),
+        ("verify --tasks FetchPush", "--tasks says of which tasks runs are trained again; give --retrain too"),
         ("run quickstart --search random --exported results", "--search and --exported exclude each other; give one"),
         ("submit --follow job --cancel job", "--follow and --cancel exclude each other; give one of them"),
         ("submit quickstart --array 4", "--array is an option of SLURM jobs; add --slurm"),

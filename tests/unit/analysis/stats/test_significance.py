@@ -88,9 +88,7 @@ def test_a_mark_knows_what_a_correction_leaves_within_reach() -> None:
     assert significance.mark(0.06, reach=0.05) == "†"
     assert significance.mark(0.05, reach=0.02) == ""
     assert significance.mark(2 / 70, significance.smallest_p(4, 4)) == "*"
-    assert significance.mark(2 / 70, significance.smallest_p(4, 4), level=0.01) == "†"
     assert significance.mark(0.1, significance.smallest_p(3, 3)) == "†"
-    assert significance.mark(0.1, significance.smallest_p(3, 3), level=0.2) == "*"
     with pytest.raises(ValueError, match="NaN"):
         significance.mark(math.nan, reach=0.02)
 
