@@ -137,7 +137,8 @@ def _watch(path: StoragePath, content: bytes, say: Callable[[str], None]) -> boo
 
 
 def _keep(path: StoragePath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event, fence: Fence) -> None:
-    """Renew the lease until the end, whatever fails. If another process has taken it over, end this one by SIGTERM."""
+    """Renew the lease until the end, whatever fails. If another process has taken it over, nothing more is
+    written, and this one is ended by SIGTERM if it handles that."""
     beat = 0
     while not ended.wait(BEAT):
         beat += 1
@@ -146,7 +147,9 @@ def _keep(path: StoragePath, mine: dict[str, Any], ended: threading.Event, lost:
                 lost.set()
                 with suppress(OSError):
                     fence.close(holder)
-                os.kill(os.getpid(), signal.SIGTERM)
+                # Who no longer handles it is on the way out, and would be killed before it has said why.
+                if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+                    os.kill(os.getpid(), signal.SIGTERM)
                 return
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -136,6 +137,29 @@ def test_who_was_silent_for_too_long_ends_and_leaves_the_lock_to_its_new_holder(
         lose_it()
     assert interrupted
     assert json.loads(path.read_bytes())["who"] == "another"
+
+
+def test_who_has_lost_the_lock_on_the_way_out_says_so_and_is_not_killed(
+    bucket: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM has its handler no more when a driver leaves the block: it would end without a word."""
+    path, handler = bucket / "driver.lock", signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sent: list[object] = []
+    monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
+
+    def lose_it() -> None:
+        with hold(bucket, "the first", print):
+            other = json.dumps({**json.loads(path.read_bytes()), "who": "another", "token": "another's"}).encode()
+            for _ in range(8):  # the test's server compares and writes in two steps
+                path.write_bytes(other)
+                time.sleep(0.3)
+
+    try:
+        with pytest.raises(UserError, match="in use by another, which took it over"):
+            lose_it()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert sent == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a client's mistake"), MemoryError(), KeyError("etag")], ids=repr)
