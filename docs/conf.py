@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     # Aliases in signatures, whose meaning stands beside them, and parts that are no one's to call.
     (
         "py:.*",
-        r"(.*\.)?(Environment|Policy|Success|Trajectories|Observation|StoragePath|Networks|EpisodeActor|Knob|POLICY|[A-Z])",
+        r"(.*\.)?(Environment|Policy|Success|Trajectories|Observation|StoragePath|Networks|Velocity|EpisodeActor|Knob|POLICY|[A-Z])",
     ),
 ]
 
