@@ -242,8 +242,7 @@ def _other_sweep(row: Task, kind: type[Method] | None) -> Sweep | None:
     elif row.name in ogbench():
         arm = row.dataset in ("play", "noisy")
         sweep, model = load_sweep("ogbench"), "cube-single-play" if arm else "pointmaze-medium-navigate"
-        newer = load_sweep("newer_methods")
-        if not arm and _has(newer, kind) and not _has(sweep, kind):
+        if not arm and not _has(sweep, kind) and _has(newer := load_sweep("newer_methods"), kind):
             sweep = newer
     else:
         return None
