@@ -60,6 +60,9 @@ def prepare(device: torch.device) -> None:
         # Plain single precision: with TF32 or bfloat16 units a GPU's numbers would differ from a CPU's by more than
         # rounding.
         torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False  # convolutions have a switch of their own, and it is on by default
+        # Some of cuDNN's gradients add up in an order that changes from call to call.
+        torch.backends.cudnn.deterministic = True
 
 
 def wait(device: torch.device) -> None:

@@ -203,7 +203,13 @@ def has(method: Method, name: str) -> bool:
     return True
 
 
-def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH, room: int = 0) -> Learner:
+def stack(
+    method: Method,
+    members: Sequence[int] = (0, 1, 2),
+    batch: int = BATCH,
+    room: int = 0,
+    device: torch.device = CPU,
+) -> Learner:
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have. With
     ``room`` for episodes it can go on online."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
@@ -216,11 +222,13 @@ def stack(method: Method, members: Sequence[int] = (0, 1, 2), batch: int = BATCH
         threshold=0.8,
         normalize=method.normalize_inputs,
         whole_goals=method.whole_goals,
-        device=CPU,
+        device=device,
     )
     seeds = [SEEDS[m] for m in members]
     experience = Experience(replay, room, np.zeros(sizes.goal, np.float32)) if room else None
-    return Learner(methods, seeds, sizes, replay, batch_size=batch, updates=UPDATES, device=CPU, experience=experience)
+    return Learner(
+        methods, seeds, sizes, replay, batch_size=batch, updates=UPDATES, device=device, experience=experience
+    )
 
 
 def trained(learner: Learner, updates: int) -> Learner:

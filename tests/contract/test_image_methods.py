@@ -58,7 +58,7 @@ def store() -> EpisodeStore:
 STORE = store()
 
 
-def stack(method: ImageMethod, members: Sequence[int] = (0, 1, 2)) -> Learner:
+def stack(method: ImageMethod, members: Sequence[int] = (0, 1, 2), device: torch.device = CPU) -> Learner:
     knobs = stackable_knobs(type(method))
     methods = [dataclasses.replace(method, **{name: values_of(method, name)[m] for name in knobs}) for m in members]  # type: ignore[arg-type]
     replay = Replay(
@@ -67,10 +67,10 @@ def stack(method: ImageMethod, members: Sequence[int] = (0, 1, 2)) -> Learner:
         episodes=EPISODES,
         threshold=1.0,
         normalize=method.normalize_inputs,
-        device=CPU,
+        device=device,
     )
     seeds = [SEEDS[m] for m in members]
-    return Learner(methods, seeds, SIZES, replay, batch_size=BATCH, updates=30, device=CPU)
+    return Learner(methods, seeds, SIZES, replay, batch_size=BATCH, updates=30, device=device)
 
 
 @every_method
