@@ -29,7 +29,7 @@ VARIABLES = {
     goal: re.findall(r"([A-Z][A-Z_]*)=", line) for goal, line in re.findall(r"^([a-z]+):(.*)", MAKEFILE, re.MULTILINE)
 }
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-UNCHECKED = {"cd", "export", "squeue", "scancel", "pipx"}
+UNCHECKED = {"cd", "echo", "export", "nvidia-cuda-mps-control", "pipx", "scancel", "squeue"}
 """Of the shell, or of what is not installed here, and without a file or an option of ours."""
 FOREIGN = {"docker", "kubectl", "apptainer"}
 """Not installed here: the files that their commands name must exist."""
