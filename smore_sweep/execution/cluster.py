@@ -45,6 +45,8 @@ SOCKET_BYTES = 107
 """Longest path of a Unix socket, in bytes."""
 MOST_EVALUATORS = 8
 """Most CPU cores that evaluate beside one stack on a GPU."""
+SMALL_STACK = 10
+"""Members below which a stack leaves most of a large GPU idle (docs/scaling/gpu.md)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,20 @@ class Cluster:
     def largest_stack(self) -> int:
         """Largest number of runs in a stack."""
         return LARGEST_STACK["cuda" if self.gpus_per_stack else "cpu"]
+
+    def __str__(self) -> str:
+        if not self.gpus_per_stack:
+            return f"{self.cpus} CPU cores"
+        return f"{self.gpus:g} GPU" + ("s" if self.gpus != 1 else "")
+
+    def idle(self, members: int, stacks: int) -> str | None:
+        """Return what the user may do if ``stacks`` stacks of so many members, each alone on a GPU, leave it idle."""
+        if self.gpus_per_stack < 1 or members >= SMALL_STACK or stacks <= self.slots:
+            return None
+        return (
+            f"a stack of {members} leaves most of a GPU idle; with NVIDIA's MPS several can share one, such as by "
+            "--gpus-per-stack 0.125 (docs/scaling/gpu.md)"
+        )
 
 
 @contextlib.contextmanager

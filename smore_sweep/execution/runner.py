@@ -256,9 +256,10 @@ def _train(
         padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
         if training.address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):
             out.print(warning, markup=False)
-        where = f"{cluster.gpus:g} GPUs" if cluster.gpus_per_stack else f"{cluster.cpus} CPU cores"
+        if padded and (hint := cluster.idle(padded, len(stacks))):
+            out.print(hint, markup=False)
         filled = f", each filled up to {padded}" if padded else ""
-        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {where}")
+        out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {cluster}")
         stores = build_stores(plan, episodes)
         with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
