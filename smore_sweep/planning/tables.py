@@ -67,7 +67,8 @@ def _campaign_numbers(numbers: Sequence[float]) -> list[str]:
 
 
 def estimate_line(guess: Estimate) -> str:
-    """Return one line with the estimated time of the pending runs on this machine."""
+    """Return one line with the estimated time of the pending runs. It is that of CPU cores; no GPU is measured."""
     parts = [("data", guess.data), ("training", guess.training), ("evaluation", guess.evaluation)]
     named = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in parts if seconds >= 1)
-    return f"Estimated time on this machine: about {format_duration(guess.total)}" + (f" ({named})" if named else "")
+    line = f"Estimated time on this machine's CPU cores: about {format_duration(guess.total)}"
+    return line + (f" ({named})" if named else "")
