@@ -94,7 +94,7 @@ def _retrain(out: Console, drawn: Iterator[tuple[str, Record]]) -> int:
     for run_id, record in drawn:
         name = " · ".join(str(record.content[part]) for part in ("method", "task", "expert_share", "seed"))
         try:
-            again = retraining.retrain(out, retraining.run_of(record.content, run_id))
+            again = retraining.retrain(out, retraining.run_of(record.content, run_id), _padded(record))
         except UserError as error:
             verdict, detail = "not trained", str(error)
         else:
@@ -122,8 +122,13 @@ def _numbers(first: Record, second: Record) -> str:
     return f"{count} evaluation{'s' * (count > 1)} compared, at the last {', '.join(pairs)}"
 
 
+def _padded(record: Record) -> int | None:
+    size = record.facts.get("padded_stack", "")
+    return int(size) if size.isdigit() else None
+
+
 def _circumstances(first: Record, second: Record) -> list[str]:
-    """Name what may explain a difference: another processor, other kernels, other episodes."""
+    """Name what may explain a difference: another processor, card or way of updating, other kernels or episodes."""
     reasons = []
     before, now = (record.facts.get("cpu", "") for record in (first, second))
     if not before:
@@ -133,6 +138,9 @@ def _circumstances(first: Record, second: Record) -> list[str]:
     kernels, present = (record.facts.get("kernels", "torch") for record in (first, second))  # once there were no others
     if kernels != present:
         reasons.append(f"its kernels were {kernels}, these are {present}")
+    for fact, what in (("gpu", "GPU was"), ("updates", "updates were")):
+        if fact in first.facts and first.facts[fact] != second.facts.get(fact, "none"):
+            reasons.append(f"its {what} {first.facts[fact]}, now {second.facts.get(fact, 'none')}")
     if first.facts.get("dataset") != second.facts["dataset"]:
         reasons.append("its episodes were others")
     return reasons

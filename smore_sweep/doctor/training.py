@@ -77,11 +77,15 @@ def rates(store: EpisodeStore, device: torch.device, size: str, seconds: float) 
         share = seconds / len(stacks)
         products = _per_second(multiply, 0.1 * share, device) * operations
         rate = members * _per_second(update, 0.6 * share, device, warm_up=WARM_UP + 2)
-        row = {"stack": members, "rate": rate, "share": rate * flops / products, "products": products}
+        row = {"stack": members, "rate": rate, "products": products}
         if device.type == "cuda":
             eager = Updates(learner, EAGER)
             row["eager"] = members * _per_second(eager, 0.2 * share, device, warm_up=1)
         figures.append(row)
+    # Products of few members do not fill a card either, so all shares are of the best rate.
+    most = max(row["products"] for row in figures)
+    for row in figures:
+        row["share"] = row["rate"] * flops / most
     best = max(figures, key=lambda row: row["rate"])
     where = "on the GPU" if device.type == "cuda" else "of a core's time"
     verdict = f"{best['rate']:,.0f} member-updates a second {where}, at a stack of {best['stack']}"

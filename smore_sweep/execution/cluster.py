@@ -60,7 +60,9 @@ class Cluster:
     @property
     def slots(self) -> int:
         """Stacks that train at the same time."""
-        return int(self.gpus / self.gpus_per_stack + 1e-9) if self.gpus_per_stack else self.cpus
+        if not self.gpus_per_stack:
+            return self.cpus
+        return int(self.gpus) * int(1 / self.gpus_per_stack + 1e-9)  # a share lies on one GPU
 
     @property
     def evaluators(self) -> int:
@@ -80,7 +82,7 @@ class Cluster:
 
     def idle(self, members: int, stacks: int) -> str | None:
         """Return what the user may do if ``stacks`` stacks of so many members, each alone on a GPU, leave it idle."""
-        if self.gpus_per_stack < 1 or members >= SMALL_STACK or stacks <= self.slots:
+        if self.gpus_per_stack != 1 or members >= SMALL_STACK or stacks <= self.slots:
             return None
         return (
             f"a stack of {members} leaves most of a GPU idle; with NVIDIA's MPS several can share one, such as by "
@@ -148,8 +150,8 @@ def _resources(gpus_per_stack: float | None) -> Cluster:
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
     share = gpus_per_stack if gpus_per_stack is not None else min(gpus, 1.0)
-    if not (0 <= share <= 1 or (float(share).is_integer() and share > 0)):
-        raise ClusterError(f"gpus per stack = {share:g} is not valid; it must be in [0, 1] or a whole number")
+    if not 0 <= share <= 1:
+        raise ClusterError(f"gpus per stack = {share:g} is not valid; it must be in [0, 1]")
     if share > gpus:
         raise ClusterError(f"gpus per stack = {share:g} is more than the cluster has ({gpus:g}); give 0 to use CPUs")
     if cpus < 1:

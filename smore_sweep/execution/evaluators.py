@@ -16,6 +16,10 @@ from smore_sweep.tasks import declare, declared
 from smore_sweep.training.assessment import Policies, evaluate_arrays
 
 
+class EvaluatorLostError(Exception):
+    """A worker that evaluated was lost, such as with its node; the runs are not to blame."""
+
+
 class _Evaluator:
     """Keeps its environments between evaluations."""
 
@@ -25,7 +29,7 @@ class _Evaluator:
         from smore_sweep.training.device import prepare
 
         declare(shipping.unpack(packed))
-        prepare(torch.device("cpu"))
+        prepare(torch.device("cuda"))  # as the process that trains, so that the bits do not depend on who evaluates
 
     def evaluate(self, policies: Policies, task: Task, episodes: int) -> dict[int, Outcomes]:
         return evaluate_arrays(policies, task, episodes)
@@ -49,7 +53,7 @@ class _Parts:
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            raise RuntimeError(f"an evaluator was lost: {first_line(error)}") from None
+            raise EvaluatorLostError(first_line(error)) from None
         return {member: outcomes for part in parts for member, outcomes in part.items()}
 
 

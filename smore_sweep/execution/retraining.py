@@ -37,8 +37,13 @@ def run_of(content: Mapping[str, Any], run_id: str) -> RunSpec:
     return run
 
 
-def retrain(out: Console, run: RunSpec) -> Record:
+def retrain(out: Console, run: RunSpec, padded: int | None = None) -> Record:
     """Train a run from the start, on the episodes that a sweep would use, and return its record.
+
+    Args:
+        out: Shows how far it is.
+        run: The run.
+        padded: Members to which its stack was filled up, if that was on a GPU.
 
     Raises:
         DatasetError: If its episodes are missing and cannot be rolled out.
@@ -47,7 +52,8 @@ def retrain(out: Console, run: RunSpec) -> Record:
 
     plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: record.MISSING}, {})
     store, device, again = prepare_run(out, plan, git="")
-    learner = build_learner([run], store, device)
+    padded = padded if device.type == "cuda" else None
+    learner = build_learner([run], store, device, padded)
     done = 0
     with progress_bar(out, run.title, run.budget.updates) as advance:
 

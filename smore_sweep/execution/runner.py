@@ -251,7 +251,7 @@ def _train(
         trials = _open_trials(plan, experiment.results) if training.search else []
         largest = training.stack_size or cluster.largest_stack
         stacks = [trial.stack for trial in trials] or group_into_stacks(
-            plan.pending, slots=cluster.slots, largest=largest
+            plan.pending, slots=cluster.slots, largest=largest, filled=cluster.gpus_per_stack > 0
         )
         padded = padded_size(plan.runs, largest) if cluster.gpus_per_stack else None
         if training.address is None and not cluster.gpus_per_stack and (warning := fused.why_not()):

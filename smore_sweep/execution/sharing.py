@@ -41,6 +41,7 @@ from smore_sweep.results.claims import Claims
 from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import share
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.training import capture
 from smore_sweep.training.device import ENVIRONMENT
 
 POLL_SECONDS = 0.5
@@ -83,6 +84,7 @@ def share_sweep(
     out = make_console()
     if not isinstance(results, Path):
         raise StorageError(f"results in {results} cannot be shared by claims; give a folder that all machines share")
+    capture.chosen()
     workers = _devices(gpus_per_stack)
     slower = None if workers[0] else fused.why_not()
     request = Request(

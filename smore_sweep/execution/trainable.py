@@ -24,7 +24,7 @@ from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution import shipping
 from smore_sweep.execution.cluster import Cluster
 from smore_sweep.execution.early_stopping import UPDATE
-from smore_sweep.execution.evaluators import Evaluators
+from smore_sweep.execution.evaluators import EvaluatorLostError, Evaluators
 from smore_sweep.execution.processor import machine_facts
 from smore_sweep.execution.recorder_actor import failure_reason
 from smore_sweep.monitoring.callback import Progress, ProgressCallback
@@ -36,6 +36,7 @@ from smore_sweep.results.record_writer import Assignment, Candidate, RecordingEr
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import declare, declared
 from smore_sweep.training.capture import AUTO
+from smore_sweep.training.failures import describe, still_works
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -214,10 +215,13 @@ def _train_stack(
                 )
             except ray.exceptions.RayError:
                 raise
+            except EvaluatorLostError:
+                continue  # from the last records, with new evaluators; the recorder counts it as a lost worker
             except Exception as error:
-                reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+                if gpu and not still_works():
+                    os._exit(1)  # Tune starts another process, from the last records
                 run_ids = [run_id for run_id, _ in assignment.members]
-                ray.get(recorder.fail.remote(run_ids, reason, traceback.format_exc()))
+                ray.get(recorder.fail.remote(run_ids, describe(error), traceback.format_exc()))
     except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # from the recorder
         tune.report({"stop": failure_reason(error)})
 

@@ -43,6 +43,7 @@ from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
 from smore_sweep.training import capture
+from smore_sweep.training.failures import describe, still_works
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -171,7 +172,7 @@ class _Worker:
             together = [(run, behind) for run, behind in pending if free[run.run_id] < TOGETHER]
             slots = max(1, self._request.slots - len(self._claims.busy()))
             largest = self._request.largest if together else 1
-            stack = group_into_stacks(together or pending, slots=slots, largest=largest)[0]
+            stack = group_into_stacks(together or pending, slots=slots, largest=largest, filled=self._gpu)[0]
             taken = self._claims.take(free, [run.run_id for run in stack.runs], stack.start)
             if taken:
                 return Stack(tuple(run for run in stack.runs if run.run_id in taken), stack.start)
@@ -208,9 +209,10 @@ class _Worker:
                 except RecordingError:
                     raise
                 except Exception as error:
-                    reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+                    if self._gpu and not still_works():
+                        os.kill(os.getpid(), signal.SIGKILL)  # another worker is started, from the last records
                     run_ids = [run_id for run_id, _ in assignment.members]
-                    self._writer.fail(run_ids, reason, traceback.format_exc())
+                    self._writer.fail(run_ids, describe(error), traceback.format_exc())
             reporter.on_stack_end(0)
         failures = self._writer.failures
         self._claims.give_up({run.run_id: failures[run.run_id] for run in stack.runs if run.run_id in failures})

@@ -63,16 +63,19 @@ class Stack:
         return self.member_updates * _flops(run.method, run.task, run.budget.batch_size)
 
 
-def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int) -> list[Stack]:
+def group_into_stacks(
+    pending: Iterable[tuple[RunSpec, int]], *, slots: int, largest: int, filled: bool = False
+) -> list[Stack]:
     """Group runs into as few stacks as keep all workers busy.
 
     Stacks are split until the makespan is within :data:`IMBALANCE` of the ideal one, or no longer than that of single
-    runs.
+    runs. A stack that is filled up costs the same however few its runs are, so splitting it gains nothing.
 
     Args:
         pending: (run, updates behind it) pairs.
         slots: Workers that train at the same time.
         largest: Most members per stack.
+        filled: Whether stacks are filled up to one size, as on a GPU.
 
     Returns:
         Stacks in the order in which to start them, the one with the most work first.
@@ -81,6 +84,9 @@ def group_into_stacks(pending: Iterable[tuple[RunSpec, int]], *, slots: int, lar
     for run, start in pending:
         groups[run.stack_key, start].append(run)
     unsplit = [Stack(tuple(runs), start) for (_, start), runs in groups.items()]
+    if filled:
+        pieces = (_split(stack, math.ceil(len(stack.members) / largest)) for stack in unsplit)
+        return sorted(itertools.chain(*pieces), key=_most_work_first)
     total = sum(stack.work for stack in unsplit)
     singles = sorted(
         (single for stack in unsplit for single in _split(stack, len(stack.members))), key=_most_work_first

@@ -5,7 +5,7 @@ It imports neither ray nor torch, to be ready before the first worker.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -78,6 +78,7 @@ class RecordWriter:
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
         every = [candidate.run_id for candidate in candidates]
+        here = {candidate.run_id: candidate.fresh.facts for candidate in candidates}
         stored = run_files.peek_each(self._results, every, self._news.append)
         behind = {run_id: stored[run_id].update if run_id in stored else 0 for run_id in every}
         ended = {run_id for run_id, summary in stored.items() if summary.status != PARTIAL}
@@ -90,6 +91,7 @@ class RecordWriter:
             line = log_line(f"{again}training from update {behind[run_id]:,} {company}, {where}")
             self._unsaved.setdefault(run_id, []).append(line)
             records[run_id].log.append(line)
+            _go_on_elsewhere(records[run_id].facts, here[run_id])
         self._retries.start(run_ids)
         news, self._news = self._news, []
         rest = sum(updates for run_id, updates in behind.items() if run_id not in run_ids)
@@ -197,6 +199,13 @@ class RecordWriter:
             raise RecordingError(f"results folder {self._results} cannot be written: {error.strerror}") from None
         except StorageError as error:  # an object store that cannot be reached
             raise RecordingError(str(error)) from None
+
+
+def _go_on_elsewhere(facts: dict[str, str], here: Mapping[str, str]) -> None:
+    """Add the processor and the kernels of the present worker to those that a run had before."""
+    for name in ("cpu", "kernels"):
+        if name in facts and name in here and here[name] not in facts[name].split(", "):
+            facts[name] += f", {here[name]}"
 
 
 def _several(titles: Sequence[str]) -> str:

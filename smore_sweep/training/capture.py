@@ -132,4 +132,6 @@ class Updates:
             if self._required:
                 raise
             self._recorder = None
+            for net in self._learner.nets.values():
+                net.flat.grad = None  # of the graph's memory, which was never computed: the next update would add to it
             self.problem = f"updates are not captured as a CUDA graph and take longer: {first_line(error)}"

@@ -47,14 +47,14 @@ def choose_device(gpu: bool) -> torch.device:
 
 
 def prepare(device: torch.device) -> None:
-    """Set up this process, and the calling thread, for training on ``device``."""
+    """Set up this process, and the calling thread, for training on ``device``, and for acting on a CPU beside it."""
     import torch
 
+    # A number below 1e-38 costs a processor a hundred times as much. CRL's logits sink to where exp() gives such
+    # numbers; its update took four times as long. The setting is the calling thread's, which has to train.
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
     if device.type == "cpu":
-        torch.set_num_threads(1)
-        # A number below 1e-38 costs a processor a hundred times as much. CRL's logits sink to where exp() gives such
-        # numbers; its update took four times as long. The setting is the calling thread's, which has to train.
-        torch.set_flush_denormal(True)
         _allow_fast_products()
     else:
         # Plain single precision: with TF32 or bfloat16 units a GPU's numbers would differ from a CPU's by more than

@@ -159,14 +159,17 @@ def test_a_run_trained_again_is_compared(
 
     record = run_files.load(folder, run.run_id)
     assert record is not None
-    record.facts |= {"cpu": "another", "kernels": "some", "dataset": "other"}
+    record.facts |= {"cpu": "another", "kernels": "some", "dataset": "other", "gpu": "H200", "updates": "graph"}
     last = record.evaluations[40]
     record.evaluations[40] = Outcomes(last.reached, last.succeeded, np.nextafter(last.distances, np.float32(9)))
     run_files.save(folder, run.run_id, record)
     said = printed(capsys, 0, "--results", str(folder), "--retrain", "1")
     assert ": within tolerance: " in said
     assert f"; its processor was another, this one is {processor_name()}; " in said
-    assert f"; its kernels were some, these are {fused.path()}; its episodes were others\n" in said
+    assert (
+        f"; its kernels were some, these are {fused.path()}; its GPU was H200, now none; its updates were graph, now none; its episodes were others\n"
+        in said
+    )
 
     record.evaluations[40] = Outcomes(~last.reached, ~last.succeeded, last.distances)
     run_files.save(folder, run.run_id, record)

@@ -92,6 +92,14 @@ def test_few_runs_are_not_split_below_one() -> None:
     assert group_into_stacks([], slots=2, largest=8) == []
 
 
+@pytest.mark.parametrize(("largest", "sizes"), [(8, [5, 3]), (3, [3, 3, 2])])
+def test_stacks_that_are_filled_up_are_split_by_their_size_alone(largest: int, sizes: list[int]) -> None:
+    """On a GPU a piece of a stack costs as much as the stack."""
+    pending = [(run(seed=seed, method=GCSL() if seed < 3 else None), 0) for seed in range(8)]
+    stacks = group_into_stacks(pending, slots=16, largest=largest, filled=True)
+    assert sorted((len(stack.runs) for stack in stacks), reverse=True) == sizes
+
+
 def test_makespan_by_hand() -> None:
     # Stacks of 3, 2 and 2 members on two workers: 3 | 2 + 2.
     stacks = [Stack(tuple(run(seed=seed) for seed in range(count))) for count in (3, 2, 2)]

@@ -49,9 +49,9 @@ def recorder(experiment: Experiment) -> Iterator[Recorder]:
     recorder.close()
 
 
-def candidates() -> list[Candidate]:
+def candidates(**facts: str) -> list[Candidate]:
     return [
-        Candidate(run_id, f"run {content['seed']}", Record(content, facts={"stack": "some"}))
+        Candidate(run_id, f"run {content['seed']}", Record(content, facts={"stack": "some", **facts}))
         for run_id, content in zip(RUNS, CONTENTS, strict=True)
     ]
 
@@ -171,6 +171,18 @@ def test_lost_workers_count_only_if_nothing_new_is_kept(recorder: Recorder) -> N
     assert recorder.begin(candidates(), "here").members == []
     (message,) = recorder.failed()
     assert message == f"run a and 1 other: its worker was lost {LOSSES} times without progress; is it out of memory?"
+
+
+def test_a_run_that_goes_on_elsewhere_names_every_processor_and_kernel(recorder: Recorder) -> None:
+    for update, (cpu, kernels) in enumerate(
+        [("Xeon", "cuda"), ("EPYC", "fused"), ("EPYC", "fused"), ("Xeon", "fused")]
+    ):
+        assignment = recorder.begin(candidates(cpu=cpu, kernels=kernels), "here")
+        recorder.keep([(run_id, trained(found, update + 1)) for run_id, found in assignment.members])
+    assert {name: assignment.members[0][1].facts[name] for name in ("cpu", "kernels")} == {
+        "cpu": "Xeon, EPYC",
+        "kernels": "cuda, fused",
+    }
 
 
 def test_results_may_lie_in_a_folder_with_an_apostrophe(experiment: Experiment) -> None:
