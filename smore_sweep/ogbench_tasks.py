@@ -84,4 +84,5 @@ def _task(environment: str, kind: str, sizes: Sizes, threshold: float, steps: in
         trajectories=f"smore_sweep.experts.ogbench_data:{kind}" if generated else "",
         data_steps=steps,
         last_evaluations=3,
+        headline="ever",
     )

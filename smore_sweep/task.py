@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "environment"
 """Success by the environment's own test."""
+METRICS = ("return99", "return98", "return999", "success", "final_distance", "ever")
+"""What an evaluation is summarised by (:class:`smore_sweep.results.outcomes.Outcomes`)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Task:
             seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
         data_steps: Steps of such an episode; None for ``horizon``.
         last_evaluations: Number of evaluations at a run's end whose mean is its result.
+        headline: Metric by which methods are compared, such as "success", or "ever" for success at any step. Empty for
+            a return, or for success where the environment says it or goals are images.
         suboptimal: Policy whose episodes the data mix with the expert's.
         medium: Medium policy, a function or ``module:function``; empty if there is none.
         expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the
@@ -111,6 +115,7 @@ class Task:
     trajectories: Trajectories | str = ""
     data_steps: int | None = None
     last_evaluations: int = 1
+    headline: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", self.name):
@@ -120,6 +125,10 @@ class Task:
         if isinstance(self.success, str) and self.success != ENVIRONMENT:
             raise DeclarationError(
                 f"{self.name}: success = {self.success!r} is not valid; it must be a function or {ENVIRONMENT!r}"
+            )
+        if self.headline and self.headline not in METRICS:
+            raise DeclarationError(
+                f"{self.name}: headline = {self.headline!r} is not valid; it must be one of {', '.join(METRICS)}"
             )
         if not shipped(self.environment):
             self._read_environment()

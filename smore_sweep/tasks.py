@@ -187,11 +187,6 @@ def ogbench() -> dict[str, Task]:
     return {row.name: row for row in ogbench_tasks()}
 
 
-def is_ogbench(name: str) -> bool:
-    """Return whether a task is one of OGBench's, of five goals or of one."""
-    return name in ogbench() or name in ogbench_of_one_goal()
-
-
 @cache
 def ogbench_of_one_goal() -> dict[str, Task]:
     """Return OGBench's tasks of one goal by name, which are not listed."""

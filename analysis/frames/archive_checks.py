@@ -9,10 +9,11 @@ import pandas as pd
 
 from analysis.frames import archive
 from smore_sweep.errors import first_line
-from smore_sweep.results.outcomes import METRICS, agree
+from smore_sweep.results.outcomes import agree
 from smore_sweep.results.record import Record
 from smore_sweep.results.verification import Verification
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.task import METRICS
 
 
 def verify(folder: StoragePath, advance: Callable[[int], None]) -> Verification:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from smore_sweep.results import outcomes
 from smore_sweep.task import ENVIRONMENT
-from smore_sweep.tasks import is_ogbench
+from smore_sweep.task import METRICS as NAMES
 from smore_sweep.tasks import task as task_row
 
 DEFAULT_METRIC = "return99"
@@ -45,7 +44,7 @@ _METRICS = {
     "final_distance": Metric("Final distance to the goal", False, 3, False),  # each task has its own units
     "ever": Metric("Success rate at any step", True, 2, True),
 }
-METRICS = {name: _METRICS[name] for name in outcomes.METRICS}
+METRICS = {name: _METRICS[name] for name in NAMES}
 """By the names, and in the order, of :class:`smore_sweep.results.outcomes.Outcomes`."""
 
 
@@ -55,11 +54,11 @@ def is_long(task: str) -> bool:
 
 
 def headline_metric(task: str) -> str:
-    """The metric by which methods are compared on a task: OGBench's success at any step; success after the last step
-    where distances between goals say little, or the environment decides; else a return."""
-    if is_ogbench(task):
-        return "ever"
+    """The metric by which methods are compared on a task: its own; else success after the last step where distances
+    between goals say little, or the environment decides; else a return."""
     row = task_row(task)
+    if row.headline:
+        return row.headline
     if row.sizes.image or row.success == ENVIRONMENT:
         return "success"
     return "return999" if is_long(task) else "return99"

@@ -109,13 +109,15 @@ def _stitch_goal(env: Any, start: tuple[int, int], random: np.random.Generator) 
 def _arm(env_id: str, seed: int, steps: int, *, noisy: bool) -> Trajectory:
     """Repeat until an episode is acceptable: a scene whose cube falls off the table is thrown away."""
     for attempt in range(100):
-        trajectory = _arm_attempt(env_id, seed + attempt * 2**33, steps, noisy=noisy)
+        # A planned scene draws from the environment alone, whose seeds are shorter.
+        reset = int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0]) if attempt else seed
+        trajectory = _arm_attempt(env_id, seed + attempt * 2**33, reset % 2**31, steps, noisy=noisy)
         if trajectory is not None:
             return trajectory
     raise RuntimeError(f"{env_id}: a hundred episodes in a row lost their cube")
 
 
-def _arm_attempt(env_id: str, seed: int, steps: int, *, noisy: bool) -> Trajectory | None:
+def _arm_attempt(env_id: str, seed: int, reset: int, steps: int, *, noisy: bool) -> Trajectory | None:
     family = env_id.partition("-")[0]
     env = _environment(env_id, terminate_at_goal=False, mode="data_collection")
     random = np.random.default_rng(seed)
@@ -124,8 +126,8 @@ def _arm_attempt(env_id: str, seed: int, steps: int, *, noisy: bool) -> Trajecto
     stacking = random.uniform(low, high)
     deviation = random.uniform(0.0, 0.1)
     random_share = 0.2 if family == "puzzle" else 0.1
-    with seeded(env, seed % 2**31):
-        observation, info = env.reset(seed=int(seed % 2**31))
+    with seeded(env, reset):
+        observation, info = env.reset(seed=reset)
         oracle = oracles[info["privileged/target_task"]]
         oracle.reset(observation, info)
         states, actions = [observation], []

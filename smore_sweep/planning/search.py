@@ -17,10 +17,10 @@ from smore_sweep.errors import DeclarationError, did_you_mean
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import Stack
 from smore_sweep.results import run_files
-from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import DIVERGED, DONE, Summary
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.task import METRICS
 
 ASHA, RANDOM = "asha", "random"
 ALGORITHMS = (ASHA, RANDOM)

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-METRICS = ("return99", "return98", "return999", "success", "final_distance", "ever")
-
 
 @dataclass(frozen=True)
 class Outcomes:

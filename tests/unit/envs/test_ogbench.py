@@ -23,8 +23,11 @@ DATASETS = [
     ("pointmaze-medium-v0", "navigate"),
     ("pointmaze-large-v0", "stitch"),
     ("cube-double-v0", "play"),
+    ("cube-single-v0", "noisy"),
+    ("scene-v0", "play"),
     ("scene-v0", "noisy"),
     ("puzzle-3x3-v0", "play"),
+    ("puzzle-3x3-v0", "noisy"),
 ]
 
 
@@ -98,6 +101,23 @@ def test_an_episode_depends_on_its_seed_alone(name: str, kind: str) -> None:
     assert first[0].shape[0] == 61
     assert np.abs(first[1]).max() <= 1.0
     assert (make(name, 6, 60)[0] != first[0]).any()
+
+
+@pytest.mark.parametrize("kind", ["play", "noisy"])
+def test_a_scene_that_loses_its_cube_is_made_anew(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, looks = getattr(ogbench_data, kind), []
+
+    def fell_once(position: object) -> bool:
+        looks.append(position)
+        return len(looks) == 1
+
+    monkeypatch.setattr(ogbench_data, "_fell", lambda _: False)
+    lost = make("scene-v0", 5, 30)
+    monkeypatch.setattr(ogbench_data, "_fell", fell_once)
+    states, actions = make("scene-v0", 5, 30)
+    assert len(looks) == 31
+    assert (states[0] != lost[0][0]).any()
+    assert (actions != lost[1]).any()
 
 
 def test_actions_lead_from_state_to_state() -> None:

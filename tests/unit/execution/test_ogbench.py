@@ -54,7 +54,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ogbench")
 
 
-@pytest.mark.parametrize("name", ["gcivl", "ogbench_gciql", "qrl", "ogbench_crl", "hiql"])
+OGBENCH = ("gcbc", "gcivl", "ogbench_gciql", "qrl", "ogbench_crl", "hiql")
+OTHERS = ("smore", "gofar", "wgcsl", "iql")
+"""Of the SMORe paper; they run as they are."""
+
+
+@pytest.mark.parametrize("name", [*OGBENCH, *OTHERS])
 def test_a_small_run(name: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(results / "datasets"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

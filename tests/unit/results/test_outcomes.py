@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smore_sweep.results.outcomes import METRICS, Outcomes, discounted_return
+from smore_sweep.results.outcomes import Outcomes, discounted_return
+from smore_sweep.task import METRICS
 
 HAND = Outcomes(
     reached=np.array([[False, True, True], [False, False, True]]),

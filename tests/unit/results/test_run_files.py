@@ -18,9 +18,10 @@ import pytest
 from smore_sweep.errors import UserError
 from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
-from smore_sweep.results.outcomes import METRICS, Outcomes
+from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Record
 from smore_sweep.storage.paths import StoragePath
+from smore_sweep.task import METRICS
 
 CONTENT: dict[str, Any] = {
     "method": "SMORe",

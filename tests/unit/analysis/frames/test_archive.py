@@ -13,11 +13,12 @@ from analysis.frames import archive
 from analysis.frames.request import ResultsRequest
 from analysis.frames.runs import curves, load
 from smore_sweep.results import run_files
-from smore_sweep.results.outcomes import METRICS, Outcomes
+from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DIVERGED, DONE, PARTIAL, Record
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep, grid
+from smore_sweep.task import METRICS
 
 BUDGET = Budget(episodes=100, updates=20, batch_size=8, evaluate_every=10, evaluation_episodes=3, final_episodes=5)
 SWEEP = Sweep(

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.plots import style
-from smore_sweep.results.outcomes import METRICS
+from smore_sweep.task import METRICS
 
 NUMBERS = itertools.count()
 Values = list[float | str]

@@ -19,11 +19,11 @@ from analysis.reports import sweep_report
 from analysis.reports.material import Material
 from analysis.reports.sweep_report import page
 from baselines.gofar import GoFAR
-from smore_sweep.results.outcomes import METRICS
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
 from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep
+from smore_sweep.task import METRICS
 
 HOSTILE = '<script src="http://evil.example/x.js">alert(1)</script> & "quoted"'
 BUDGET = Budget(episodes=100, updates=200, batch_size=32, evaluate_every=100, evaluation_episodes=2, final_episodes=4)
