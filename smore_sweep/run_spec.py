@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from smore_sweep.errors import DeclarationError
 from smore_sweep.hashing import digest
 from smore_sweep.method import Method, stackable_knobs, test_time_knobs
-from smore_sweep.tasks import declared_content, find_task
+from smore_sweep.tasks import declared_content, find_task, task
 
 if TYPE_CHECKING:
     from smore_sweep.task import Task
@@ -222,6 +222,11 @@ def by_training(runs: Iterable[RunSpec]) -> list[list[RunSpec]]:
     for run in runs:
         groups.setdefault(run.training_id, []).append(run)
     return list(groups.values())
+
+
+def share_of(name: str, share: float) -> str:
+    """Format a run's share of expert episodes on a task; nothing where the task has a dataset of its own."""
+    return "" if task(name).dataset else percent(share)
 
 
 def percent(share: float) -> str:

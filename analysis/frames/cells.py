@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.frames.metrics import METRICS, Metric
 from analysis.paper.published import Printed, beside
 from analysis.stats import significance
+from smore_sweep.tasks import task as task_row
 
 REFERENCE = "SMORe"
 """The method that is tested against the best other one; see :func:`reference_label`."""
@@ -106,7 +107,9 @@ def cells(frame: pd.DataFrame, metric: str, *, table: str = "", holm: bool = Fal
             f"a table needs runs of one scale; got: {', '.join(map(str, frame['scale'].unique())) or 'none'}"
         )
     reference = reference_label(frame)
-    own_share = frame["expert_share"].nunique() > 1 and frame.groupby("task")["expert_share"].nunique().max() == 1
+    one_each = frame["expert_share"].nunique() > 1 and frame.groupby("task")["expert_share"].nunique().max() == 1
+    # A task with a dataset of its own has no share of experts.
+    own_share = one_each or all(task_row(name).dataset for name in frame["task"].unique())
     # Plain dictionaries: pandas is slow at grouping 10,000 runs.
     outcomes: dict[tuple[str, float], dict[str, list[tuple[str, float]]]] = {}
     for task, share, label, *outcome in zip(

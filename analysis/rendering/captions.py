@@ -63,11 +63,16 @@ def caption(
         f"training episodes ({sources} data){_revisions(frame)}.",
         *changes(frame),
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, "
-        f"{_budget(frame, 'final_episodes')} episodes a seed{discount}.",
+        f"{_budget(frame, 'final_episodes')} episodes a seed{_last(frame)}{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),
         *_average(shown, averaged, comparable(frame, shown)),
         *_published(cells, shown, averaged, compare, long=any(map(is_long, horizons))),
     ]
+
+
+def _last(frame: pd.DataFrame) -> str:
+    """Return whose episodes those are, where a result has several evaluations: earlier ones may have fewer."""
+    return " in the last" if any(task_row(str(name)).last_evaluations > 1 for name in frame["task"].unique()) else ""
 
 
 def _checkpoints(frame: pd.DataFrame) -> str:
@@ -146,7 +151,9 @@ def _test(cells: list[Cell], holm: bool, against: bool) -> list[str]:
 
 def _shares(cells: Iterable[Cell]) -> list[str]:
     """The expert share of each task, where the columns do not show it."""
-    shares = {cell.task: cell.expert_share for cell in cells if cell.column[0] is None}
+    shares = {
+        cell.task: cell.expert_share for cell in cells if cell.column[0] is None and not task_row(cell.task).dataset
+    }
     return [f"Expert share: {_per_task(shares, percent)}."] if shares else []
 
 

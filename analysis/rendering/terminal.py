@@ -12,7 +12,7 @@ from analysis.frames.metrics import METRICS
 from analysis.frames.rank_agreement import Agreement, agreements
 from analysis.rendering.captions import AVERAGE, DOUBT, number, probability, tau
 from analysis.rendering.layout import Layout
-from smore_sweep.run_spec import percent
+from smore_sweep.run_spec import share_of
 
 WIDTH = 100
 """Characters per line of a table, which needs ``COMPARED`` more with a comparison."""
@@ -40,7 +40,7 @@ def table(layout: Layout) -> Table:
             rich_table.add_section()
         line = line + 1 if previous == here else 0
         rich_table.add_row(
-            *((cell.task, percent(cell.expert_share)) if line == 0 else ("", "")),
+            *((cell.task, share_of(cell.task, cell.expert_share)) if line == 0 else ("", "")),
             Text(layout.name(cell.label)),
             *_numbers(cell, METRICS[layout.metric].digits),
             *(_compared(cell, line, by_key.get((cell.task, cell.column[0]))) if layout.compare else ()),

@@ -104,8 +104,8 @@ def _caveats(frames: Frames) -> str:
         "differs from the paper's.",
         f"Data: {origin}. They are not the paper's, so levels of return differ for that reason alone: compare orders.",
         "Protocol: one for all methods of a task (sparse reward, the same seeded evaluation episodes, last checkpoint; "
-        "OGBench's tasks: its reward by index, mean of the last three evaluations). The SMORe paper's numbers appear "
-        "to mix discounts and, in part, dense returns.",
+        "OGBench's tasks: the environment's success, mean of the last three evaluations). The SMORe paper's numbers "
+        "appear to mix discounts and, in part, dense returns.",
         f"Seeds: {seeds} a cell. The smallest two-sided p of {many} against {many} is "
         f"{probability(significance.smallest_p(many, many))}, and bootstrap intervals of few seeds are too narrow.",
         "Knobs: chosen on seeds of their own where `sweeps/tuned.csv` has the method and task at this scale; each "

@@ -16,7 +16,8 @@ from smore_sweep.tasks import task
 ALL = "all"
 """Name that stands for all sweeps."""
 GPU_MEMBER_UPDATES = 10_000
-"""Member-updates per second of a GPU worker, for estimates: an aim for networks of 2 x 256 and batch 512."""
+"""Member-updates per second of a GPU worker, for estimates: an H200's for SMORe's networks of 2 x 256, batch 512, in
+stacks of 50 (docs/scaling/gpu.md)."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from smore_sweep.planning.campaign import GPU_MEMBER_UPDATES, CampaignEntry
 from smore_sweep.planning.estimate import Estimate
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record
-from smore_sweep.run_spec import GENERATED, percent
+from smore_sweep.run_spec import GENERATED, share_of
 
 STATES = (record.DONE, record.PARTIAL, record.MISSING)
 """The states of a run, in the order in which they are shown."""
@@ -31,7 +31,7 @@ def plan_table(plan: Plan) -> Table:
         if name != previous and previous:
             table.add_section()
         table.add_row(
-            "" if name == previous else name, label, percent(share), f"{run.budget.updates:,}",
+            "" if name == previous else name, label, share_of(name, share), f"{run.budget.updates:,}",
             *(str(count or "·") for count in (states.total(), *(states[state] for state in STATES))),
         )  # fmt: skip
         previous = name
@@ -44,7 +44,7 @@ def campaign_table(entries: Sequence[CampaignEntry], scale: str) -> Table:
     table = Table(
         title=f"The whole campaign at scale {scale}", title_justify="left", caption_justify="left",
         caption="New: runs that no sweep above has; done: of those; then what the rest of those takes. On a GPU: if it "
-        f"does {GPU_MEMBER_UPDATES:,} member-updates a second, which is the aim and not measured.",
+        f"does {GPU_MEMBER_UPDATES:,} member-updates a second, an H200's in stacks of 50 of the paper's networks.",
     )  # fmt: skip
     table.add_column("sweep", no_wrap=True)
     for name in ("runs", "new", "done", "stacks left", "updates left", f"{cores}-core hours", "GPU hours"):
