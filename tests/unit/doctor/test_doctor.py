@@ -51,10 +51,13 @@ def test_rates_are_measured_for_each_stack_size(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_campaign_costs_less_on_a_faster_machine_and_nothing_is_guessed_without_a_rate(tmp_path: Path) -> None:
-    slow = cost.paper_campaign({"stacks": [{"rate": 100.0}]}, tmp_path, 2, 0)
-    fast = cost.paper_campaign({"stacks": [{"rate": 10_000.0}]}, tmp_path, 16, 1)
+    slow = cost.paper_campaign({"stacks": [{"stack": 10, "rate": 100.0}]}, tmp_path, 2, 0)
+    fast = cost.paper_campaign({"stacks": [{"stack": 10, "rate": 10_000.0}]}, tmp_path, 16, 1)
     assert slow.figures["training_hours"] == pytest.approx(fast.figures["training_hours"] * 10_000 / 200)
     assert fast.figures["hours"] == max(fast.figures["training_hours"], fast.figures["evaluation_hours"])
+    small = [{"stack": 1, "rate": 100.0}, {"stack": 100, "rate": 10_000.0}]  # what a stack of 100 has is not for all
+    part = cost.paper_campaign({"stacks": small}, tmp_path, 16, 1)
+    assert fast.figures["training_hours"] < part.figures["training_hours"] < 100 * fast.figures["training_hours"]
     assert cost.paper_campaign(None, tmp_path, 2, 0).rating == SKIPPED
 
 
