@@ -21,8 +21,8 @@ def paper_campaign(rates: dict[str, Any] | None, results: Path, cores: int, gpus
     """Estimate the time of all sweeps at paper scale that have no results here.
 
     A method's update is reckoned by the operations of its products, against SMORe's at the measured rate: on a GPU at
-    the size of the sweep's stacks, one stack at a time. Evaluation
-    takes CPU cores; it goes on beside training where there is a GPU.
+    the size of the sweep's stacks, one stack at a time. Evaluation takes CPU cores; it goes on beside training where
+    there is a GPU.
 
     Args:
         rates: The figures of :func:`smore_sweep.doctor.training.rates` at the paper's size.
