@@ -208,13 +208,13 @@ def stack(
     members: Sequence[int] = (0, 1, 2),
     batch: int = BATCH,
     room: int = 0,
-    device: torch.device = CPU,
+    device: torch.device | None = None,
 ) -> Learner:
     """A stack of some of three members, which differ in seed, expert share and every stackable knob they have. With
     ``room`` for episodes it can go on online."""
     stackable = [name for name in stackable_knobs(type(method)) if has(method, name)]
     methods = [dataclasses.replace(method, **{name: values_of(method, name)[m] for name in stackable}) for m in members]  # type: ignore[type-var]
-    sizes = sizes_of(method)
+    sizes, device = sizes_of(method), device or CPU
     replay = Replay(
         store(sizes),
         expert_episodes=[EXPERTS[m] for m in members],
