@@ -1,5 +1,5 @@
-"""OGBench's methods: GCBC, GCIVL and GCIQL against NumPy implementations written from their equations, in float64, and
-the frame that all share."""
+"""OGBench's methods: losses of GCBC, GCIVL and GCIQL against NumPy, their gradients against textbook PyTorch, both
+written from the equations, in float64; and the frame that all share."""
 
 from __future__ import annotations
 
@@ -126,6 +126,14 @@ def test_ogbenchs_gciql_minimises_its_equations() -> None:
         residual = member_of(slow, member).min(0) - member_of(values, member)
         by_hand = np.abs(EXPECTILES[member] - (residual < 0)) * residual**2
         assert got["value"][member].item() == pytest.approx(by_hand.mean(), rel=CLOSE)
+        rewards, after = member_of(r, member), member_of(next_values, member)
+        wanted = rewards + np.where(rewards == 0, 0.0, 0.9 * after)
+        errors = (wanted - member_of(scores, member)) ** 2
+        assert got["critic"][member].item() == pytest.approx(errors.mean(-1).sum(), rel=CLOSE)
+        climb, mean = member_of(climbed, member), a[member].numpy() - means[member].detach().numpy()
+        density = -0.5 * (mean**2).sum(-1) - 0.5 * math.log(2 * math.pi) * SIZES.action
+        by_hand = -climb.mean() / (np.abs(climb).mean() + 1e-6) - ALPHAS[member] * density.mean()
+        assert got["policy"][member].item() == pytest.approx(by_hand, rel=CLOSE)
 
 
 @pytest.mark.usefixtures("double")
