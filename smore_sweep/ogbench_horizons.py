@@ -23,8 +23,10 @@ _SEEN = {
 """Those that have a twin whose observations are images."""
 VISUAL = "visual-"
 """Beginning of such a twin's name."""
-SINGLE_TASK = "-singletask"
-"""In the names of a point maze's task and environment: the first of the goals alone, without noise."""
+GOALS = 5
+"""Evaluation goals of an environment."""
+SINGLE_TASK = "-singletask-task"
+"""In the names of a point maze's environment and task, before the number of its one goal, 1 to 5."""
 
 HORIZONS: Mapping[str, int] = MappingProxyType(
     {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from smore_sweep.ogbench_horizons import HORIZONS, SINGLE_TASK, VISUAL
+from smore_sweep.ogbench_horizons import GOALS, HORIZONS, SINGLE_TASK, VISUAL
 from smore_sweep.task import Sizes, Task
 
 MAZES = {
@@ -54,9 +54,12 @@ def single_tasks() -> Iterator[Task]:
     """Yield those of a point in a maze with one goal, whose reward is that of its place."""
     for row in ogbench_tasks():
         if row.name.startswith("pointmaze"):
-            environment, _, dataset = row.name.rpartition("-")
-            single = f"{environment}{SINGLE_TASK}"
-            yield replace(row, name=f"{single}-{dataset}", environment=f"smore/{single}-v0", goals=1)
+            environment = str(row.environment).removesuffix("-v0")
+            for number in range(1, GOALS + 1):
+                one = f"{SINGLE_TASK}{number}"
+                yield replace(
+                    row, name=f"{row.name}{one}", environment=f"{environment}{one}-v0", goals=1, data_of=row.name
+                )
 
 
 def _maze_datasets(body: str, size: str) -> dict[str, int]:
@@ -79,7 +82,7 @@ def _task(environment: str, kind: str, sizes: Sizes, threshold: float, steps: in
         step_milliseconds=milliseconds,
         horizon=HORIZONS[environment],
         success="environment",
-        goals=5,
+        goals=GOALS,
         dataset=kind,
         trajectories=f"smore_sweep.experts.ogbench_data:{kind}" if generated else "",
         data_steps=steps,

@@ -159,7 +159,7 @@ class RunSpec:
         if row and (row.goals != 1 or row.sizes.image):
             raise DeclarationError(
                 f"{online}; {self.method.name} goes on online for one goal and from vectors, so it needs a task with "
-                "goals=1 and without images, such as pointmaze-medium-singletask-navigate"
+                "goals=1 and without images, such as pointmaze-medium-navigate-singletask-task2"
             )
 
     @property

@@ -84,6 +84,8 @@ class Task:
         trajectories: Maker of an episode of that dataset, a function or ``module:function`` of (environment's id,
             seed, steps) that returns observations ``[T + 1, o]`` and actions ``[T, a]``. Goals are whole observations.
         data_steps: Steps of such an episode; None for ``horizon``.
+        data_of: Name of the task whose pools or dataset are this one's too; empty if it has its own. Sizes and the
+            names of pools are the same.
         last_evaluations: Number of evaluations at a run's end whose mean is its result.
         headline: Metric by which methods are compared, such as "success", or "ever" for success at any step. Empty for
             a return, or for success where the environment says it or goals are images.
@@ -114,6 +116,7 @@ class Task:
     dataset: str = ""
     trajectories: Trajectories | str = ""
     data_steps: int | None = None
+    data_of: str = ""
     last_evaluations: int = 1
     headline: str = ""
 
@@ -295,6 +298,7 @@ class Task:
             **({"goals": self.goals} if self.goals else {}),
             **({"success": self.success} if isinstance(self.success, str) else {}),
             **({"dataset": self.dataset, "data_steps": self.data_steps} if self.dataset else {}),
+            **({"data_of": self.data_of} if self.data_of else {}),
         }
 
 

@@ -206,6 +206,25 @@ def declared() -> list[Task]:
     return list(_declared.values())
 
 
+def pools_of(name: str) -> list[tuple[str, str]]:
+    """Return a task's pools of episodes as (task, policy): its own, or those of the task that it says in ``data_of``.
+
+    Raises:
+        DeclarationError: A task is unknown, or the other one has no data of its own, or other sizes or pools.
+    """
+    row = owner = task(name)
+    if row.data_of:
+        owner = task(row.data_of)
+        wrong = f"{name}: data_of = {row.data_of!r} is not valid"
+        if owner.data_of:
+            raise DeclarationError(f"{wrong}; {owner.name} has those of {owner.data_of!r}: give that one")
+        if owner.sizes != row.sizes:
+            raise DeclarationError(f"{wrong}; {owner.name} has {owner.sizes}, and {name} {row.sizes}")
+        if owner.pools != row.pools:
+            raise DeclarationError(f"{wrong}; give {name} the dataset= and suboptimal= of {owner.name} too")
+    return [(owner.name, policy) for policy in owner.pools]
+
+
 def task(name: str) -> Task:
     """Return a task by name: one that ships, that a sweep file declares, or that an installed package offers.
 

@@ -43,8 +43,11 @@ TTT = [replace(each, opex=0.0, ttt=0.003) for each in METHODS if each.opex == OP
 BUDGET = Budget(
     episodes=1_000, updates=20_000, batch_size=256, evaluate_every=5_000, evaluation_episodes=50, final_episodes=50
 )  # fmt: skip
-SLOW = {"cube-single-play": {"evaluation_episodes": 20}, **{task: {"evaluate_every": 10_000} for task in FETCH}}
-"""Where evaluations take as long as the training: fewer episodes, or fewer evaluations where the last one counts."""
+SLOW = {
+    **{task: {"evaluation_episodes": 20} for task in OGBENCH},
+    **{task: {"evaluate_every": 10_000} for task in FETCH},
+}
+"""Evaluations take as long as the training: fewer episodes, or fewer evaluations where the last one counts."""
 
 
 def scale(part: float) -> Scale:

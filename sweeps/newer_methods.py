@@ -19,7 +19,9 @@ from baselines.u2o import U2O
 from smore_sweep import Budget, Grid, Method, Scale, Sweep, grid
 from sweeps._budgets import RATE
 
-MAZE, PUSH, ONE_GOAL = "pointmaze-medium-navigate", "FetchPush", "pointmaze-medium-singletask-navigate"
+MAZE, PUSH = "pointmaze-medium-navigate", "FetchPush"
+ONE_GOAL = f"{MAZE}-singletask-task2"
+"""Of the maze's goals one that HILP, which U2O is offline, reaches."""
 GUIDANCE, WAYPOINTS = [1.0, 1.5, 3.0], [0, 3]
 
 NEWER: Sequence[Method] = [

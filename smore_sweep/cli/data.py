@@ -45,18 +45,16 @@ def make(
     from smore_sweep.console import make_console
     from smore_sweep.data import generate, pools
     from smore_sweep.planning.plan import task_pools
+    from smore_sweep.tasks import pools_of
     from smore_sweep.tasks import task as task_row
 
     check_exclusive(scale=scale, episodes=episodes)
     check_at_least_one("episodes", episodes)
     out = make_console()
-    for policy in task_row(task).pools:
-        if not pools.available(task, policy):
-            task_row(task).check_maker(policy)
-    if episodes is None:
-        counts = task_pools(task, scale)
-    else:
-        counts = {(task, policy): episodes for policy in task_row(task).pools}
+    for owner, policy in pools_of(task):
+        if not pools.available(owner, policy):
+            task_row(owner).check_maker(policy)
+    counts = task_pools(task, scale) if episodes is None else dict.fromkeys(pools_of(task), episodes)
     for pool, count in counts.items():
         generate.ensure(out, *pool, count)
         out.print(f"{pools.dataset_id(*pool)}: {pools.available(*pool):,} episodes")
@@ -75,11 +73,13 @@ def show(
     """Show a task's pools, in numbers and a picture of the goals."""
     from smore_sweep.console import make_console
     from smore_sweep.data import summary
+    from smore_sweep.tasks import pools_of
 
     out = make_console()
-    file = picture or Path(DEFAULT_RESULTS) / f"goals-{task}-{source}.png"
-    out.print(summary.table(task, source))
-    summary.draw(task, source, file)
+    owner, _ = pools_of(task)[0]
+    file = picture or Path(DEFAULT_RESULTS) / f"goals-{owner}-{source}.png"
+    out.print(summary.table(owner, source))
+    summary.draw(owner, source, file)
     out.print(f"where the goals lie: {file}")
     return 0
 
@@ -205,9 +205,9 @@ def import_npz(
 
 def check_pool(task: str, policy: str) -> tuple[str, str]:
     """Return a task's pool. Raises :class:`UserError` if there is none of this name."""
-    from smore_sweep.tasks import task as task_row
+    from smore_sweep.tasks import pools_of
 
-    pools = task_row(task).pools
+    pools = {pool: (owner, pool) for owner, pool in pools_of(task)}
     if policy not in pools:
         raise UserError(unknown("pool", policy, pools, f" (of {task})"))
-    return task, policy
+    return pools[policy]

@@ -10,7 +10,7 @@ import io
 
 import gymnasium
 
-from smore_sweep.ogbench_horizons import HORIZONS, SINGLE_TASK
+from smore_sweep.ogbench_horizons import GOALS, HORIZONS, SINGLE_TASK
 
 # Every import of Gymnasium-Robotics prints a notice about environments that are not used here.
 with contextlib.redirect_stderr(io.StringIO()):
@@ -42,7 +42,8 @@ for _name in ("Tabletop", "TabletopImages"):
         )
 
 for _environment, _steps in HORIZONS.items():
-    _single = {f"smore/{_environment}{SINGLE_TASK}-v0": {"noisy_goals": False}} if "pointmaze" in _environment else {}
+    _numbers = range(1, GOALS + 1) if "pointmaze" in _environment else ()
+    _single = {f"smore/{_environment}{SINGLE_TASK}{_number}-v0": {"goal": _number} for _number in _numbers}
     for _name, _options in {f"smore/{_environment}-v0": {}, **_single}.items():
         if _name not in gymnasium.registry:
             gymnasium.register(

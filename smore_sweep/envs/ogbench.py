@@ -23,11 +23,9 @@ from numpy.typing import NDArray
 
 from smore_sweep.errors import DeclarationError
 from smore_sweep.images import WHITE
-from smore_sweep.ogbench_horizons import VISUAL
+from smore_sweep.ogbench_horizons import GOALS, VISUAL
 
 Observation = dict[str, NDArray[Any]]
-GOALS = 5
-"""Evaluation goals of an environment."""
 INSTALL = 'OGBench is not installed; give: pip install "smore_sweep[ogbench]"'
 
 
@@ -39,11 +37,11 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
     Args:
         env_id: OGBench's id of the environment, not of a dataset.
         render_mode: As everywhere in Gymnasium.
-        noisy_goals: Whether a maze's goals have noise, as in OGBench but for its single tasks.
+        goal: Number of a maze's only goal, 1 to 5, which then has no noise, as in OGBench's single tasks; None for all.
         size: ``width`` and ``height`` of a picture, in pixels. Where images are seen, a picture is such an image.
     """
 
-    def __init__(self, env_id: str, render_mode: str | None = None, noisy_goals: bool = True, **size: int) -> None:
+    def __init__(self, env_id: str, render_mode: str | None = None, goal: int | None = None, **size: int) -> None:
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
         options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode, **size}
@@ -54,7 +52,8 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
             options = {}  # what is seen is of a fixed size, and so is a picture of it
         if env_id.startswith(VISUAL) or render_mode is not None:
             _draw_off_screen()
-        if not noisy_goals:
+        self._only = goal
+        if goal is not None:
             options["add_noise_to_goal"] = False
         self._env = make_seedable(env_id, **options)
         box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype)
@@ -69,7 +68,7 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         number = (options or {}).get("goal", seed if seed is not None else int(self.np_random.integers(GOALS)))
         own = int(self.np_random.integers(2**31))
         with seeded(self._env, own):
-            observation, info = self._env.reset(seed=own, options={"task_id": 1 + number % GOALS})
+            observation, info = self._env.reset(seed=own, options={"task_id": self._only or 1 + number % GOALS})
         self._goal = self._vector(info["goal"])
         return self._observation(observation), {"success": False}
 

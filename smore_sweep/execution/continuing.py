@@ -14,7 +14,7 @@ from smore_sweep.results.record import CONTINUED, PARTIAL, Record
 from smore_sweep.results.recorder import Recorder
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.storage.paths import StoragePath
-from smore_sweep.tasks import task
+from smore_sweep.tasks import pools_of
 
 
 def begin_longer(
@@ -90,8 +90,8 @@ def _begin(run: RunSpec, start: RunSpec, results: StoragePath, dataset: str | No
 def fingerprint_here(run: RunSpec) -> str | None:
     """Return the fingerprint of the episodes that a run would train on; None if they are not all there."""
     counts = (run.expert_episodes, run.budget.episodes - run.expert_episodes)
-    needed = list(zip(task(run.task).pools, counts, strict=False))  # a dataset of its own is one pool
-    if any(pools.available(run.task, policy, run.source) < count for policy, count in needed):
+    needed = list(zip(pools_of(run.task), counts, strict=False))  # a dataset of its own is one pool
+    if any(pools.available(*pool, run.source) < count for pool, count in needed):
         return None
-    loaded = [pools.load(run.task, policy, count, run.source) for policy, count in needed]
+    loaded = [pools.load(*pool, count, run.source) for pool, count in needed]
     return dataset_fingerprint(run, *both_pools(loaded))

@@ -10,7 +10,7 @@ from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError
 from smore_sweep.planning.plan import Plan
 from smore_sweep.run_spec import GENERATED, RunSpec
-from smore_sweep.tasks import task
+from smore_sweep.tasks import pools_of, task
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
@@ -46,7 +46,7 @@ def build_stores(plan: Plan, episodes: dict[Pool, Episodes]) -> dict[str, tuple[
 
     stores = {}
     for name in dict.fromkeys(run.task for run, _ in plan.pending):
-        expert, suboptimal = both_pools([episodes[name, policy] for policy in task(name).pools])
+        expert, suboptimal = both_pools([episodes[pool] for pool in pools_of(name)])
         lengths = {pool.actions.shape[1] for pool in (expert, suboptimal) if len(pool)}
         if len(lengths) > 1:  # from different releases, say
             raise DatasetError(f"{name}: its pools have episodes of {sorted(lengths)} steps; import them again")

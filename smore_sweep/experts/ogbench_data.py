@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smore_sweep.envs.ogbench import make_seedable, seeded
-from smore_sweep.ogbench_horizons import SINGLE_TASK
 
 Array = NDArray[np.float64]
 Trajectory = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -60,8 +59,7 @@ GoalChoice = Callable[[Any, tuple[int, int], np.random.Generator], tuple[int, in
 
 
 def _maze(env_id: str, seed: int, steps: int, choose: GoalChoice, *, renew: bool) -> Trajectory:
-    # A single task has the data of all.
-    env = _environment(env_id.replace(SINGLE_TASK, ""), terminate_at_goal=False)
+    env = _environment(env_id, terminate_at_goal=False)
     random = np.random.default_rng(seed)
     cells = [(int(i), int(j)) for i, j in np.argwhere(env.maze_map == 0)]
     start = cells[random.integers(len(cells))]

@@ -15,7 +15,7 @@ from smore_sweep.results import record, run_files
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import StoragePath
-from smore_sweep.tasks import task
+from smore_sweep.tasks import pools_of, task
 
 EXPORT = "runs.parquet"
 """File that makes a folder an export (:mod:`analysis.frames.archive`)."""
@@ -78,7 +78,7 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
             f"{results} is an export, for tables, figures and reports; plan, run and status need a results folder"
         )
     for name in (*choices.tasks, *sweep.tasks):
-        task(name)
+        pools_of(name)
     runs = choices.expand(sweep, scale)
     run_ids = [run.run_id for run in runs]
     summaries = run_files.peek_each(results, run_ids, on_broken=None)
@@ -101,8 +101,8 @@ def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
     needed: dict[tuple[str, str], int] = {}
     for run in runs:
         counts = (run.expert_episodes, run.budget.episodes - run.expert_episodes)
-        for policy, count in zip(task(run.task).pools, counts, strict=False):
-            needed[run.task, policy] = max(count, needed.get((run.task, policy), 0))
+        for pool, count in zip(pools_of(run.task), counts, strict=False):
+            needed[pool] = max(count, needed.get(pool, 0))
     return needed
 
 

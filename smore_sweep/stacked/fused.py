@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -198,14 +198,14 @@ class Passes:
         """
         import torch
 
-        inputs = [x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous() for x in inputs]
+        inputs = [x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous() for x in inputs]
         rows = inputs[0].shape[1]
         outputs = torch.empty((*self._stacked, rows, self._outputs))
         kept = torch.empty(kernels.kept_size(self._address, rows)) if keep else None
         kernels.forward(
             self._address,
             flat.data_ptr(),
-            _described((x.data_ptr(), x.stride(0), x.stride(1), x.shape[2]) for x in inputs),
+            _described([(x.data_ptr(), *x.stride()[:2], x.shape[2]) for x in inputs]),
             len(inputs),
             rows,
             outputs.data_ptr(),
@@ -233,8 +233,10 @@ class Passes:
             for width, want in zip(widths, wanted, strict=True)
         ]
         described = _described(
-            (None, 0, 0, width) if slot is None else (slot.data_ptr(), rows * width, width, width)
-            for width, slot in zip(widths, slots, strict=True)
+            [
+                (None, 0, 0, width) if slot is None else (slot.data_ptr(), rows * width, width, width)
+                for width, slot in zip(widths, slots, strict=True)
+            ]
         )
         kernels.backward(
             self._address,
@@ -249,7 +251,6 @@ class Passes:
         return slots
 
 
-def _described(inputs: Iterable[tuple[int | None, int, int, int]]) -> ctypes.Array[_Input]:
+def _described(inputs: Sequence[tuple[int | None, ...]]) -> ctypes.Array[_Input]:
     """Describe inputs by address, the strides of members and rows, and width."""
-    array = [_Input(*each) for each in inputs]
-    return (_Input * len(array))(*array)
+    return (_Input * len(inputs))(*inputs)  # type: ignore[misc]  # a tuple of its fields makes a structure

@@ -179,11 +179,11 @@ class Network:
         return self._shape(passes.Pass.apply(self, self._joined(inputs), flat))  # type: ignore[no-untyped-call]
 
     def _constant(self, flat: torch.Tensor, parameters: Leaves, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        if self._fused is not None and (kernels := self._kernels()) is not None:
+            return self._fused.forward(kernels, flat, inputs, keep=False)[0]
         with torch.no_grad():
             if isinstance(self.spec, EncoderSpec):
                 return self._shape(convolutions.forward(self, self.spec, parameters, inputs))
-            if self._fused is not None and (kernels := self._kernels()) is not None:
-                return self._fused.forward(kernels, flat, inputs, keep=False)[0]
             return self._shape(passes.forward(self, self._joined(inputs), parameters, keep=False)[0])
 
     def _kernels(self) -> fused.Kernels | None:

@@ -101,7 +101,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, *command: str) -> RunSpec:
         ("ogbench", "qrl", "pointmaze-large-stitch"),
         ("ogbench", "gcivl", "cube-single-play"),
         ("images", "image_gcbc", "TabletopImages"),
-        ("newer_methods", "u2o", "pointmaze-medium-singletask-navigate"),
+        ("newer_methods", "u2o", "pointmaze-medium-navigate-singletask-task2"),
     ],
 )
 @pytest.mark.parametrize("scale", [None, "smoke", "paper"])
@@ -124,7 +124,7 @@ def test_a_single_run_is_one_of_its_tasks_sweep(
         ("qrl", "puzzle-4x6-noisy", 1_000, 256),
         ("image_smore", "visual-cube-single-play", 1_000, 128),
         ("image_smore", "visual-antmaze-giant-stitch", 5_000, 128),
-        ("u2o", "pointmaze-large-singletask-stitch", 5_000, 256),
+        ("u2o", "pointmaze-large-stitch-singletask-task4", 5_000, 256),
     ],
 )
 def test_a_task_of_ogbench_that_no_sweep_has_is_trained_as_one_like_it(
@@ -147,7 +147,7 @@ def test_of_two_sweeps_with_a_task_the_one_with_the_method_counts(
 
 
 def test_a_method_that_learns_offline_has_no_online_phase(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = trained(monkeypatch, "--method", "gcivl", "--task", "pointmaze-medium-singletask-navigate")
+    run = trained(monkeypatch, "--method", "gcivl", "--task", "pointmaze-medium-navigate-singletask-task2")
     assert run.budget.online_episodes == run.budget.updates_per_episode == 0
 
 

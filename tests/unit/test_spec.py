@@ -227,7 +227,7 @@ def test_bad_budgets_are_refused(name: str, value: Any) -> None:
 
 
 ONLINE = {**BUDGET, "online_episodes": 30, "updates_per_episode": 10}
-ONE_GOAL = "pointmaze-medium-singletask-navigate"
+ONE_GOAL = "pointmaze-medium-navigate-singletask-task2"
 
 
 def online_run(**changed: Any) -> RunSpec:

@@ -16,7 +16,7 @@ from examples.wall.world import Wall, walk
 from smore_sweep import Sizes, Task
 from smore_sweep.errors import DeclarationError
 from smore_sweep.goal_environment import PARTS
-from smore_sweep.tasks import TASKS, declare, task
+from smore_sweep.tasks import TASKS, declare, pools_of, task
 
 
 def test_sizes_and_horizon_are_read_off_the_environment() -> None:
@@ -129,6 +129,33 @@ def test_a_task_is_found_by_its_name_and_cannot_take_that_of_another() -> None:
     assert task("MyWall") is row
     with pytest.raises(DeclarationError, match="'Reacher' is the name of a task that ships"):
         declare([Task("Reacher", Wall, threshold=0.1, horizon=40)])
+
+
+def wall(name: str, **fields: Any) -> Task:
+    return Task(name, Wall, threshold=0.1, horizon=40, **fields)
+
+
+def test_a_task_may_have_the_data_of_another() -> None:
+    declare([wall("WallPlay", dataset="play"), wall("WallHome", goals=1, dataset="play", data_of="WallPlay")])
+    assert pools_of("WallHome") == pools_of("WallPlay") == [("WallPlay", "play")]
+    assert task("WallHome").content["data_of"] == "WallPlay"
+
+
+@pytest.mark.parametrize(
+    ("data_of", "said"),
+    [
+        ("WallPlaye", "unknown task 'WallPlaye'"),
+        ("Reacher", "Reacher has Sizes(observation=11, goal=2, action=2), and WallGuest Sizes(observation=2, goal=2"),
+        ("WallHome", "WallHome has those of 'WallPlay': give that one"),
+        ("WallPlay", "give WallGuest the dataset= and suboptimal= of WallPlay too"),
+    ],
+)
+def test_the_data_of_an_unlike_task_are_refused(data_of: str, said: str) -> None:
+    declare([wall("WallPlay", dataset="play"), wall("WallHome", dataset="play", data_of="WallPlay")])
+    declare([wall("WallGuest", data_of=data_of)])
+    with pytest.raises(DeclarationError) as refusal:
+        pools_of("WallGuest")
+    assert said in str(refusal.value)
 
 
 def test_what_is_declared_is_part_of_a_run() -> None:

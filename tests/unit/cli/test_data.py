@@ -119,6 +119,24 @@ def test_training_on_imported_episodes_of_49_steps(tmp_path: Path) -> None:
         build_stores(wanted, episodes)
 
 
+def test_a_single_task_trains_on_the_file_of_its_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = "pointmaze-medium-navigate"
+    one = f"{whole}-singletask-task2"
+    (tmp_path / "mine.py").write_text(SWEEP.replace('"Reacher"', f'"{whole}", "{one}"').replace("[0.0, 0.2]", "[1.0]"))
+    steps = 20 * 10
+    ends = np.arange(1, steps + 1) % 10 == 0
+    observations = np.random.default_rng(0).normal(size=(steps, 2)).astype(np.float32)
+    np.savez(tmp_path / f"{whole}-v0.npz", observations=observations, actions=observations / 9.0, terminals=ends)
+    assert main(["data", "import", "ogbench", f"{whole}-v0.npz"]) == 0
+    assert main(["data", "show", one, "--source", "ogbench"]) == 0
+    assert f"{whole}, ogbench data" in capsys.readouterr().out
+    plan = make_plan(load_sweep("mine.py"), None, tmp_path / "results", Choices(source="ogbench"))
+    assert missing_episodes(plan) == {}
+    assert plan.pools() == {(whole, "navigate"): 20}
+    stores = build_stores(plan, {pool: pools.load(*pool, 20, "ogbench") for pool in plan.pools()})
+    assert stores[whole][1] == stores[one][1]
+
+
 def test_data_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["data", "show", "Reacher"]) == 2
     error = capsys.readouterr().err
