@@ -6,8 +6,10 @@ import contextlib
 import fcntl
 import os
 import shutil
+import socket
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +24,9 @@ TRIES = 5
 def scratch_folder(base: Path | None = None) -> Iterator[Path]:
     """Yield a new folder that only this user can access, and remove it at the end.
 
-    The folder ``smore_sweep-<user id>-<random>`` holds a lock for as long as its process lives. Folders of this user
-    whose lock is free are left by killed processes and are removed first.
+    The folder ``smore_sweep-<user id>-<machine>-<random>`` holds a lock for as long as its process lives. Folders of
+    this user and machine whose lock is free are left by killed processes and are removed first. Those of other machines
+    stay: where the temporary folder is shared, a lock may hold on one machine only.
 
     Args:
         base: The folder to create it in; None for the system's temporary folder.
@@ -84,4 +87,6 @@ def _remove(folder: Path) -> None:
 
 
 def _prefix() -> str:
-    return f"smore_sweep-{os.geteuid()}-"
+    # Few letters of the machine's name, because sockets lie below, whose paths are limited to 107 bytes.
+    machine = f"{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}"
+    return f"smore_sweep-{os.geteuid()}-{machine}-"

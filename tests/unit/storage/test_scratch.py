@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from smore_sweep.errors import StorageError
+from smore_sweep.storage import scratch
 from smore_sweep.storage.scratch import remove_dead, scratch_folder
 
 HOLDER = """
@@ -55,8 +57,10 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_that_of_a_liv
             living.kill()
 
 
-def test_only_scratch_folders_of_this_user_are_removed(tmp_path: Path) -> None:
-    name = f"smore_sweep-{os.geteuid()}-"
+def test_only_scratch_folders_of_this_user_and_machine_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = scratch._prefix()
     target = tmp_path / "elsewhere"
     target.mkdir()
     (target / "content").write_text("x")
@@ -65,7 +69,10 @@ def test_only_scratch_folders_of_this_user_are_removed(tmp_path: Path) -> None:
     trap = tmp_path / f"{name}trap"
     trap.mkdir()
     (trap / "lock").symlink_to(target / "created")
-    others = [tmp_path / "smore_sweep-abcdefgh", tmp_path / f"smore_sweep-{os.geteuid()}1-abcdefgh"]
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    elsewhere = scratch._prefix()
+    monkeypatch.undo()
+    others = [tmp_path / f"{start}abcdefgh" for start in ("smore_sweep-", f"smore_sweep-{os.geteuid()}1-", elsewhere)]
     for folder in others:
         folder.mkdir()
     remove_dead(tmp_path)
@@ -77,7 +84,7 @@ def test_only_scratch_folders_of_this_user_are_removed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_folder_of_another_user_stays(tmp_path: Path) -> None:
-    foreign = tmp_path / f"smore_sweep-{os.geteuid()}-abcdefgh"
+    foreign = tmp_path / f"{scratch._prefix()}abcdefgh"
     foreign.mkdir()
     os.chown(foreign, 65534, 65534)
     remove_dead(tmp_path)
