@@ -100,7 +100,7 @@ def share_sweep(
         return ENDED
     publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
     children = _Children(request, workers)
-    with share(request.results, f"smore-sweep work {name}"), interruptible(), children.signalled():
+    with share(request.results, f"smore-sweep work {name}", out.print), interruptible(), children.signalled():
         remember(results, name, plan.scale, choices)
         counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
         out.print(f"{plan.sweep.name} · {plan.scale}: {counts}")

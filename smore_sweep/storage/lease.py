@@ -69,6 +69,13 @@ def lease(path: StoragePath, who: str, say: Callable[[str], None]) -> Iterator[F
             _release(path, mine, keeper, ended, lost)
 
 
+def refuse_if_held(path: StoragePath, say: Callable[[str], None]) -> None:
+    """Raise :class:`LockedError` if a process that lives holds the lease; see :func:`lease`."""
+    content = read(path)
+    if content is not None and not is_dead(content):
+        _watch(path, content, say)
+
+
 def revoke(path: StoragePath, who: str) -> bool:
     """Take a lease from a holder that counts as dead, for good: if it still lives, it ends at its next beat.
 

@@ -1,23 +1,28 @@
 """Locks of the operating system: one writer at a time.
 
-A lock disappears with its process, however that ends. Object stores have no locks; see
-:mod:`smore_sweep.storage.lease`.
+A lock disappears with its process, however that ends. Object stores and some shared file systems, such as Lustre
+mounted without them, have no locks; there a lease stands for one (:mod:`smore_sweep.storage.lease`).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from smore_sweep.errors import LockedError, StorageError
+from smore_sweep.storage import lease
 from smore_sweep.storage.fence import OPEN, Fence
-from smore_sweep.storage.lease import lease
 from smore_sweep.storage.paths import StoragePath
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
     Args:
         results: The results folder.
         what: The command that holds it, for messages of others.
-        say: Receives a sentence if it takes a while to find out whether another holder is alive (object stores only).
+        say: Receives a sentence if it takes a while to find out whether another holder is alive (leases only).
 
     Yields:
         The fence to check before each write.
@@ -37,7 +42,11 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
     """
     try:
         path = results / "driver.lock"
-        with _file(path, what) if isinstance(path, Path) else lease(path, _signature(what), say) as fence:
+        if isinstance(path, Path) and _has_locks(path):
+            held = _file(path, what)
+        else:
+            held = lease.lease(_lease_of(path), _signature(what), say)
+        with held as fence:
             yield fence
     except LockedError as holder:
         raise StorageError(
@@ -46,14 +55,20 @@ def hold(results: StoragePath, what: str, say: Callable[[str], None]) -> Iterato
 
 
 @contextmanager
-def share(results: Path, what: str) -> Iterator[None]:
-    """Hold the lock of a folder beside others that share it, for the block. It excludes those that hold it alone.
+def share(results: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a folder beside others that share it, for the block. It excludes those that hold it alone, but
+    without locks these do not notice who shares it.
 
     Raises:
         StorageError: Another process holds it alone; the message names that process.
     """
+    path = results / "driver.lock"
     try:
-        with _file(results / "driver.lock", what, fcntl.LOCK_SH):
+        if _has_locks(path):
+            with _file(path, what, fcntl.LOCK_SH):
+                yield
+        else:
+            lease.refuse_if_held(_lease_of(path), say)
             yield
     except LockedError as holder:
         raise StorageError(f"results folder {results} is in use by {holder}; wait for it, or give another") from None
@@ -74,12 +89,47 @@ def _file(path: Path, what: str, kind: int = fcntl.LOCK_EX) -> Iterator[Fence]:
 @contextmanager
 def queue(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of a file for the block. While another process holds it, say so once and wait."""
+    if not _has_locks(path):
+        with ExitStack() as held:
+            _wait_for_lease(held, _lease_of(path), what, say)
+            yield
+        return
     with path.open("a+") as file:
         if holder := _take(file, what):
             say(f"waiting for {holder}")
             fcntl.flock(file, fcntl.LOCK_EX)
             _sign(file, what)
         yield
+
+
+def _has_locks(path: Path) -> bool:
+    """Return whether the file system has locks. What else is wrong with the file is found when it is locked."""
+    try:
+        with path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in NO_LOCKS
+    return True
+
+
+def _lease_of(path: StoragePath) -> StoragePath:
+    """Return the path of the lease that stands for a lock. In a folder the lock's own file is there already."""
+    return path.with_suffix(".lease") if isinstance(path, Path) else path
+
+
+def _wait_for_lease(held: ExitStack, path: StoragePath, what: str, say: Callable[[str], None]) -> None:
+    """Enter a lease. While another process holds it, say so once and wait."""
+    told = False
+    while True:
+        try:
+            held.enter_context(lease.lease(path, _signature(what), say))
+        except LockedError as holder:
+            if not told:
+                say(f"waiting for {holder}")
+            told = True
+            time.sleep(lease.BEAT)
+        else:
+            return
 
 
 def _take(file: TextIO, what: str, kind: int = fcntl.LOCK_EX) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from smore_sweep.errors import UserError
 from smore_sweep.execution.session import interruptible
-from smore_sweep.storage import lease, paths
-from smore_sweep.storage.lock import hold, share
+from smore_sweep.storage import lease, lock, paths
+from smore_sweep.storage.lock import hold, queue, share
 from smore_sweep.storage.paths import StoragePath
 
 HOLDER = """
@@ -66,8 +70,8 @@ def test_who_holds_it_is_named_and_it_is_given_back(results: StoragePath) -> Non
 
 def test_a_folder_is_held_alone_or_shared(tmp_path: Path) -> None:
     with (
-        share(tmp_path, "the first"),
-        share(tmp_path, "the second"),
+        share(tmp_path, "the first", print),
+        share(tmp_path, "the second", print),
         pytest.raises(UserError, match=r"in use by the second \(process"),
         hold(tmp_path, "x", print),
     ):
@@ -75,9 +79,45 @@ def test_a_folder_is_held_alone_or_shared(tmp_path: Path) -> None:
     with (
         hold(tmp_path, "alone", print),
         pytest.raises(UserError, match=r"in use by alone \(process"),
-        share(tmp_path, "x"),
+        share(tmp_path, "x", print),
     ):
         pytest.fail("it is held alone and shared")
+
+
+@pytest.fixture
+def _no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    # This module's alone: a temporary folder has locks.
+    monkeypatch.setattr(lock, "fcntl", SimpleNamespace(**{**vars(fcntl), "flock": refuse}))
+
+
+@pytest.mark.usefixtures("_no_locks")
+def test_without_locks_a_lease_stands_for_them(tmp_path: Path) -> None:
+    messages: list[str] = []
+    with hold(tmp_path, "alone", print) as fence:
+        fence.check()
+        for other in (hold, share):
+            with pytest.raises(UserError, match=r"in use by alone \(process"), other(tmp_path, "x", print):
+                pytest.fail("it is held alone and shared")
+    with share(tmp_path, "the first", print), share(tmp_path, "the second", print):
+        pass
+    with queue(tmp_path / "lock", "making it", print):
+        entered = threading.Event()
+
+        def wait() -> None:
+            with queue(tmp_path / "lock", "waiting", messages.append):
+                entered.set()
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        wait_until(lambda: bool(messages))
+        assert messages[0].startswith("waiting for making it (process")
+        assert not entered.is_set()
+    waiter.join()
+    assert entered.is_set()
+    assert len(messages) == 1
 
 
 def test_a_lock_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
