@@ -36,9 +36,12 @@ from smore_sweep.results.record_writer import Assignment, Candidate, RecordingEr
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import declare, declared
 from smore_sweep.training.capture import AUTO
+from smore_sweep.training.device import choose_device, prepare
 from smore_sweep.training.failures import describe, still_works
 
 if TYPE_CHECKING:
+    import torch
+
     from smore_sweep.stacked.episode_store import EpisodeStore
 
 
@@ -186,6 +189,11 @@ def _train_stack(
         tune.report({"stop": f"a worker cannot import the sweep's code: {type(error).__name__}: {first_line(error)}"})
         return
     declare(tasks)
+    try:
+        device = choose_device(gpu)
+    except ClusterError as error:
+        tune.report({"stop": str(error)})
+        return
     index = config["stack"]
     stack: Stack = stacks[index]
     for point in history[index]:
@@ -211,7 +219,7 @@ def _train_stack(
             try:
                 _check_code(stack, code)
                 _train_assignment(
-                    index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators, keep_learner
+                    index, stack, assignment, store_ref, recorder, device, padded, updates, evaluators, keep_learner
                 )
             except ray.exceptions.RayError:
                 raise
@@ -241,7 +249,7 @@ def _train_assignment(
     assignment: Assignment,
     store_ref: Any,
     recorder: Any,
-    gpu: bool,
+    device: torch.device,
     padded: int | None,
     updates: str,
     evaluators: int,
@@ -249,10 +257,8 @@ def _train_assignment(
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.assessment import assess_here
-    from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
-    device = choose_device(gpu)
     prepare(device)
     meter = UsageMeter(device)
     by_id = {run.run_id: run for run in stack.runs}

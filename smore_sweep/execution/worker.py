@@ -43,9 +43,12 @@ from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
 from smore_sweep.training import capture
+from smore_sweep.training.device import choose_device, prepare
 from smore_sweep.training.failures import describe, still_works
 
 if TYPE_CHECKING:
+    import torch
+
     from smore_sweep.stacked.episode_store import EpisodeStore
 
 ENDED, FAILED, STOPPED, INTERRUPTED = 0, 1, 75, 130
@@ -180,7 +183,13 @@ class _Worker:
         return None
 
     def _train(self, plan: Plan, stack: Stack) -> None:
-        """Train a claimed stack from the records of its runs."""
+        """Train a claimed stack from the records of its runs.
+
+        Raises:
+            ClusterError: PyTorch cannot use this worker's GPU.
+            RecordingError: The results cannot be written.
+        """
+        device = choose_device(self._gpu)
         self._out.print(f"takes {stack.runs[0].title}" + (f" and {len(stack.runs) - 1} more" * (len(stack.runs) > 1)))
         mine = Plan(plan.sweep, plan.scale, plan.source, list(stack.runs), plan.states, plan.behind)
         episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in mine.pools().items()}
@@ -205,7 +214,7 @@ class _Worker:
                 if not assignment.members:
                     break
                 try:
-                    self._train_assignment(stack, assignment, store, reporter, padded)
+                    self._train_assignment(stack, assignment, store, reporter, device, padded)
                 except RecordingError:
                     raise
                 except Exception as error:
@@ -223,13 +232,12 @@ class _Worker:
         assignment: Assignment,
         store: EpisodeStore,
         reporter: ProgressReporter,
+        device: torch.device,
         padded: int | None,
     ) -> None:
         """Train the runs of a stack that the record writer assigned."""
-        from smore_sweep.training.device import choose_device, prepare
         from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
-        device = choose_device(self._gpu)
         prepare(device)
         meter = UsageMeter(device)
         by_id = {run.run_id: run for run in stack.runs}
