@@ -31,7 +31,7 @@ from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.results.record import DIVERGED, PARTIAL, Record
+from smore_sweep.results.record import DIVERGED, PARTIAL, Record, Summary
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import declare, declared
@@ -98,6 +98,7 @@ def train_stacks(
             updates=updates,
             evaluators=cluster.evaluators,
             keep_learner=keep_learner,
+            compared=scheduler is not None,
             history=history or [()] * len(stacks),
         ),
         resources,
@@ -176,6 +177,7 @@ def _train_stack(
     updates: str,
     evaluators: int,
     keep_learner: bool,
+    compared: bool,
     history: Sequence[Sequence[dict[str, float]]],
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
@@ -219,7 +221,17 @@ def _train_stack(
             try:
                 _check_code(stack, code)
                 _train_assignment(
-                    index, stack, assignment, store_ref, recorder, device, padded, updates, evaluators, keep_learner
+                    index,
+                    stack,
+                    assignment,
+                    store_ref,
+                    recorder,
+                    device,
+                    padded,
+                    updates,
+                    evaluators,
+                    keep_learner,
+                    compared,
                 )
             except ray.exceptions.RayError:
                 raise
@@ -254,6 +266,7 @@ def _train_assignment(
     updates: str,
     evaluators: int,
     keep_learner: bool,
+    compared: bool,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.assessment import assess_here
@@ -266,31 +279,60 @@ def _train_assignment(
     records = [record for _, record in assignment.members]
     writes: list[Any] = []
     evaluated, ended = 0, assignment.ended
-    latest: dict[str, float] = {}
+    latest: float | None = None
+    point: dict[str, float] = {}
+
+    def compare(update: int) -> dict[str, float]:
+        return _point(update, records, assignment.others, len(stack.runs)) if compared else {}
 
     def keep(batch: Sequence[tuple[str, Record]]) -> None:
-        nonlocal evaluated, latest, ended
+        nonlocal evaluated, latest, ended, point
         # Training goes on while a batch of records is written; one write is under way at most.
         if writes:
             ray.get(writes.pop())
-        numbers = [record.summary() for _, record in batch if record.status != DIVERGED]
-        evaluated, latest = batch[0][1].update, {}
-        if numbers:
-            latest = {name: fmean(each[name] for each in numbers) for name in numbers[0]}
+        returns = [record.summary()["return99"] for _, record in batch if record.status != DIVERGED]
+        evaluated, latest = batch[0][1].update, fmean(returns) if returns else None
+        point = compare(evaluated)
         ended += sum(record.status != PARTIAL for _, record in batch)
         writes.append(recorder.keep.remote(list(batch)))
 
     def tick(times: TrainingProgress) -> None:
         progress = Progress(
             index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated,
-            latest.get("return99"), times.training_seconds, times.evaluation_seconds, meter.look(),
+            latest, times.training_seconds, times.evaluation_seconds, meter.look(),
         )  # fmt: skip
-        tune.report({"progress": progress, **({UPDATE: evaluated, **latest} if latest else {})})
+        tune.report({"progress": progress, **point})
 
+    for update in [*records[0].evaluations, records[0].update]:  # runs may have caught up with others meanwhile
+        if stored := compare(update):
+            tune.report(stored)
     assess = Evaluators(evaluators) if evaluators else assess_here
     learner = build_learner(runs, ray.get(store_ref), device, padded)
     load_records(learner, runs, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner)
+        train(
+            runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner,
+            until=assignment.until,
+        )  # fmt: skip
     finally:
         ray.get(writes)
+
+
+def _point(update: int, records: Sequence[Record], others: Sequence[Summary], runs: int) -> dict[str, float]:
+    """Return what a search compares of a trial: its mean metrics over all its runs at an update.
+
+    The point of a trial of which a run has diverged says only that. It is empty where a run has no evaluation.
+
+    Args:
+        update: The update.
+        records: Records of the runs that train.
+        others: Summaries of the others that have a record.
+        runs: Runs of the trial.
+    """
+    if any(each.status == DIVERGED for each in (*records, *others)):
+        return {UPDATE: update, DIVERGED: True}
+    numbers = [record.evaluations[update].summary() for record in records if update in record.evaluations]
+    numbers += [summary.evaluations[update] for summary in others if update in summary.evaluations]
+    if len(numbers) < runs:
+        return {}
+    return {UPDATE: update, **{name: fmean(each[name] for each in numbers) for name in numbers[0]}}

@@ -294,7 +294,7 @@ class _Worker:
 
         learner = build_learner(runs, store, device, padded)
         load_records(learner, runs, records)
-        train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen())
+        train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen(), until=assignment.until)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from smore_sweep.errors import LockedError, StorageError
 from smore_sweep.results import run_files
-from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
+from smore_sweep.results.record import DIVERGED, PARTIAL, Record, Summary, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.paths import StoragePath
@@ -39,12 +39,16 @@ class Assignment:
         ended: Number of the stack's runs that have ended.
         behind: Total updates so far of the stack's runs that are not members.
         news: Sentences for people: failures since the last assignment.
+        until: Update at which other runs of the stack wait for the members; None if none do.
+        others: Summaries of the stack's runs that are not members, of those that have a record.
     """
 
     members: list[tuple[str, Record]]
     ended: int
     behind: int
     news: list[str]
+    until: int | None = None
+    others: Sequence[Summary] = ()
 
 
 class RecordWriter:
@@ -95,7 +99,14 @@ class RecordWriter:
         self._retries.start(run_ids)
         news, self._news = self._news, []
         rest = sum(updates for run_id, updates in behind.items() if run_id not in run_ids)
-        return Assignment(list(records.items()), len(ended), rest, news)
+        return Assignment(
+            list(records.items()),
+            len(ended),
+            rest,
+            news,
+            self._retries.until(unfinished, run_ids) if run_ids else None,
+            [summary for run_id, summary in stored.items() if run_id not in run_ids],
+        )
 
     def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
         """Choose the runs to train next, and load them.

@@ -26,16 +26,26 @@ class RetryPolicy:
     def choose(self, unfinished: Mapping[str, int]) -> list[str]:
         """Return the unfinished runs that train next, together; empty if none may be tried any more.
 
-        Runs that have not failed come first, from the furthest update; then those to be tried again, one at a time.
+        Runs that have not failed come first, and of them those that are furthest behind, to catch up with the others;
+        then those to be tried again, one at a time.
 
         Args:
             unfinished: Number of updates so far, by run id.
         """
         together = [run_id for run_id in unfinished if not self._failures[run_id]]
-        if together:  # at the same update, unless their last records could not all be written
-            furthest = max(unfinished[run_id] for run_id in together)
-            return [run_id for run_id in together if unfinished[run_id] == furthest]
+        if together:
+            least = min(unfinished[run_id] for run_id in together)
+            return [run_id for run_id in together if unfinished[run_id] == least]
         return [run_id for run_id in unfinished if self._failures[run_id] < TRIES][:1]
+
+    def until(self, unfinished: Mapping[str, int], run_ids: Iterable[str]) -> int | None:
+        """Return the update at which others of the unfinished runs wait for these, to train on together.
+
+        None if none do.
+        """
+        least = max(unfinished[run_id] for run_id in run_ids)
+        ahead = [update for run_id, update in unfinished.items() if update > least and not self._failures[run_id]]
+        return min(ahead, default=None)
 
     def losses(self, run_ids: Iterable[str]) -> int:
         """Return how often the runs' worker was lost since their last progress."""

@@ -5,11 +5,24 @@ from __future__ import annotations
 from smore_sweep.results.retries import LOSSES, TRIES, RetryPolicy
 
 
-def test_runs_that_stand_furthest_train_together() -> None:
-    retries = RetryPolicy()
-    assert retries.choose({"a": 100, "b": 0, "c": 100}) == ["a", "c"]
-    assert retries.choose({"b": 0}) == ["b"]
+def test_runs_that_are_behind_catch_up_with_the_others() -> None:
+    retries, standing = RetryPolicy(), {"a": 100, "b": 0, "c": 100, "d": 200}
+    assert retries.choose(standing) == ["b"]
+    assert retries.until(standing, ["b"]) == 100
+    standing["b"] = 100
+    assert retries.choose(standing) == ["a", "b", "c"]
+    assert retries.until(standing, ["a", "b", "c"]) == 200
+    assert retries.until({"d": 200}, ["d"]) is None
     assert retries.choose({}) == []
+
+
+def test_nobody_waits_for_a_run_that_has_failed() -> None:
+    retries, standing = RetryPolicy(), {"a": 0, "b": 100}
+    retries.fail("a")
+    assert retries.choose(standing) == ["b"]
+    retries.fail("b")
+    assert retries.choose(standing) == ["a"]
+    assert retries.until(standing, ["a"]) is None
 
 
 def test_a_stack_that_fails_is_taken_apart_and_each_run_tried_once_more() -> None:
