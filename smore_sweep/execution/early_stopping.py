@@ -34,7 +34,7 @@ class GroupedScheduler(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if DIVERGED in result:
-            return TrialScheduler.STOP
+            return str(TrialScheduler.STOP)
         decision: str = self._of(trial).on_trial_result(tune_controller, trial, result)
         return decision
 

@@ -37,7 +37,7 @@ from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import declare, declared
 from smore_sweep.training.capture import AUTO
 from smore_sweep.training.device import choose_device, prepare
-from smore_sweep.training.failures import describe, still_works
+from smore_sweep.training.failures import describe, free_memory, is_crowded, still_works
 
 if TYPE_CHECKING:
     import torch
@@ -241,7 +241,11 @@ def _train_stack(
                 if gpu and not still_works():
                     os._exit(1)  # Tune starts another process, from the last records
                 run_ids = [run_id for run_id, _ in assignment.members]
-                ray.get(recorder.fail.remote(run_ids, describe(error), traceback.format_exc()))
+                members = assignment.filled_up_to(padded)
+                if is_crowded(error, members):
+                    ray.get(recorder.crowded.remote(run_ids, members))
+                else:
+                    ray.get(recorder.fail.remote(run_ids, describe(error), traceback.format_exc()))
     except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # from the recorder
         tune.report({"stop": failure_reason(error)})
 
@@ -273,6 +277,7 @@ def _train_assignment(
     from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
     prepare(device)
+    free_memory(device)
     meter = UsageMeter(device)
     by_id = {run.run_id: run for run in stack.runs}
     runs = [by_id[run_id] for run_id, _ in assignment.members]
@@ -307,7 +312,7 @@ def _train_assignment(
         if stored := compare(update):
             tune.report(stored)
     assess = Evaluators(evaluators) if evaluators else assess_here
-    learner = build_learner(runs, ray.get(store_ref), device, padded)
+    learner = build_learner(runs, ray.get(store_ref), device, padded and assignment.filled_up_to(padded))
     load_records(learner, runs, records)
     try:
         train(
@@ -329,7 +334,7 @@ def _point(update: int, records: Sequence[Record], others: Sequence[Summary], ru
         others: Summaries of the others that have a record.
         runs: Runs of the trial.
     """
-    if any(each.status == DIVERGED for each in (*records, *others)):
+    if DIVERGED in {*(record.status for record in records), *(summary.status for summary in others)}:
         return {UPDATE: update, DIVERGED: True}
     numbers = [record.evaluations[update].summary() for record in records if update in record.evaluations]
     numbers += [summary.evaluations[update] for summary in others if update in summary.evaluations]

@@ -45,7 +45,7 @@ from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
 from smore_sweep.training import capture
 from smore_sweep.training.device import choose_device, prepare
-from smore_sweep.training.failures import describe, still_works
+from smore_sweep.training.failures import describe, free_memory, is_crowded, still_works
 
 if TYPE_CHECKING:
     import torch
@@ -249,7 +249,11 @@ class _Worker:
                         self._out.print(f"its GPU cannot be used any more: {describe(error)}")
                         os.kill(os.getpid(), signal.SIGKILL)  # another worker is started, from the last records
                     run_ids = [run_id for run_id, _ in assignment.members]
-                    self._writer.fail(run_ids, describe(error), traceback.format_exc())
+                    members = assignment.filled_up_to(padded)
+                    if is_crowded(error, members):
+                        self._writer.crowded(run_ids, members)
+                    else:
+                        self._writer.fail(run_ids, describe(error), traceback.format_exc())
             reporter.on_stack_end(0)
         failures = self._writer.failures
         self._claims.give_up({run.run_id: failures[run.run_id] for run in stack.runs if run.run_id in failures})
@@ -267,6 +271,7 @@ class _Worker:
         from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
         prepare(device)
+        free_memory(device)
         meter = UsageMeter(device)
         by_id = {run.run_id: run for run in stack.runs}
         runs = [by_id[run_id] for run_id, _ in assignment.members]
@@ -292,7 +297,7 @@ class _Worker:
             )  # fmt: skip
             reporter.beat()
 
-        learner = build_learner(runs, store, device, padded)
+        learner = build_learner(runs, store, device, padded and assignment.filled_up_to(padded))
         load_records(learner, runs, records)
         train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen(), until=assignment.until)
 

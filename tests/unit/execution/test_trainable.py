@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import torch
+from ray import tune
 
 from smore_sweep.bench.synthetic import QUICK_TASK, make_store
 from smore_sweep.execution import shipping, trainable
@@ -21,6 +23,7 @@ from smore_sweep.results.record_writer import RecordWriter
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
 from smore_sweep.training import loop
+from smore_sweep.training.learner import Learner
 
 BUDGET = Budget(episodes=20, updates=8, batch_size=8, evaluate_every=2, evaluation_episodes=1, final_episodes=1)
 RUNS = tuple(
@@ -43,18 +46,23 @@ class Actor:
 
 
 def trial(
-    recorder: Any, monkeypatch: pytest.MonkeyPatch, *, gpu: bool = False, compared: bool = False
+    recorder: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    gpu: bool = False,
+    padded: int | None = None,
+    compared: bool = False,
 ) -> list[dict[str, Any]]:
     """Run the trial of the stack; return what it reports."""
     reported: list[dict[str, Any]] = []
-    monkeypatch.setattr(trainable.tune, "report", reported.append)
-    monkeypatch.setattr(trainable.ray, "get", lambda result: result)
+    monkeypatch.setattr(tune, "report", reported.append)
+    monkeypatch.setattr(ray, "get", lambda result: result)
     monkeypatch.setattr(trainable, "machine_facts", lambda _: {})
     packed = shipping.pack(([STACK], {}, {run.run_id: {} for run in RUNS}))
     monkeypatch.setattr(trainable, "code_facts", lambda _: {})
     trainable._train_stack(
         {"stack": 0}, packed, shared={QUICK_TASK: (STORE, {0.05: "x"})}, recorder=recorder, git="0", gpu=gpu,
-        padded=None, updates="auto", evaluators=0, keep_learner=False, compared=compared, history=[()],
+        padded=padded, updates="auto", evaluators=0, keep_learner=False, compared=compared, history=[()],
     )  # fmt: skip
     return reported
 
@@ -116,3 +124,45 @@ def test_a_trial_says_that_a_seed_has_diverged_before_it_trains_the_others(
     run_files.save(tmp_path, IDS[0], Record(RUNS[0].content(), DIVERGED, 2))
     assert compared(trial(Actor(RecordWriter(tmp_path)), monkeypatch, compared=True))[0] is True
     assert compared(trial(Actor(RecordWriter(tmp_path)), monkeypatch)) == {}
+
+
+@pytest.mark.parametrize(("padded", "sizes"), [(8, [8, 4, 2, 2]), (None, [3, 1, 1, 1])])
+def test_a_stack_that_a_gpu_has_no_room_for_is_trained_in_parts(
+    padded: int | None, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial(Actor(RecordWriter(tmp_path / "whole")), monkeypatch)
+    tried: list[int] = []
+    update = Learner.update
+
+    def crowded(self: Learner) -> None:
+        if not self.step:
+            tried.append(self.members)
+        if self.members > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        update(self)
+
+    monkeypatch.setattr(Learner, "update", crowded)
+    writer = RecordWriter(tmp_path / "parts")
+    reported = trial(Actor(writer), monkeypatch, padded=padded)
+    assert tried == sizes
+    assert not writer.failures
+    assert f"a stack of {sizes[0]} is too large for the GPU's memory" in next(
+        r["news"][0] for r in reported if "news" in r
+    )
+    for run_id in IDS:
+        whole, parts = (run_files.load(tmp_path / each, run_id) for each in ("whole", "parts"))
+        assert whole is not None
+        assert parts is not None
+        assert parts.status == DONE
+        assert all((array == parts.policy[name]).all() for name, array in whole.policy.items())
+
+
+def test_a_run_that_does_not_fit_by_itself_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crowded(self: Learner) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Learner, "update", crowded)
+    writer = RecordWriter(tmp_path)
+    trial(Actor(writer), monkeypatch)
+    assert set(writer.failures) == set(IDS)
+    assert "CUDA out of memory; give a smaller --stack-size" in writer.failures[IDS[0]]

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from smore_sweep.console import make_console
+from smore_sweep.data import pools
 from smore_sweep.execution import worker
 from smore_sweep.execution.worker import FAILED, NOTHING, REVOKED, SUSPECTS, Deadline, Request, work
 from smore_sweep.planning.choices import AS_DECLARED
+from smore_sweep.planning.stacks import Stack, group_into_stacks
 from smore_sweep.results.claims import TOGETHER, worker_lease
+from smore_sweep.results.record_writer import Assignment
 from smore_sweep.storage import lease
 from smore_sweep.storage.fence import OPEN
 from tests.unit.results.test_claims import claims, lose
@@ -99,3 +103,28 @@ def test_a_device_that_loses_its_workers_leaves_suspected_runs_to_others(tmp_pat
     trained.give_up({other: "ValueError: boom"})
     assert claimed(TOGETHER) == [suspected]  # there is nobody else
     worker_lease(tmp_path, "last").unlink()
+
+
+def test_a_worker_halves_a_stack_that_its_gpu_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def crowded(self: Any, stack: Stack, assignment: Assignment, *_: Any) -> None:
+        tried.append(len(assignment.members))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    wanted = replace(request(tmp_path), largest=4)
+    plan = wanted.plan()
+    stack = group_into_stacks(plan.pending, slots=1, largest=4)[0]
+    store = {run.task: (None, {run.expert_share: "x"}) for run in stack.runs}
+    monkeypatch.setattr(worker, "build_stores", lambda *_: store)
+    monkeypatch.setattr(pools, "load", lambda *_: None)
+    monkeypatch.setattr(worker._Worker, "_train_assignment", crowded)
+    here = worker._Worker(wanted, "here", OPEN, False, 0, told(), Deadline(1.0), make_console())
+    run_ids = [run.run_id for run in stack.runs]
+    claims(tmp_path, "here")
+    here._claims.take(here._claims.free(dict.fromkeys(run_ids, 0)), run_ids, 0)
+    here._train(plan, stack)
+    size = len(run_ids)
+    assert size > 1
+    assert tried[:2] == [size, size // 2]
+    assert sorted(here._writer.failures) == sorted(run_ids)  # one by one they do not fit either

@@ -123,7 +123,7 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
         lines.index(told)
         for told in (
             "training from update 0 in a stack of 2, here",
-            "failed, and is tried again by itself: ValueError: boom",
+            "failed, and is tried again: ValueError: boom",
             "training from update 100 by itself, here",
             "failed: ValueError: boom\nTraceback of it",
             "training from update 100 by itself, elsewhere",
