@@ -8,6 +8,7 @@ from typing import Any
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from smore_sweep.planning.search import Group, Search, Trial
+from smore_sweep.results.record import DIVERGED
 
 REDUCTION = 3
 """At each rung the best third goes on, and rungs are a factor of three apart."""
@@ -16,7 +17,9 @@ UPDATE = "update"
 
 
 class GroupedScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Let each trial be decided by the scheduler of its group.
+    """Let each trial be decided by the scheduler of its group, and stop those of which a seed has diverged.
+
+    These are the last of their search, whatever their other seeds do.
 
     Args:
         groups: The scheduler of each stack, by the stack's index.
@@ -30,6 +33,8 @@ class GroupedScheduler(FIFOScheduler):  # type: ignore[misc]
         self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if DIVERGED in result:
+            return str(TrialScheduler.STOP)
         decision: str = self._of(trial).on_trial_result(tune_controller, trial, result)
         return decision
 

@@ -16,6 +16,8 @@ from smore_sweep.results.recorder import recording
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.lease import BEAT, lease
 
+LATER = "the results are safe, and smore-sweep run shows them there later"
+
 
 class Publisher:
     """Publishes ended and failed runs from their records. A run that another process has published is left as it is."""
@@ -35,21 +37,29 @@ class Publisher:
             wait: Whether to wait for another process that publishes, which may not see the last runs.
         """
         ended = {run.run_id for run in plan.runs if plan.states[run.run_id] == record.DONE}
-        while not ended | failures.keys() <= self._published:
+        while failures or not ended <= self._published:
             try:
-                self._publish(plan, ended, failures)
-                self._published |= ended | failures.keys()
+                self._published |= self._publish(plan, ended, failures)
+                return
             except LockedError:
                 if not wait:
                     return
                 time.sleep(BEAT)
-            except (UserError, RecordingError) as error:
-                self._say(
-                    f"MLflow is not available ({error}); the results are safe, and smore-sweep run shows them there"
-                )
+            except UserError as error:
+                self._say(f"MLflow is not available ({error}); {LATER}")
+                return
+            except RecordingError as error:
+                self._say(f"MLflow does not show all runs: {error}; {LATER}")
                 return
 
-    def _publish(self, plan: Plan, ended: set[str], failures: Mapping[str, str]) -> None:
+    def _publish(self, plan: Plan, ended: set[str], failures: Mapping[str, str]) -> set[str]:
+        """Publish runs; return the ended ones that MLflow shows. What it misses is left to the next call.
+
+        Raises:
+            LockedError: Another process publishes.
+            RecordingError: It cannot be noted what is published.
+            UserError: MLflow cannot be used.
+        """
         titles = {run.run_id: run.title for run in plan.runs}
         with (
             lease(self._results / "publisher.lease", f"process {os.getpid()}", lambda _: None) as fence,
@@ -57,3 +67,4 @@ class Publisher:
         ):
             recorder.publish([(run_id, titles[run_id]) for run_id in titles if run_id in ended])
             recorder.publish_failed(failures, titles)
+        return recorder.published(list(ended))

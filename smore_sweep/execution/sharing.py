@@ -29,7 +29,19 @@ from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.publisher import Publisher
 from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
-from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
+from smore_sweep.execution.worker import (
+    ENDED,
+    FAILED,
+    INTERRUPTED,
+    KEPT,
+    NOTHING,
+    REVOKED,
+    STOPPED,
+    SUSPECTS,
+    OutOfTime,
+    Request,
+    work,
+)
 from smore_sweep.monitoring.usage import usable_gpus
 from smore_sweep.planning.choices import ALL_ELSEWHERE, Choices
 from smore_sweep.planning.code_changes import describe_changes
@@ -38,6 +50,7 @@ from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
 from smore_sweep.results import record
 from smore_sweep.results.claims import Claims
+from smore_sweep.results.retries import LOSSES
 from smore_sweep.stacked import fused
 from smore_sweep.storage.lock import share
 from smore_sweep.storage.paths import StoragePath
@@ -75,8 +88,8 @@ def share_sweep(
         show: Prints the results of the plan's runs once all are done.
 
     Returns:
-        The exit code: 0 if nothing is left to take, 1 if runs have failed or cannot be written, 75 if SIGUSR1 has ended
-        the work early, 130 if it was interrupted.
+        The exit code: 0 if nothing is left to take, 1 if runs have failed or cannot be written, or if a device loses
+        one worker after another, 75 if SIGUSR1 has ended the work early, 130 if it was interrupted.
 
     Raises:
         UserError: If anything about the request is wrong.
@@ -98,9 +111,10 @@ def share_sweep(
     if not plan.runs:
         out.print(ALL_ELSEWHERE)
         return ENDED
-    publisher = Publisher(plan.sweep, request.results, partial(out.print, markup=False, soft_wrap=True))
-    children = _Children(request, workers)
-    with share(request.results, f"smore-sweep work {name}", out.print), interruptible(), children.signalled():
+    say = partial(out.print, markup=False, soft_wrap=True)
+    publisher = Publisher(plan.sweep, request.results, say)
+    children = _Children(request, workers, say)
+    with share(request.results, f"smore-sweep work {name}", say), interruptible(), children.signalled():
         remember(results, name, plan.scale, choices)
         counts = ", ".join(f"{plan.count(state)} {state}" for state in (record.DONE, record.PARTIAL, record.MISSING))
         out.print(f"{plan.sweep.name} · {plan.scale}: {counts}")
@@ -168,11 +182,11 @@ def _failures(request: Request) -> dict[str, str]:
 
 
 def _submission() -> str:
-    """Name the job that this process belongs to; by itself it is a job of its own."""
-    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"):
-        if job := os.environ.get(name):
-            return job
-    return secrets.token_hex(4)
+    """Name the array that this process is a task of, which is one try of the runs; by itself it is a try of its own.
+
+    The number of another job would not do: all commands of an interactive session have the same.
+    """
+    return os.environ.get("SLURM_ARRAY_JOB_ID") or secrets.token_hex(4)
 
 
 def _devices(gpus_per_stack: float | None) -> list[str | None]:
@@ -198,13 +212,47 @@ def _make_episodes(out: Console, plan: Plan) -> None:
         generate.ensure(out, *pool, needed[pool])
 
 
-class _Children:
-    """The worker processes: one for each device, replaced if it is killed."""
+class _Slot:
+    """A device, and the worker that trains on it.
 
-    def __init__(self, request: Request, devices: list[str | None]) -> None:
+    Attributes:
+        process: The worker.
+        losses: Consecutive workers that were lost before they kept a record, without those that tried a run by itself
+            because it had lost several workers before.
+    """
+
+    process: SpawnProcess
+
+    def __init__(self, gpu: str | None) -> None:
+        self._gpu = gpu
+        self._told = get_context("spawn").RawValue("b", NOTHING)
+        self.losses = 0
+
+    def __str__(self) -> str:
+        return "a core" if self._gpu is None else f"GPU {self._gpu}"
+
+    def start(self, request: Request) -> None:
+        """Start a worker."""
+        self._told.value = NOTHING
+        self.process = get_context("spawn").Process(target=work, args=(request, self._gpu, self.losses, self._told))
+        self.process.start()
+
+    def note_loss(self) -> None:
+        """Note that the worker was killed."""
+        if self._told.value == KEPT:
+            self.losses = 0
+        elif self._told.value != SUSPECTS:
+            self.losses += 1
+
+
+class _Children:
+    """The worker processes: one for each device, replaced if it is lost."""
+
+    def __init__(self, request: Request, devices: list[str | None], say: Callable[[str], None]) -> None:
         self._request = request
-        self._devices = devices
-        self._processes: dict[int, SpawnProcess] = {}
+        self._slots = [_Slot(gpu) for gpu in devices]
+        self._say = say
+        self._running: list[_Slot] = []
         self._stopping = False
 
     @contextlib.contextmanager
@@ -213,11 +261,11 @@ class _Children:
 
         def approach(*_: object) -> None:
             self._stopping = True
-            if not self._processes:
+            if not self._running:
                 raise OutOfTime
-            for process in self._processes.values():
-                if process.is_alive() and process.pid:
-                    os.kill(process.pid, signal.SIGUSR1)
+            for slot in self._running:
+                if slot.process.is_alive() and slot.process.pid:
+                    os.kill(slot.process.pid, signal.SIGUSR1)
 
         previous = signal.signal(signal.SIGUSR1, approach)
         try:
@@ -228,26 +276,27 @@ class _Children:
     def run(self, periodically: Callable[[], None]) -> int:
         """Run the workers until all have ended; return the exit code that tells most.
 
-        A worker that was killed is replaced. Its runs are tried again, unless they have lost too many workers.
+        A worker that is killed or has lost its lease is replaced. Its runs are tried again, unless they have lost too
+        many workers. A device whose workers are lost one after another gets no more.
         """
         os.environ.update(ENVIRONMENT)  # the workers inherit it
         codes = set()
-        for index in range(len(self._devices)):
-            self._start(index)
+        for slot in self._slots:
+            slot.start(self._request)
+            self._running.append(slot)
         published = time.monotonic()
-        while self._processes:
+        while self._running:
             time.sleep(POLL_SECONDS)
-            for index, process in list(self._processes.items()):
-                if process.is_alive():
-                    continue
-                process.join()
-                code = process.exitcode
-                killed = code is not None and code < 0
-                if killed and not self._stopping:
-                    self._start(index)
+            for slot in [each for each in self._running if not each.process.is_alive()]:
+                slot.process.join()
+                code = slot.process.exitcode
+                assert code is not None
+                lost = code < 0 or code == REVOKED
+                if lost and not self._stopping and self._is_sound(slot, code):
+                    slot.start(self._request)
                 else:
-                    del self._processes[index]
-                    codes.add(STOPPED if killed else code)
+                    self._running.remove(slot)
+                    codes.add(code if not lost else STOPPED if self._stopping else FAILED)
             if time.monotonic() - published >= PUBLISH_SECONDS:
                 periodically()
                 published = time.monotonic()
@@ -255,12 +304,23 @@ class _Children:
 
     def end(self) -> None:
         """End the workers as Ctrl-C does."""
-        for process in self._processes.values():
-            process.terminate()
-        for process in self._processes.values():
-            process.join()
+        for slot in self._running:
+            slot.process.terminate()
+        for slot in self._running:
+            slot.process.join()
 
-    def _start(self, index: int) -> None:
-        process = get_context("spawn").Process(target=work, args=(self._request, self._devices[index]))
-        process.start()
-        self._processes[index] = process
+    def _is_sound(self, slot: _Slot, code: int) -> bool:
+        """Return whether a slot gets another worker after it has lost one, and say so."""
+        if code == REVOKED:
+            self._say(f"a worker on {slot} had lost its lease; another takes its place")
+            return True
+        slot.note_loss()
+        end = f"ended by signal {-code} ({signal.strsignal(-code)})"
+        if slot.losses <= LOSSES:
+            self._say(f"a worker on {slot} was {end}; another takes its place")
+            return True
+        self._say(
+            f"nothing more is trained on {slot}: the last of {slot.losses} workers in a row that kept no record was "
+            f"{end}; is it out of memory, or broken?"
+        )
+        return False

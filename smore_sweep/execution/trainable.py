@@ -31,14 +31,17 @@ from smore_sweep.monitoring.callback import Progress, ProgressCallback
 from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.code_changes import code_facts
 from smore_sweep.planning.stacks import Stack
-from smore_sweep.results.record import DIVERGED, PARTIAL, Record
+from smore_sweep.results.record import DIVERGED, PARTIAL, Record, Summary
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError
 from smore_sweep.storage.scratch import scratch_folder
 from smore_sweep.tasks import declare, declared
 from smore_sweep.training.capture import AUTO
-from smore_sweep.training.failures import describe, still_works
+from smore_sweep.training.device import choose_device, prepare
+from smore_sweep.training.failures import describe, free_memory, is_crowded, still_works
 
 if TYPE_CHECKING:
+    import torch
+
     from smore_sweep.stacked.episode_store import EpisodeStore
 
 
@@ -95,6 +98,7 @@ def train_stacks(
             updates=updates,
             evaluators=cluster.evaluators,
             keep_learner=keep_learner,
+            compared=scheduler is not None,
             history=history or [()] * len(stacks),
         ),
         resources,
@@ -173,6 +177,7 @@ def _train_stack(
     updates: str,
     evaluators: int,
     keep_learner: bool,
+    compared: bool,
     history: Sequence[Sequence[dict[str, float]]],
 ) -> None:
     """Run one trial: train a stack from the records of its runs.
@@ -186,6 +191,11 @@ def _train_stack(
         tune.report({"stop": f"a worker cannot import the sweep's code: {type(error).__name__}: {first_line(error)}"})
         return
     declare(tasks)
+    try:
+        device = choose_device(gpu)
+    except ClusterError as error:
+        tune.report({"stop": str(error)})
+        return
     index = config["stack"]
     stack: Stack = stacks[index]
     for point in history[index]:
@@ -211,7 +221,17 @@ def _train_stack(
             try:
                 _check_code(stack, code)
                 _train_assignment(
-                    index, stack, assignment, store_ref, recorder, gpu, padded, updates, evaluators, keep_learner
+                    index,
+                    stack,
+                    assignment,
+                    store_ref,
+                    recorder,
+                    device,
+                    padded,
+                    updates,
+                    evaluators,
+                    keep_learner,
+                    compared,
                 )
             except ray.exceptions.RayError:
                 raise
@@ -221,7 +241,11 @@ def _train_stack(
                 if gpu and not still_works():
                     os._exit(1)  # Tune starts another process, from the last records
                 run_ids = [run_id for run_id, _ in assignment.members]
-                ray.get(recorder.fail.remote(run_ids, describe(error), traceback.format_exc()))
+                members = assignment.filled_up_to(padded)
+                if is_crowded(error, members):
+                    ray.get(recorder.crowded.remote(run_ids, members))
+                else:
+                    ray.get(recorder.fail.remote(run_ids, describe(error), traceback.format_exc()))
     except (ray.exceptions.RayTaskError, ray.exceptions.ActorDiedError) as error:  # from the recorder
         tune.report({"stop": failure_reason(error)})
 
@@ -241,50 +265,79 @@ def _train_assignment(
     assignment: Assignment,
     store_ref: Any,
     recorder: Any,
-    gpu: bool,
+    device: torch.device,
     padded: int | None,
     updates: str,
     evaluators: int,
     keep_learner: bool,
+    compared: bool,
 ) -> None:
     """Train the runs of a stack that the recorder assigned."""
     from smore_sweep.training.assessment import assess_here
-    from smore_sweep.training.device import choose_device, prepare
     from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
-    device = choose_device(gpu)
     prepare(device)
+    free_memory(device)
     meter = UsageMeter(device)
     by_id = {run.run_id: run for run in stack.runs}
     runs = [by_id[run_id] for run_id, _ in assignment.members]
     records = [record for _, record in assignment.members]
     writes: list[Any] = []
     evaluated, ended = 0, assignment.ended
-    latest: dict[str, float] = {}
+    latest: float | None = None
+    point: dict[str, float] = {}
+
+    def compare(update: int) -> dict[str, float]:
+        return _point(update, records, assignment.others, len(stack.runs)) if compared else {}
 
     def keep(batch: Sequence[tuple[str, Record]]) -> None:
-        nonlocal evaluated, latest, ended
+        nonlocal evaluated, latest, ended, point
         # Training goes on while a batch of records is written; one write is under way at most.
         if writes:
             ray.get(writes.pop())
-        numbers = [record.summary() for _, record in batch if record.status != DIVERGED]
-        evaluated, latest = batch[0][1].update, {}
-        if numbers:
-            latest = {name: fmean(each[name] for each in numbers) for name in numbers[0]}
+        returns = [record.summary()["return99"] for _, record in batch if record.status != DIVERGED]
+        evaluated, latest = batch[0][1].update, fmean(returns) if returns else None
+        point = compare(evaluated)
         ended += sum(record.status != PARTIAL for _, record in batch)
         writes.append(recorder.keep.remote(list(batch)))
 
     def tick(times: TrainingProgress) -> None:
         progress = Progress(
             index, len(runs), times.update, assignment.behind + len(runs) * times.update, ended, evaluated,
-            latest.get("return99"), times.training_seconds, times.evaluation_seconds, meter.look(),
+            latest, times.training_seconds, times.evaluation_seconds, meter.look(),
         )  # fmt: skip
-        tune.report({"progress": progress, **({UPDATE: evaluated, **latest} if latest else {})})
+        tune.report({"progress": progress, **point})
 
+    for update in [*records[0].evaluations, records[0].update]:  # runs may have caught up with others meanwhile
+        if stored := compare(update):
+            tune.report(stored)
     assess = Evaluators(evaluators) if evaluators else assess_here
-    learner = build_learner(runs, ray.get(store_ref), device, padded)
+    learner = build_learner(runs, ray.get(store_ref), device, padded and assignment.filled_up_to(padded))
     load_records(learner, runs, records)
     try:
-        train(runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner)
+        train(
+            runs, learner, records, keep=keep, tick=tick, updates=updates, assess=assess, keep_learner=keep_learner,
+            until=assignment.until,
+        )  # fmt: skip
     finally:
         ray.get(writes)
+
+
+def _point(update: int, records: Sequence[Record], others: Sequence[Summary], runs: int) -> dict[str, float]:
+    """Return what a search compares of a trial: its mean metrics over all its runs at an update.
+
+    The point of a trial of which a run has diverged says only that. It is empty where a run has no evaluation.
+
+    Args:
+        update: The update.
+        records: Records of the runs that train.
+        others: Summaries of the others that have a record.
+        runs: Runs of the trial.
+    """
+    if DIVERGED in {*(record.status for record in records), *(summary.status for summary in others)}:
+        return {UPDATE: update, DIVERGED: True}
+    numbers = [record.evaluations[update].summary() for record in records if update in record.evaluations]
+    numbers += [summary.evaluations[update] for summary in others if update in summary.evaluations]
+    if len(numbers) < runs:
+        return {}
+    return {UPDATE: update, **{name: fmean(each[name] for each in numbers) for name in numbers[0]}}

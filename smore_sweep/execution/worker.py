@@ -19,7 +19,7 @@ from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -38,18 +38,26 @@ from smore_sweep.planning.stacks import Stack, group_into_stacks, padded_size
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
 from smore_sweep.results.record import DIVERGED, PARTIAL, Record
 from smore_sweep.results.record_writer import Assignment, Candidate, RecordingError, RecordWriter
+from smore_sweep.results.retries import LOSSES
 from smore_sweep.spec import Sweep
 from smore_sweep.storage import paths
 from smore_sweep.storage.fence import Fence
 from smore_sweep.storage.lease import BEAT, lease
 from smore_sweep.training import capture
-from smore_sweep.training.failures import describe, still_works
+from smore_sweep.training.device import choose_device, prepare
+from smore_sweep.training.failures import describe, free_memory, is_crowded, still_works
 
 if TYPE_CHECKING:
+    import torch
+
     from smore_sweep.stacked.episode_store import EpisodeStore
 
-ENDED, FAILED, STOPPED, INTERRUPTED = 0, 1, 75, 130
-"""Exit codes of a worker: nothing is left to claim; results cannot be written; out of time; interrupted."""
+ENDED, FAILED, STOPPED, REVOKED, INTERRUPTED = 0, 1, 75, 76, 130
+"""Exit codes of a worker: nothing is left to claim; the GPU or the results cannot be used; out of time; other
+workers took it for dead; interrupted."""
+NOTHING, TRAINS, SUSPECTS, KEPT = range(4)
+"""What a worker tells its parent in a byte of shared memory, which outlives it: it has no runs yet; it trains some;
+those have lost several workers before; it has kept a record."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +117,14 @@ class Deadline:
         raise OutOfTime
 
 
-def work(request: Request, gpu: str | None) -> None:
+def work(request: Request, gpu: str | None, losses: int, told: Any) -> None:
     """Run a worker as a process of its own; ends the process with the worker's exit code.
 
     Args:
         request: What to train.
         gpu: The worker's GPU, or None for the CPU.
+        losses: Consecutive workers of this device, up to this one, that were lost before they kept a record.
+        told: Shared byte for what the parent is told.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     out = Console(width=100, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
@@ -126,14 +136,14 @@ def work(request: Request, gpu: str | None) -> None:
         if gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         with lease(worker_lease(request.results, name), name, out.print) as fence:
-            code = _Worker(request, name, fence, gpu is not None, deadline, out).run()
+            code = _Worker(request, name, fence, gpu is not None, losses, told, deadline, out).run()
     except OutOfTime:
         code = STOPPED
     except KeyboardInterrupt:
         code = INTERRUPTED
     except LockedError as error:  # other workers took this one for dead, and have its runs
         out.print(f"stopped: its runs have passed to {error}")
-        code = STOPPED
+        code = REVOKED
     except (RecordingError, UserError) as error:
         out.print(f"{printable(str(error))}. Finished runs are kept; fix this and give the same command again.")
     finally:
@@ -143,10 +153,22 @@ def work(request: Request, gpu: str | None) -> None:
 
 
 class _Worker:
-    def __init__(self, request: Request, name: str, fence: Fence, gpu: bool, deadline: Deadline, out: Console) -> None:
+    def __init__(
+        self,
+        request: Request,
+        name: str,
+        fence: Fence,
+        gpu: bool,
+        losses: int,
+        told: Any,
+        deadline: Deadline,
+        out: Console,
+    ) -> None:
         self._request = request
         self._fence = fence
         self._gpu = gpu
+        self._losses = losses
+        self._told = told
         self._deadline = deadline
         self._out = out
         self._heartbeat = worker_heartbeat(request.results, name)
@@ -170,17 +192,31 @@ class _Worker:
         while free := self._claims.free({run.run_id: behind for run, behind in plan.pending}):
             pending = [(run, behind) for run, behind in plan.pending if run.run_id in free]
             together = [(run, behind) for run, behind in pending if free[run.run_id] < TOGETHER]
+            if not together and self._losses >= LOSSES and self._claims.busy():
+                return None  # this device is suspected as much as they are: those that train elsewhere try them
             slots = max(1, self._request.slots - len(self._claims.busy()))
             largest = self._request.largest if together else 1
             stack = group_into_stacks(together or pending, slots=slots, largest=largest, filled=self._gpu)[0]
             taken = self._claims.take(free, [run.run_id for run in stack.runs], stack.start)
             if taken:
+                self._tell(TRAINS if together else SUSPECTS)
                 return Stack(tuple(run for run in stack.runs if run.run_id in taken), stack.start)
             time.sleep(random.uniform(0.05, 0.5))  # another worker was faster
         return None
 
+    def _tell(self, news: int) -> None:
+        """Tell the parent; a kept record is not taken back."""
+        if self._told.value != KEPT:
+            self._told.value = news
+
     def _train(self, plan: Plan, stack: Stack) -> None:
-        """Train a claimed stack from the records of its runs."""
+        """Train a claimed stack from the records of its runs.
+
+        Raises:
+            ClusterError: PyTorch cannot use this worker's GPU.
+            RecordingError: The results cannot be written.
+        """
+        device = choose_device(self._gpu)
         self._out.print(f"takes {stack.runs[0].title}" + (f" and {len(stack.runs) - 1} more" * (len(stack.runs) > 1)))
         mine = Plan(plan.sweep, plan.scale, plan.source, list(stack.runs), plan.states, plan.behind)
         episodes = {pool: pools.load(*pool, count, plan.source) for pool, count in mine.pools().items()}
@@ -205,14 +241,19 @@ class _Worker:
                 if not assignment.members:
                     break
                 try:
-                    self._train_assignment(stack, assignment, store, reporter, padded)
+                    self._train_assignment(stack, assignment, store, reporter, device, padded)
                 except RecordingError:
                     raise
                 except Exception as error:
                     if self._gpu and not still_works():
+                        self._out.print(f"its GPU cannot be used any more: {describe(error)}")
                         os.kill(os.getpid(), signal.SIGKILL)  # another worker is started, from the last records
                     run_ids = [run_id for run_id, _ in assignment.members]
-                    self._writer.fail(run_ids, describe(error), traceback.format_exc())
+                    members = assignment.filled_up_to(padded)
+                    if is_crowded(error, members):
+                        self._writer.crowded(run_ids, members)
+                    else:
+                        self._writer.fail(run_ids, describe(error), traceback.format_exc())
             reporter.on_stack_end(0)
         failures = self._writer.failures
         self._claims.give_up({run.run_id: failures[run.run_id] for run in stack.runs if run.run_id in failures})
@@ -223,14 +264,14 @@ class _Worker:
         assignment: Assignment,
         store: EpisodeStore,
         reporter: ProgressReporter,
+        device: torch.device,
         padded: int | None,
     ) -> None:
         """Train the runs of a stack that the record writer assigned."""
-        from smore_sweep.training.device import choose_device, prepare
         from smore_sweep.training.loop import TrainingProgress, build_learner, load_records, train
 
-        device = choose_device(self._gpu)
         prepare(device)
+        free_memory(device)
         meter = UsageMeter(device)
         by_id = {run.run_id: run for run in stack.runs}
         runs = [by_id[run_id] for run_id, _ in assignment.members]
@@ -240,6 +281,8 @@ class _Worker:
         def keep(batch: Sequence[tuple[str, Record]]) -> None:
             nonlocal evaluated, latest, ended
             self._writer.keep(batch)
+            self._tell(KEPT)
+            self._losses = 0
             returns = [record.summary()["return99"] for _, record in batch if record.status != DIVERGED]
             evaluated, latest = batch[0][1].update, sum(returns) / len(returns) if returns else None
             ended += sum(record.status != PARTIAL for _, record in batch)
@@ -254,9 +297,9 @@ class _Worker:
             )  # fmt: skip
             reporter.beat()
 
-        learner = build_learner(runs, store, device, padded)
+        learner = build_learner(runs, store, device, padded and assignment.filled_up_to(padded))
         load_records(learner, runs, records)
-        train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen())
+        train(runs, learner, records, keep=keep, tick=tick, updates=capture.chosen(), until=assignment.until)
 
 
 def _end_with_parent() -> None:

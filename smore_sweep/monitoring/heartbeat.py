@@ -8,7 +8,10 @@ An old file shows that its process was killed.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -36,7 +39,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """State of a sweep. Times are in seconds since 1970.
+    """State of a sweep. Times are in seconds since 1970, by the writer's clock.
 
     Attributes:
         by: User, host and process of the driver.
@@ -77,16 +80,55 @@ def save(path: StoragePath, snapshot: Snapshot) -> None:
 
 
 def load(results: StoragePath) -> Snapshot | None:
-    """Return the driver's last snapshot, or None if there is no readable one."""
-    return _load(driver_file(results))
+    """Return the driver's last snapshot, or None if there is no readable one.
+
+    The times of a sweep that trains are those of this machine's clock, as far as :func:`_by_this_clock` knows.
+    """
+    snapshots = _load_each([driver_file(results)])
+    return snapshots[0] if snapshots else None
 
 
 def load_workers(results: StoragePath) -> list[Snapshot]:
-    """Return the snapshots of the workers without a driver that train, or were killed while they did."""
-    if not isinstance(results, Path):
-        return []
-    files = sorted((results / "workers").glob("*.json"))
-    return [snapshot for path in files if (snapshot := _load(path)) is not None]
+    """Return the snapshots of the workers without a driver that train, or were killed while they did.
+
+    Times are as in :func:`load`.
+    """
+    return _load_each(sorted((results / "workers").glob("*.json"))) if isinstance(results, Path) else []
+
+
+def _load_each(files: Sequence[StoragePath]) -> list[Snapshot]:
+    found = [(path, snapshot) for path in files if (snapshot := _load(path)) is not None]
+    now = None if all(snapshot.ended for _, snapshot in found) else _file_time(found[0][0].parent)
+    return [snapshot if now is None else _by_this_clock(path, snapshot, now) for path, snapshot in found]
+
+
+def _file_time(folder: StoragePath) -> float | None:
+    """Return the time by the clock that dates the files of a folder, such as a file server's; None if none can be
+    written there."""
+    if not isinstance(folder, Path):
+        return None
+    probe = folder / f".probe.{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+    except OSError:
+        return None
+    return now
+
+
+def _by_this_clock(path: StoragePath, snapshot: Snapshot, now: float) -> Snapshot:
+    """Return the snapshot of a sweep that trains with times by this machine's clock.
+
+    The clocks of two machines may differ by minutes. The age of the file is the file server's, to whom it is ``now``.
+    """
+    if snapshot.ended or not isinstance(path, Path):
+        return snapshot
+    try:
+        written = time.time() - (now - path.stat().st_mtime)
+    except FileNotFoundError:  # the worker has ended meanwhile
+        return snapshot
+    return replace(snapshot, written=written, started=snapshot.started + written - snapshot.written)
 
 
 def _load(path: StoragePath) -> Snapshot | None:

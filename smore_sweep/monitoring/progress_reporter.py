@@ -31,8 +31,8 @@ ROWS = 12
 """Most stacks in a list."""
 NEWS = 20
 """Most failures in the heartbeat file: the latest ones."""
-GONE_SECONDS = 60.0
-"""Age of the heartbeat, in seconds, from which a driver counts as gone."""
+SILENT_SECONDS = 60.0
+"""Age of the heartbeat, in seconds, from which no news is worth a mention."""
 JOB = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
 """Environment variables that name a task of a SLURM array."""
 SETTLED_SECONDS = 2.0
@@ -202,8 +202,8 @@ def describe(snapshot: Snapshot, now: float) -> Iterator[str]:
     if snapshot.ended:
         took = format_duration(snapshot.written - snapshot.started)
         yield f"{who}: training {snapshot.ended} {age} ago, after {took} ({snapshot.by})"
-    elif now - snapshot.written > GONE_SECONDS:
-        yield f"{who}: no sign of life for {age}, so its driver is gone ({snapshot.by}); it was at"
+    elif now - snapshot.written > SILENT_SECONDS:
+        yield f"{who}: no sign of life for {age} ({snapshot.by}); it was at"
     else:
         since = format_duration(now - snapshot.started)
         yield f"{who}: training for {since}, last sign of life {age} ago ({snapshot.by})"
@@ -212,9 +212,10 @@ def describe(snapshot: Snapshot, now: float) -> Iterator[str]:
 
 
 def describe_workers(snapshots: Sequence[Snapshot], now: float) -> Iterator[str]:
-    """Describe the workers that share a results folder, in lines: the totals, each stack, and those that are gone."""
-    gone = [snapshot for snapshot in snapshots if now - snapshot.written > GONE_SECONDS]
-    alive = [snapshot for snapshot in snapshots if snapshot not in gone]
+    """Describe the workers that share a results folder, in lines: the totals, each stack, and those without a
+    sign of life."""
+    silent = [snapshot for snapshot in snapshots if now - snapshot.written > SILENT_SECONDS]
+    alive = [snapshot for snapshot in snapshots if snapshot not in silent]
     for sweep in dict.fromkeys((snapshot.sweep, snapshot.scale) for snapshot in alive):
         mine = [snapshot for snapshot in alive if (snapshot.sweep, snapshot.scale) == sweep]
         since = format_duration(now - max(snapshot.written for snapshot in mine))
@@ -227,7 +228,7 @@ def describe_workers(snapshots: Sequence[Snapshot], now: float) -> Iterator[str]
             stacks = ", ".join(f"{stack.name}: {_note(stack)}" for stack in snapshot.stacks) or "starts"
             yield f"  {stacks} ({snapshot.by})"
             yield from (f"    {news}" for news in snapshot.news)
-    for snapshot in gone:
+    for snapshot in silent:
         yield (
             f"{snapshot.sweep} · {snapshot.scale}: no sign of life of a worker for "
             f"{format_duration(now - snapshot.written)} ({snapshot.by}); the next one takes its runs over"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from smore_sweep.errors import LockedError, StorageError
 from smore_sweep.results import run_files
-from smore_sweep.results.record import DIVERGED, PARTIAL, Record, log_line
+from smore_sweep.results.record import DIVERGED, PARTIAL, Record, Summary, log_line
 from smore_sweep.results.retries import LOSSES, RetryPolicy
 from smore_sweep.storage.fence import OPEN, Fence
 from smore_sweep.storage.paths import StoragePath
@@ -39,12 +39,23 @@ class Assignment:
         ended: Number of the stack's runs that have ended.
         behind: Total updates so far of the stack's runs that are not members.
         news: Sentences for people: failures since the last assignment.
+        until: Update at which other runs of the stack wait for the members; None if none do.
+        others: Summaries of the stack's runs that are not members, of those that have a record.
+        room: Most members to which the stack may be filled up, if more were too many for a GPU's memory.
     """
 
     members: list[tuple[str, Record]]
     ended: int
     behind: int
     news: list[str]
+    until: int | None = None
+    others: Sequence[Summary] = ()
+    room: int | None = None
+
+    def filled_up_to(self, padded: int | None) -> int:
+        """Return the number of members that train, in a sweep whose stacks are filled up to ``padded``."""
+        whole = padded or len(self.members)
+        return min(whole, self.room) if self.room else whole
 
 
 class RecordWriter:
@@ -95,7 +106,15 @@ class RecordWriter:
         self._retries.start(run_ids)
         news, self._news = self._news, []
         rest = sum(updates for run_id, updates in behind.items() if run_id not in run_ids)
-        return Assignment(list(records.items()), len(ended), rest, news)
+        return Assignment(
+            list(records.items()),
+            len(ended),
+            rest,
+            news,
+            self._retries.until(unfinished, run_ids) if run_ids else None,
+            [summary for run_id, summary in stored.items() if run_id not in run_ids],
+            self._retries.room(run_ids),
+        )
 
     def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
         """Choose the runs to train next, and load them.
@@ -130,8 +149,8 @@ class RecordWriter:
     def fail(self, run_ids: Sequence[str], error: str, trace: str = "") -> None:
         """Note that training these runs together failed.
 
-        Each run is tried once more by itself. After its second failure a run is given up, until the sweep's command is
-        given again.
+        They are tried again in halves. A run that fails by itself, not for the first time, is given up until the
+        sweep's command is given again.
 
         Args:
             run_ids: The runs.
@@ -143,21 +162,34 @@ class RecordWriter:
         """
         unfinished = {run_id: record for run_id, record in self._load(run_ids).items() if record.status == PARTIAL}
         again = []
+        given_up = self._retries.fail(run_ids)
         for run_id, record in unfinished.items():
             title = self._candidates[run_id].title
-            given_up = self._retries.fail(run_id)
             record.note(
-                f"failed: {error}\n{trace}".rstrip() if given_up else f"failed, and is tried again by itself: {error}"
+                f"failed: {error}\n{trace}".rstrip() if run_id in given_up else f"failed, and is tried again: {error}"
             )
             self._save(run_id, record)
-            if given_up:
+            if run_id in given_up:
                 self.failures[run_id] = error
                 self._news.append(f"failed: {title}: {error}")
                 self.on_saved(run_id, record, title, error=error)
             else:
                 again.append(title)
         if again:
-            self._news.append(f"failed, and to be tried again one by one: {_several(again)}: {error}")
+            how = "in halves" if len(run_ids) > 3 else "one by one"
+            self._news.append(f"failed, and to be tried again {how}: {_several(again)}: {error}")
+
+    def crowded(self, run_ids: Sequence[str], members: int) -> None:
+        """Note that a stack of so many members, with these runs, was too large for a GPU's memory.
+
+        That is no failure: the runs are tried again in stacks of half the size.
+        """
+        room = members // 2
+        self._retries.crowd(run_ids, room)
+        sentence = f"a stack of {members} is too large for the GPU's memory; tried again in one of {room}"
+        for run_id in run_ids:
+            self._unsaved.setdefault(run_id, []).append(log_line(sentence))
+        self._news.append(f"{_several([self._candidates[run_id].title for run_id in run_ids])}: {sentence}")
 
     def failed(self) -> list[str]:
         """Return a sentence per error for which runs were given up."""

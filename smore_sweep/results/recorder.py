@@ -68,15 +68,18 @@ class Recorder(RecordWriter):
     def publish(self, ended: Sequence[tuple[str, str]]) -> None:
         """Publish those ended runs (id, title) that MLflow or a mirror lacks: it was away, lost its data, or is new."""
         self.check()
-        run_ids = [run_id for run_id, _ in ended]
-        stores = (self._tracker.store, *map(_store, self._experiment.mirrors))
-        published = set(run_ids).intersection(*(run_files.published(self._results, run_ids, each) for each in stores))
+        published = self.published([run_id for run_id, _ in ended])
         for run_id, title in ended:
             if run_id in published:
                 continue
             record = run_files.load(self._results, run_id, self._closing.append)
             if record is not None:
                 self.on_saved(run_id, record, title, run_files.run_folder(self._results, run_id) / "done.npz")
+
+    def published(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of the ended runs that MLflow and all mirrors show."""
+        stores = (self._tracker.store, *map(_store, self._experiment.mirrors))
+        return set(run_ids).intersection(*(run_files.published(self._results, run_ids, each) for each in stores))
 
     def publish_failed(self, failures: Mapping[str, str], titles: Mapping[str, str]) -> None:
         """Publish runs that other processes have given up, with the error of each, by run id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from smore_sweep.errors import ClusterError
 from smore_sweep.stacked import fused
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def choose_device(gpu: bool) -> torch.device:
     """Return the GPU that this process was given, or the CPU.
 
     Raises:
-        RuntimeError: ``gpu`` is true and PyTorch cannot use one.
+        ClusterError: ``gpu`` is true and PyTorch cannot use one.
     """
     import torch  # late: the driver needs ENVIRONMENT and no torch
 
     if gpu and not torch.cuda.is_available():
-        raise RuntimeError(
-            "this worker was given a GPU that its PyTorch cannot use; install a CUDA build, or ask for 0"
+        raise ClusterError(
+            "a worker was given a GPU that its PyTorch cannot use; install a CUDA build and a driver, "
+            "or give --gpus-per-stack 0"
         )
     return torch.device("cuda" if gpu else "cpu")
 

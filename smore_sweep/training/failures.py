@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def describe(error: Exception) -> str:
@@ -13,6 +18,22 @@ def describe(error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return f"{line.rstrip('.')}; give a smaller --stack-size, or more --gpus-per-stack"
     return line
+
+
+def is_crowded(error: Exception, members: int) -> bool:
+    """Return whether a GPU's memory was too short for a stack of so many members, of which fewer may fit."""
+    import torch
+
+    return members > 1 and isinstance(error, torch.OutOfMemoryError)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give the memory of stacks that have ended back to a GPU, whose pieces may not fit another stack."""
+    import torch
+
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def still_works() -> bool:
@@ -27,6 +48,6 @@ def still_works() -> bool:
         torch.zeros((), device="cuda").item()
     except torch.OutOfMemoryError:
         return True
-    except RuntimeError:
+    except Exception:  # such as that of a PyTorch without CUDA
         return False
     return True

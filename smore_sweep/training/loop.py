@@ -96,8 +96,9 @@ def train(
     updates: str = AUTO,
     assess: Assess = assess_here,
     keep_learner: bool = False,
+    until: int | None = None,
 ) -> None:
-    """Train a stack from the update of its ``records`` to its end.
+    """Train a stack from the update of its ``records`` to its end, or up to an evaluation on the way.
 
     Args:
         runs: the runs of the stack.
@@ -109,6 +110,7 @@ def train(
         assess: starts an evaluation. Training goes on until its result is there; at most one is under way, and records
             are kept in the order of updates.
         keep_learner: whether to keep the learner's state of done runs, from which longer runs can go on.
+        until: the update of the last evaluation; None for the runs' end.
     """
     assert len({record.update for record in records}) == 1, "the members of a stack must stand at the same update"
     budget, row = runs[0].budget, task(runs[0].task)
@@ -136,7 +138,8 @@ def train(
         keep([(runs[index].run_id, records[index]) for index in behind.alive])
         tick(TrainingProgress(update, training, evaluating))
 
-    while update < budget.updates and alive:
+    last = until or budget.updates
+    while update < last and alive:
         goal = min(budget.updates, (update // budget.evaluate_every + 1) * budget.evaluate_every)
         started = reported = time.perf_counter()
         elsewhere = evaluating
@@ -181,7 +184,7 @@ def train(
         stretch = _Stretch(
             update, ended, seconds + asked, alive, metrics, states, pending, facts, problem, resumable
         )  # fmt: skip
-        if ended or not healthy or pending.ready():
+        if update == last or not healthy or pending.ready():
             settle(stretch)
             stretch = None
         alive = healthy

@@ -9,6 +9,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from smore_sweep.execution.early_stopping import asha, reports
 from smore_sweep.planning.search import ASHA, Search, Trial
+from smore_sweep.results.record import DIVERGED
 from tests.unit.planning.test_search import SWEEP
 
 CELLS = [
@@ -46,6 +47,15 @@ def test_progress_alone_decides_nothing_and_the_end_is_no_stop() -> None:
     scheduler.on_trial_add(None, trial)
     assert scheduler.on_trial_result(None, trial, {"progress": 1}) == TrialScheduler.CONTINUE
     assert scheduler.on_trial_result(None, trial, {"update": 40, "return99": 0.0}) == TrialScheduler.CONTINUE
+
+
+def test_a_trial_of_which_a_seed_has_diverged_stops_and_is_compared_with_nobody() -> None:
+    scheduler = asha(Search(ASHA, "return99"), CELLS)
+    trials: list[Any] = [SimpleNamespace(trial_id=f"t{index}", config={"stack": index}) for index in range(2)]
+    for trial in trials:
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.on_trial_result(None, trials[0], {"update": 20, DIVERGED: True}) == TrialScheduler.STOP
+    assert scheduler.on_trial_result(None, trials[1], {"update": 20, "return99": 0.0}) == TrialScheduler.CONTINUE
 
 
 def test_stored_evaluations_are_reported_in_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -134,11 +135,13 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
         view._save("")
         seen = heartbeat.load(tmp_path)
         assert seen is not None
-        assert replace(seen, written=0.0) == replace(view._snapshot(""), written=0.0)
+        shown = view._snapshot("")
+        assert seen.started == pytest.approx(shown.started, abs=1.0)
+        assert replace(seen, written=0.0, started=0.0) == replace(shown, written=0.0, started=0.0)
         assert main(["status", SWEEP, "--results", str(tmp_path)]) == 0
         output = capsys.readouterr().out
         assert f"{SWEEP} · laptop: 0 done, 0 partial, 30 missing" in output
-        assert f"{SWEEP} · laptop: training for 0 s, last sign of life 0 s ago (" in output
+        assert re.search(rf"{SWEEP} · laptop: training for \d s, last sign of life \d s ago \(", output)
         assert f"10 of {updates(stacks[0]):,}" in output
         assert "failed: some run: ValueError: boom" in output
 
@@ -146,8 +149,8 @@ def test_the_sign_of_life_is_told_with_its_age(tmp_path: Path, capsys: pytest.Ca
     assert ended is not None
     line = next(progress_reporter.describe(ended, ended.written + 180))
     assert line.startswith(f"{SWEEP} · laptop: training ended 3 min 00 s ago")
-    gone = next(progress_reporter.describe(replace(seen, written=0.0), progress_reporter.GONE_SECONDS + 1))
-    assert "no sign of life for 1 min 01 s, so its driver is gone" in gone
+    gone = next(progress_reporter.describe(replace(seen, written=0.0), progress_reporter.SILENT_SECONDS + 1))
+    assert "no sign of life for 1 min 01 s (" in gone
     (tmp_path / "live.json").write_text("{")
     assert heartbeat.load(tmp_path) is None
 
@@ -175,6 +178,36 @@ def test_workers_without_a_driver_are_shown_together(tmp_path: Path, monkeypatch
     assert lines[3] == "    failed: something"
     assert lines[-1].startswith("quickstart · laptop: no sign of life of a worker for 1 h 00 min (")
     assert lines[-1].endswith("job 7_2); the next one takes its runs over")
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+def test_a_clock_that_is_wrong_makes_nothing_old_or_young(ahead: float, tmp_path: Path) -> None:
+    there = time.time() + ahead  # the writer's clock, which is not that of the files
+    living = heartbeat.Snapshot(
+        "main", "laptop", "me", there - 100, there, "", 3, 9, 0.3, 9.5, None, 1.5, 2, [], [], []
+    )
+    heartbeat.save(tmp_path / "live.json", living)
+    for name, age in (("a", 0.0), ("b", 300.0)):
+        file = tmp_path / "workers" / f"{name}.json"
+        heartbeat.save(file, living)
+        os.utime(file, (time.time() - age,) * 2)
+    seen, now = heartbeat.load(tmp_path), time.time()
+    assert seen is not None
+    assert (now - seen.started, now - seen.written) == pytest.approx((100.0, 0.0), abs=5.0)
+    assert [now - each.written for each in heartbeat.load_workers(tmp_path)] == pytest.approx([0.0, 300.0], abs=5.0)
+    assert {path.name for path in tmp_path.iterdir()} == {"live.json", "workers"}
+    heartbeat.save(tmp_path / "live.json", replace(living, ended="ended"))
+    assert heartbeat.load(tmp_path) == replace(living, ended="ended")  # the file may be a copy
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    living = heartbeat.Snapshot("main", "laptop", "me", 1.0, 2.0, "", 3, 9, 0.3, 9.5, None, 1.5, 2, [], [], [])
+    heartbeat.save(tmp_path / "live.json", living)
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert heartbeat.load(tmp_path) == living
 
 
 def test_an_interrupted_sweep_says_so(tmp_path: Path) -> None:
@@ -207,7 +240,9 @@ def test_a_gpu_is_queried(output: str, gpu: Gpu | None, tmp_path: Path, monkeypa
     ],
 )  # fmt: skip
 def test_a_heartbeat_of_wrong_types_is_ignored(change: dict[str, object], tmp_path: Path) -> None:
-    snapshot = heartbeat.Snapshot("main", "laptop", "me", 1.0, 2, "", 3, 9, 0.3, 9.5, None, 1.5, 2, [GPU], [], ["x"])
+    snapshot = heartbeat.Snapshot(
+        "main", "laptop", "me", 1.0, 2, "ended", 3, 9, 0.3, 9.5, None, 1.5, 2, [GPU], [], ["x"]
+    )
     heartbeat.save(tmp_path / "live.json", replace(snapshot, news=["\x1b[31mx\ny"]))
     loaded = heartbeat.load(tmp_path)
     assert loaded is not None

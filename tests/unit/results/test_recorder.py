@@ -123,7 +123,7 @@ def test_a_failed_run_is_shown_with_its_error_and_log_and_goes_on_later(
         lines.index(told)
         for told in (
             "training from update 0 in a stack of 2, here",
-            "failed, and is tried again by itself: ValueError: boom",
+            "failed, and is tried again: ValueError: boom",
             "training from update 100 by itself, here",
             "failed: ValueError: boom\nTraceback of it",
             "training from update 100 by itself, elsewhere",
@@ -228,7 +228,7 @@ def test_a_full_disk_is_said_and_costs_no_record(
     assert [found.update for _, found in recorder.begin(candidates(), "here").members] == [100, 100]
 
 
-def test_a_run_whose_array_is_broken_starts_again_and_the_others_go_on(
+def test_a_run_whose_array_is_broken_starts_again_and_the_others_wait(
     recorder: Recorder, experiment: Experiment
 ) -> None:
     """The header shows no broken array, and the members of a stack must stand at the same update."""
@@ -240,14 +240,15 @@ def test_a_run_whose_array_is_broken_starts_again_and_the_others_go_on(
     path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     assert run_files.state(experiment.results, RUNS[0]) == PARTIAL
     assignment = recorder.begin(candidates(), "here")
-    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[1], 100)]
-    assert assignment.behind == 0
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[0], 0)]
+    assert (assignment.behind, assignment.until) == (100, 100)
+    assert [summary.update for summary in assignment.others] == [100]
     (sentence,) = assignment.news
     assert sentence.startswith(f"{path} is broken (")
-    recorder.keep([(RUNS[1], trained(assignment.members[0][1], 200, DONE))])
+    recorder.keep([(RUNS[0], trained(assignment.members[0][1], 100))])
     assignment = recorder.begin(candidates(), "here")
-    assert [(run_id, found.update) for run_id, found in assignment.members] == [(RUNS[0], 0)]
-    assert assignment.news == []
+    assert [(run_id, found.update) for run_id, found in assignment.members] == [(run_id, 100) for run_id in RUNS]
+    assert (assignment.news, assignment.until, assignment.others) == ([], None, [])
 
 
 def test_a_broken_record_that_was_to_be_published_is_said_at_the_end(experiment: Experiment) -> None:

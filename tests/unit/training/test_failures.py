@@ -23,6 +23,7 @@ def test_short_memory_of_a_gpu_comes_with_what_helps() -> None:
         (None, True),
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (AssertionError("Torch not compiled with CUDA enabled"), False),
     ],
 )
 def test_a_broken_context_is_told_from_a_full_one(
