@@ -70,9 +70,13 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
 
     def figure(name: str) -> _Figure:
         spec = FIGURES[name]
-        scales = list(load_sweep(spec.sweeps[0]).scales)
+        sweeps = [load_sweep(sweep) for sweep in spec.sweeps]
         metric = options.metric or DEFAULT_METRIC
-        return _Figure(name, metric, "", spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
+
+        def content(scale: str) -> tuple[Draw, pd.DataFrame]:
+            return spec.draw, gather(name, sweeps, scale, about)
+
+        return _Figure(name, metric, "", spec.sweeps, list(sweeps[0].scales), content)
 
     figures = [figure(name) for name in names]
     scales = list(dict.fromkeys(scale for figure in figures for scale in figure.scales))

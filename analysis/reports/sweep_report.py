@@ -32,6 +32,9 @@ from smore_sweep.run_spec import GENERATED, RunSpec, percent
 MOST_LINES = 12
 """Most lines in one panel. If a sweep has more configurations, each method gets a figure of its own."""
 
+CHANGED = "Not judged: the claims are about the sweep as declared, and its methods, knobs or updates were changed."
+"""What the page of a changed sweep has in place of verdicts."""
+
 
 def page(material: Material) -> str:
     """Render the page. Raises :class:`ValueError` if the frame mixes scales."""
@@ -58,7 +61,10 @@ def page(material: Material) -> str:
 
 
 def _claims(material: Material) -> Markup:
-    verdicts = [judge(claim, material.all_tasks) for claim in CLAIMS if claim.sweep == material.sweep.name]
+    claims = [claim for claim in CLAIMS if claim.sweep == material.sweep.name]
+    if material.all_tasks is None:
+        return html.paragraph(CHANGED, soft=True) if claims else Markup("")
+    verdicts = [judge(claim, material.all_tasks) for claim in claims]
     rule = [html.folded("How claims are judged", html.paragraph(text.RULE, soft=True))] if verdicts else []
     return html.join([*map(_verdict, verdicts), *rule])
 
