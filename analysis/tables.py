@@ -23,7 +23,7 @@ from analysis.frames.metrics import METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
-from analysis.frames.table_request import TableRequest, finished, tables_of
+from analysis.frames.table_request import TableRequest, finished, of_sweep, tables_of
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from analysis.rendering import csv, latex, markdown, records, terminal
 from analysis.rendering.layout import WIDEST, Layout, layout
@@ -117,8 +117,9 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
     for number in options.table or ():
         check_choice("table", number, PAPER_TABLES)
     if options.table:
-        numbered = {number: PAPER_TABLES[number] for number in options.table}
-        wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in numbered.values()]
+        printed = [PAPER_TABLES[number] for number in dict.fromkeys(options.table)]
+        named = [(load_sweep(table.sweep), table) for table in printed]
+        wanted: list[tuple[Sweep, PaperTable | None]] = [(sweep, of_sweep(table, sweep)) for sweep, table in named]
     else:
         names = options.sweep or [name for name in sweep_names() if name not in TUNING]  # model selection is no result
         sweeps = [about.choices.apply(load_sweep(name)) for name in dict.fromkeys(names)]

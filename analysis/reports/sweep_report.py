@@ -14,7 +14,7 @@ from markupsafe import Markup
 from analysis.frames.benchmarks import by_usual_metric
 from analysis.frames.metrics import METRICS
 from analysis.frames.series import declared, series_names
-from analysis.paper.tables import PAPER_TABLES
+from analysis.frames.table_request import tables_of
 from analysis.plots import lines
 from analysis.plots.files import svg
 from analysis.plots.points import NothingToDrawError
@@ -90,7 +90,7 @@ def _results(material: Material) -> Markup:
     """The paper's tables that the sweep yields, beside the printed numbers; other metrics are folded."""
     frame, sweep = material.frame, material.sweep
     names = series_names(declared(sweep))
-    printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
+    printed = [table for table in tables_of(sweep) if table]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
     usual = dict(by_usual_metric(frame))
