@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.frames.benchmarks import BENCHMARKS, benchmark
 from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
 from analysis.frames.metrics import METRICS, Metric, is_long
-from analysis.frames.runs import changes
+from analysis.frames.runs import changes, mixed_data
 from analysis.stats import significance
 from smore_sweep.run_spec import percent
 from smore_sweep.tasks import task as task_row
@@ -66,6 +66,7 @@ def caption(
         f"training episodes ({sources} data){_revisions(frame)}.",
         *_uneven_seeds(cells),
         *changes(frame),
+        *mixed_data(frame),
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, "
         f"{_budget(frame, 'final_episodes')} episodes a seed{_last(frame)}{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.plots.notes import notes
 from analysis.rendering.layout import layout
 from tests.unit.analysis.plots.drawn import Values, frame, runs
 
@@ -28,3 +29,12 @@ def test_seeds_that_differ_by_share_are_told() -> None:
 
 def test_equal_seeds_are_told_once() -> None:
     assert "Seeds by method" not in caption(frame(runs(FIVE), runs(FIVE, "GoFAR"), runs([1.0], task="Reacher")))
+
+
+def test_runs_of_different_data_are_told() -> None:
+    made_anew = frame(runs(FIVE), runs(FIVE, "GoFAR", dataset="e"), runs(FIVE, share=0.05), runs(FIVE, share=0.05))
+    sentence = "Runs of one task were trained on different data: FetchReach at 10% (2 fingerprints)."
+    assert sentence in caption(made_anew)
+    assert sentence in notes(made_anew, "return99")
+    unfinished = runs(["partial"], "GoFAR", dataset="e")
+    assert "different data" not in caption(frame(runs(FIVE), runs(FIVE, share=0.05, dataset="e"), unfinished))
