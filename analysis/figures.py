@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from analysis.plots.registry import FIGURES, Draw, draw, gather
 from analysis.plots.sweeps import CURVES, axes_of, check_axis, figure_of
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.run_spec import RunSpec
 from smore_sweep.spec import Sweep
 
 
@@ -70,9 +71,13 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
 
     def figure(name: str) -> _Figure:
         spec = FIGURES[name]
-        scales = list(load_sweep(spec.sweeps[0]).scales)
+        sweeps = [load_sweep(sweep) for sweep in spec.sweeps]
         metric = options.metric or DEFAULT_METRIC
-        return _Figure(name, metric, "", spec.sweeps, scales, lambda scale: (spec.draw, gather(name, scale, about)))
+
+        def content(scale: str) -> tuple[Draw, pd.DataFrame]:
+            return spec.draw, gather(name, sweeps, scale, about)
+
+        return _Figure(name, metric, "", spec.sweeps, list(sweeps[0].scales), content)
 
     figures = [figure(name) for name in names]
     scales = list(dict.fromkeys(scale for figure in figures for scale in figure.scales))
@@ -81,27 +86,40 @@ def _of_the_paper(options: argparse.Namespace, about: ResultsRequest) -> list[_F
 
 
 def _of_sweeps(options: argparse.Namespace, about: ResultsRequest) -> list[_Figure]:
-    def figure(name: str, sweep: Sweep, axis: str, metric: str, tasks: Sequence[str]) -> _Figure:
-        scales = [sweep.scale(options.scale)] if options.scale else list(sweep.scales)
-
-        def content(scale: str) -> tuple[Draw, pd.DataFrame]:
-            drawing, frame = figure_of(sweep, scale, axis, about)
-            return drawing, frame[frame["task"].isin(tasks)]
-
-        suffix = "" if metric == next(iter(usual_metrics(sweep.tasks))) else f"_{metric}"
-        return _Figure(f"{sweep.name}_{axis}", metric, suffix, [name], scales, content)
-
     figures = []
     for name in dict.fromkeys(options.sweep):
         sweep = about.choices.apply(load_sweep(name))
-        runs = about.runs(sweep, sweep.scale(options.scale))
+        scales = [sweep.scale(options.scale)] if options.scale else list(sweep.scales)
+        runs = {scale: about.runs(sweep, scale) for scale in scales}
         if options.x:
-            check_axis(sweep, options.x, axes_of(runs))
-        parts = {options.metric: sweep.tasks} if options.metric else usual_metrics(run.task for run in runs)
-        for metric, tasks in parts.items():
-            axes = [CURVES, *axes_of([run for run in runs if run.task in tasks])]
-            figures += [figure(name, sweep, axis, metric, tasks) for axis in axes if options.x in (None, axis)]
+            check_axis(sweep, options.x, list(dict.fromkeys(axis for own in runs.values() for axis in axes_of(own))))
+        tasks: dict[tuple[str, str], dict[str, Sequence[str]]] = {}  # a scale's tasks and axes are its own
+        for scale, own in runs.items():
+            for metric, named in _by_metric(own, options.metric).items():
+                for axis in (CURVES, *axes_of([run for run in own if run.task in named])):
+                    if options.x in (None, axis):
+                        tasks.setdefault((metric, axis), {})[scale] = named
+        figures += [_of_sweep(name, sweep, axis, metric, part, about) for (metric, axis), part in tasks.items()]
     return figures
+
+
+def _by_metric(runs: Sequence[RunSpec], metric: str | None) -> dict[str, list[str]]:
+    """The tasks of each figure: all of them for a given metric, else those of each usual one."""
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    return {metric: tasks} if metric else usual_metrics(tasks)
+
+
+def _of_sweep(
+    name: str, sweep: Sweep, axis: str, metric: str, tasks: Mapping[str, Sequence[str]], about: ResultsRequest
+) -> _Figure:
+    """A figure of a sweep, on the tasks of each scale."""
+
+    def content(scale: str) -> tuple[Draw, pd.DataFrame]:
+        drawing, frame = figure_of(sweep, scale, axis, about)
+        return drawing, frame[frame["task"].isin(tasks[scale])]
+
+    suffix = "" if metric == next(iter(usual_metrics(sweep.tasks))) else f"_{metric}"
+    return _Figure(f"{sweep.name}_{axis}", metric, suffix, [name], list(tasks), content)
 
 
 def _write(

@@ -12,12 +12,12 @@ if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
 from analysis.frames.request import add_choices, add_options, results_request
+from analysis.output import writing
 from analysis.reports.material import collect
 from analysis.reports.sweep_report import page
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
 from smore_sweep.results.record import DONE
-from smore_sweep.storage.atomic import atomic_write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,15 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sweep = about.choices.apply(load_sweep(options.sweep))
         scale = sweep.scale(options.scale)
         material = collect(sweep, scale, about)
+        if not (material.frame["status"] == DONE).any():
+            print(about.nothing(options.sweep, scale), file=sys.stderr)
+            return 1
+        path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
+        with writing(path) as unfinished:
+            unfinished.write_text(page(material), encoding="utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if not (material.frame["status"] == DONE).any():
-        print(about.nothing(options.sweep, scale), file=sys.stderr)
-        return 1
-    path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(page(material), encoding="utf-8")
     print(path)
     return 0
 

@@ -12,11 +12,11 @@ if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
 from analysis.frames.request import add_options, check_choice, results_request
+from analysis.output import writing
 from analysis.reports.results_page import finished, page
 from analysis.verdicts.claims import CLAIMS
 from smore_sweep.discovery import all_sweeps, load_sweep
 from smore_sweep.errors import UserError
-from smore_sweep.storage.atomic import atomic_write
 
 COMMENTARY = Path(__file__).with_name("commentary.md")
 
@@ -34,15 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_choice("scale", options.scale, shown)
         wanted = [options.scale] if options.scale else shown
         scales = {scale: frames for scale in wanted if (frames := finished(about, scale))}
+        if not scales:
+            print(about.nothing(shown.get(options.scale, CLAIMS[0].sweep), options.scale), file=sys.stderr)
+            return 1
+        path = Path(options.output)
+        with writing(path) as unfinished:
+            unfinished.write_text(page(scales, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if not scales:
-        print(about.nothing(shown.get(options.scale, CLAIMS[0].sweep), options.scale), file=sys.stderr)
-        return 1
-    path = Path(options.output)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(page(scales, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
     print(path)
     return 0
 

@@ -23,14 +23,14 @@ from analysis.frames.metrics import METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
-from analysis.frames.table_request import TableRequest, finished, tables_of
+from analysis.frames.table_request import TableRequest, finished, of_sweep, tables_of
+from analysis.output import writing
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from analysis.rendering import csv, latex, markdown, records, terminal
 from analysis.rendering.layout import WIDEST, Layout, layout
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.errors import UserError
 from smore_sweep.spec import Sweep
-from smore_sweep.storage.atomic import atomic_write
 
 FORMATS = ("latex", "markdown", "csv", "terminal", "json")
 
@@ -41,12 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.table:  # "2,9" is "2 9"
         options.table = [number for group in options.table for number in group.split(",") if number]
     try:
-        about = results_request(options)
-        requests = _requests(options, about)
-        frames = finished(requests, about)
+        return _show(options, results_request(options))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _show(options: argparse.Namespace, about: ResultsRequest) -> int:
+    requests = _requests(options, about)
     tables = [
         (
             request,
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 widest=latex.TURNED if options.format == "latex" else WIDEST,
             ),
         )
-        for request, frame in frames
+        for request, frame in finished(requests, about)
     ]
     if not tables:
         chosen = options.table or options.scale or options.benchmark
@@ -117,8 +119,9 @@ def _requests(options: argparse.Namespace, about: ResultsRequest) -> list[TableR
     for number in options.table or ():
         check_choice("table", number, PAPER_TABLES)
     if options.table:
-        numbered = {number: PAPER_TABLES[number] for number in options.table}
-        wanted: list[tuple[Sweep, PaperTable | None]] = [(load_sweep(t.sweep), t) for t in numbered.values()]
+        printed = [PAPER_TABLES[number] for number in dict.fromkeys(options.table)]
+        named = [(load_sweep(table.sweep), table) for table in printed]
+        wanted: list[tuple[Sweep, PaperTable | None]] = [(sweep, of_sweep(table, sweep)) for sweep, table in named]
     else:
         names = options.sweep or [name for name in sweep_names() if name not in TUNING]  # model selection is no result
         sweeps = [about.choices.apply(load_sweep(name)) for name in dict.fromkeys(names)]
@@ -154,7 +157,7 @@ def _metrics(sweep: Sweep, table: PaperTable | None, asked: str | None) -> list[
 def _write_latex(tables: Sequence[tuple[TableRequest, Layout]], suffix: str, folder: Path) -> None:
     texts = {folder / f"{request.stem}{suffix}.tex": latex.table(table) for request, table in tables}
     for path, text in {**texts, folder / f"all{suffix}.tex": latex.document(texts.values())}.items():
-        with atomic_write(path) as unfinished:
+        with writing(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         print(path)
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from analysis.frames.metrics import DEFAULT_METRIC, headline_metric
+from analysis.frames.metrics import DEFAULT_METRIC, METRICS, headline_metric
 from smore_sweep.tasks import ogbench
+from smore_sweep.tasks import task as task_row
 
 BENCHMARKS = {"smore": "SMORe paper", "ogbench": "OGBench paper"}
 """Where each benchmark's numbers and claims are from, by name."""
-SUCCESSES = ("ever", "success")
-"""Headline metrics that have a table of their own; returns of all discounts share one."""
 
 
 def benchmark(tasks: Iterable[str]) -> str:
@@ -21,14 +20,15 @@ def benchmark(tasks: Iterable[str]) -> str:
 
 
 def usual_metrics(tasks: Iterable[str]) -> dict[str, list[str]]:
-    """Return the metrics of tables that ask for no other, each with its tasks: returns at one discount, and successes.
+    """Return the metrics of tables that ask for no other, each with its tasks; no table mixes them.
 
-    No table mixes them.
+    That is a task's headline metric, but tasks that declare none and have a return share one, at one discount.
     """
     found: dict[str, list[str]] = {}
     for task in dict.fromkeys(tasks):
         headline = headline_metric(task)
-        found.setdefault(headline if headline in SUCCESSES else DEFAULT_METRIC, []).append(task)
+        shared = not task_row(task).headline and METRICS[headline].discount is not None
+        found.setdefault(DEFAULT_METRIC if shared else headline, []).append(task)
     return found
 
 

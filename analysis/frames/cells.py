@@ -159,12 +159,12 @@ def averages(
     return {column: sum(row[column] for row in rows) / len(rows) if rows else math.nan for column in over}
 
 
-def drops(average: Mapping[Column, float]) -> dict[Column, float]:
-    """Compute each average's change, in percent of the same method's average at the highest share, as in the paper.
+def drops(average: Mapping[Column, float], highest: float) -> dict[Column, float]:
+    """Compute each average's change, in percent of the same method's average at the table's highest share, as in the
+    paper.
 
     NaN where that is missing or zero.
     """
-    highest = max(share or 0.0 for share, _ in average)
     return {
         (share, label): 100.0 * (value / base - 1.0) if (base := average.get((highest, label), math.nan)) else math.nan
         for (share, label), value in average.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.metrics import headline_metric
+from analysis.frames.metrics import METRICS, headline_metric
 from analysis.stats import significance
 from smore_sweep.errors import UserError
 from smore_sweep.results.record import DIVERGED, DONE
@@ -98,9 +98,12 @@ def _candidates(runs: Sequence[RunSpec], rows: pd.DataFrame) -> dict[tuple[str, 
         names = knobs[type(members[0].method)]
         if len(names) != 1:
             raise UserError(f"{name} varies in {len(names)} knobs ({', '.join(sorted(names))}); selection is for one")
+        metric = headline_metric(task)
+        if not METRICS[metric].higher_is_better:
+            raise UserError(f"{task} has the headline {metric}, which is better if lower; selection takes the highest")
         if all(rows.loc[run.run_id, "status"] in (DONE, DIVERGED) for run in members):
             (knob,) = names
-            candidates[name, task, knob] = _by_value(members, knob, rows[headline_metric(task)])
+            candidates[name, task, knob] = _by_value(members, knob, rows[metric])
     return candidates
 
 

@@ -96,10 +96,15 @@ class ResultsRequest:
         return "".join(f" {name.upper()}={shlex.quote(text)}" for name, text in self.choices.options().items())
 
     @property
+    def changes_runs(self) -> bool:
+        """Whether methods, knobs or a length are chosen, so that the sweep is another one than declared."""
+        return bool({"methods", "set", "updates"} & self.choices.options().keys())
+
+    @property
     def suffix(self) -> str:
         """The request as a suffix of file names."""
-        changes = {"tasks", "methods", "set", "updates"} & self.choices.options().keys()
-        return ("" if self.source == GENERATED else f"_{self.source}") + ("_chosen" if changes else "")
+        chosen = self.changes_runs or self.choices.tasks
+        return ("" if self.source == GENERATED else f"_{self.source}") + ("_chosen" if chosen else "")
 
 
 def _as_far_as_looked(frame: pd.DataFrame, first: int) -> pd.DataFrame:

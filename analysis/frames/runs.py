@@ -12,7 +12,7 @@ from analysis.frames.metrics import METRICS
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Summary
-from smore_sweep.run_spec import RunSpec
+from smore_sweep.run_spec import RunSpec, share_of
 from smore_sweep.storage.paths import StoragePath
 from smore_sweep.tasks import task
 
@@ -64,6 +64,20 @@ def changes(frame: pd.DataFrame) -> list[str]:
         return []
     counts = frame.drop_duplicates("run_id").query("changed != ''")["changed"].value_counts()
     return [sentence.replace(COUNT, str(count)) for sentence, count in counts.items()]
+
+
+def mixed_data(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence if finished runs of one task and share were trained on different data."""
+    if "dataset" not in frame:
+        return []
+    known = frame[(frame["status"] == record.DONE) & (frame["dataset"] != "")]
+    counts = known.groupby(["task", "expert_share"], sort=False)["dataset"].nunique()
+    mixed = [
+        f"{task}{f' at {text}' if (text := share_of(task, share)) else ''} ({count} fingerprints)"
+        for (task, share), count in counts.items()
+        if count > 1
+    ]
+    return [f"Runs of one task were trained on different data: {', '.join(mixed)}."] if mixed else []
 
 
 def _row(run: RunSpec, summary: Summary | None, changed: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.frames.benchmarks import usual_metrics
 from analysis.frames.request import ResultsRequest
+from analysis.frames.series import declared
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from smore_sweep.results.record import DONE
 from smore_sweep.spec import Sweep
@@ -49,9 +50,19 @@ class TableRequest:
         return (self.sweep.name, self.scale, self.metric, columns)
 
 
+def of_sweep(table: PaperTable, sweep: Sweep) -> PaperTable:
+    """A table of the paper with a column for every configuration of its sweep, also for those that print lacks."""
+    return table.with_columns(method.label for method in declared(sweep))
+
+
 def tables_of(sweep: Sweep) -> list[PaperTable | None]:
-    """The tables of the paper that a sweep yields, or else [None], which stands for a table of its own."""
-    return [table for table in PAPER_TABLES.values() if table.sweep == sweep.name] or [None]
+    """The tables of the paper that a sweep yields, or else [None], which stands for a table of its own.
+
+    A sweep that was changed until a table has none of its configurations does not yield that table.
+    """
+    labels = {method.label for method in declared(sweep)}
+    yielded = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name and labels & {*table.labels}]
+    return [of_sweep(table, sweep) for table in yielded] or [None]
 
 
 def finished(requests: Sequence[TableRequest], about: ResultsRequest) -> list[tuple[TableRequest, pd.DataFrame]]:

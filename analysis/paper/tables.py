@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -45,6 +45,11 @@ class PaperTable:
     def group(self, label: str) -> str:
         """Return the heading above a column."""
         return next(name for name, labels in self.groups.items() if label in labels)
+
+    def with_columns(self, labels: Iterable[str]) -> PaperTable:
+        """Return the table with columns for these labels, too: those that it lacks come last, as not in the paper."""
+        more = [label for label in dict.fromkeys(labels) if label not in self.labels]
+        return replace(self, groups={**self.groups, OURS: (*self.groups.get(OURS, ()), *more)}) if more else self
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Select the runs of the table among those of its sweep, sorted by column."""

@@ -65,6 +65,7 @@ def improvement(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> F
             f"Probability that a seed of the row's method is ahead of one of the column's ({title}; ties count half), "
             f"mean {over}, with {100 * LEVEL:g}% percentile bootstrap intervals over seeds.",
             *_diverged(frame),
+            *_older(frame, metric),
             *notes(frame, metric),
         ],
     )
@@ -99,6 +100,7 @@ def profiles(frame: pd.DataFrame, metric: str, rng: np.random.Generator) -> Figu
             f"Score: {_lower(metric)} over its ceiling on the task's horizon (all steps at the goal). "
             f"Mean {over}, with {100 * LEVEL:g}% pointwise bootstrap intervals over seeds.",
             *_diverged(frame),
+            *_older(frame, metric),
             *notes(frame, metric),
         ],
     )
@@ -127,14 +129,16 @@ def ceiling(task: str, metric: str) -> float:
 def _scores(frame: pd.DataFrame, metric: str) -> tuple[Scores, str]:
     """Collect the scores of the methods with an ended seed, and describe the (task, share) pairs that all of them have.
 
-    As in the tables, a diverged seed is an outcome, worse than any other, and an unfinished one is none.
+    As in the tables, a diverged seed is an outcome, worse than any other, and an unfinished one is none, as is one that
+    was recorded before the metric.
     """
-    ended = frame[frame["status"].isin([DONE, DIVERGED])].copy()
+    old = _is_older(frame, metric)
+    ended = frame[frame["status"].isin([DONE, DIVERGED]) & ~old].copy()
     if ended.empty:
-        raise NothingToDrawError("no finished run")
+        raise NothingToDrawError(f"no finished run with the metric {metric}" if old.any() else "no finished run")
     if not METRICS[metric].higher_is_better:
         ended[metric] = -ended[metric]
-    worst = float(ended[metric].min()) if ended[metric].notna().any() else 0.0
+    worst = float(ended[metric].min()) if (ended["status"] == DONE).any() else 0.0
     ended.loc[ended["status"] == DIVERGED, metric] = min(worst, 0.0) - 1.0
     values = {
         (str(label), str(task), float(share)): own[metric].to_numpy(float)
@@ -154,6 +158,16 @@ def _scores(frame: pd.DataFrame, metric: str) -> tuple[Scores, str]:
 def _lower(metric: str) -> str:
     title = METRICS[metric].title
     return title[0].lower() + title[1:]
+
+
+def _is_older(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """Whether each run is finished and has no value of the metric, which is younger than its record."""
+    return (frame["status"] == DONE) & frame[metric].isna()
+
+
+def _older(frame: pd.DataFrame, metric: str) -> list[str]:
+    count = int(_is_older(frame, metric).sum())
+    return [f"Left out, as recorded before this metric: {count} finished run{'s' * (count > 1)}."] if count else []
 
 
 def _diverged(frame: pd.DataFrame) -> list[str]:

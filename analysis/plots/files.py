@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.output import writing
 from analysis.plots import style
-from smore_sweep.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,12 +18,12 @@ def write(figure: Figure, path: Path, *, plain: bool = False) -> list[Path]:
     written = []
     if plain:
         text = path.with_name(f"{path.name}.txt")
-        with atomic_write(text) as unfinished:
+        with writing(text) as unfinished:
             unfinished.write_text(f"{style.take_footer(figure)}\n", encoding="utf-8")
         written.append(text)
     for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         target = path.with_name(f"{path.name}.{suffix}")
-        with style.printed(), atomic_write(target) as unfinished:
+        with style.printed(), writing(target) as unfinished:
             figure.savefig(unfinished, format=suffix, dpi=200, metadata=metadata)
         written.append(target)
     return written

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.frames.cells import Cell, cells
-from analysis.frames.runs import changes
+from analysis.frames.runs import changes, mixed_data
 from analysis.stats.bootstrap import LEVEL
 from smore_sweep.results.record import DONE
 from smore_sweep.run_spec import percent
@@ -36,6 +36,7 @@ def notes(frame: pd.DataFrame, metric: str) -> list[str]:
         f"{int(runs['seed'].max())}), {_range(updates)} updates, {', '.join(sources)} data"
         + (f", revision {', '.join(revisions)}." if revisions else "."),
         *changes(runs),
+        *mixed_data(runs),
         *_gaps(own, dict(zip(runs["label"], runs["method"], strict=True))),
     ]
 

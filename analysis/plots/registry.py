@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ import pandas as pd
 from analysis.frames.metrics import METRICS
 from analysis.frames.request import ResultsRequest
 from analysis.plots import comparison, lines, style
-from smore_sweep.discovery import load_sweep
 from smore_sweep.run_spec import RunSpec
+from smore_sweep.spec import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,13 +92,20 @@ def draw(figure: Draw, frame: pd.DataFrame, metric: str) -> Figure:
         return figure(frame, metric, np.random.default_rng(SEED))
 
 
-def gather(name: str, scale: str, about: ResultsRequest) -> pd.DataFrame:
-    """Load the frame of a figure: one row per expected run of its sweeps, or one per evaluation of each."""
+def gather(name: str, sweeps: Iterable[Sweep], scale: str, about: ResultsRequest) -> pd.DataFrame:
+    """Load the frame of a figure: one row per expected run of its sweeps, or one per evaluation of each.
+
+    Args:
+        name: Name of the figure.
+        sweeps: Its sweeps, with the choices applied.
+        scale: A scale that they have.
+        about: Which results to draw.
+    """
     from analysis.frames.runs import curves
 
     spec = FIGURES[name]
     frames = []
-    for sweep in map(load_sweep, spec.sweeps):
+    for sweep in sweeps:
         runs = about.runs(sweep, sweep.scale(scale))
         frame = about.load(sweep, sweep.scale(scale))
         if spec.curves:

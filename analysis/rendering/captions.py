@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import pandas as pd
 
 from analysis.frames.benchmarks import BENCHMARKS, benchmark
 from analysis.frames.cells import REFERENCE, Cell, comparisons, reference_label
 from analysis.frames.metrics import METRICS, Metric, is_long
-from analysis.frames.runs import changes
+from analysis.frames.runs import changes, mixed_data
 from analysis.stats import significance
 from smore_sweep.run_spec import percent
 from smore_sweep.tasks import task as task_row
@@ -18,6 +19,8 @@ from smore_sweep.tasks import task as task_row
 AVERAGE = "Average Performance"
 MISSING = "--"
 DOUBT = "?"
+
+T = TypeVar("T", bound=Hashable)
 
 
 def number(mean: float, std: float, digits: int) -> str:
@@ -58,10 +61,12 @@ def caption(
         f"{shown.title}, {'higher' if shown.higher_is_better else 'lower'} is better: mean ± sample standard "
         "deviation over finished seeds, best mean in bold.",
         *_shares(cells),
-        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(cells))} seeds, "
+        f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(cells), str)} seeds, "
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "
         f"training episodes ({sources} data){_revisions(frame)}.",
+        *_uneven_seeds(cells),
         *changes(frame),
+        *mixed_data(frame),
         f"Evaluation: sparse reward, {_per_task(horizons)} steps, {_checkpoints(frame)}, "
         f"{_budget(frame, 'final_episodes')} episodes a seed{_last(frame)}{discount}.",
         *_test(cells, holm, against=reference_label(frame) is not None),
@@ -178,11 +183,29 @@ def _horizons(frame: pd.DataFrame) -> dict[str, int]:
     return {name: task_row(name).horizon for name in dict.fromkeys(map(str, frame["task"]))}
 
 
-def _seeds(cells: Iterable[Cell]) -> dict[str, int]:
-    seeds: dict[str, int] = {}
+def _seeds(cells: Iterable[Cell]) -> dict[str, str]:
+    """The seeds of each task: ``5``, or ``5 to 10`` where methods differ."""
+    seeds: dict[str, set[int]] = {}
     for cell in cells:
-        seeds[cell.task] = max(cell.expected, seeds.get(cell.task, 0))
-    return seeds
+        seeds.setdefault(cell.task, set()).add(cell.expected)
+    return {task: " to ".join(f"{end:,}" for end in sorted({min(own), max(own)})) for task, own in seeds.items()}
+
+
+def _uneven_seeds(cells: Iterable[Cell]) -> list[str]:
+    """The seeds of each method on the tasks where they differ, of a method's share where its shares do."""
+    seeds: dict[str, dict[str, dict[float, int]]] = {}
+    for cell in cells:
+        seeds.setdefault(cell.task, {}).setdefault(cell.label, {})[cell.expert_share] = cell.expected
+    parts = []
+    for task, by_label in seeds.items():
+        counts = {
+            label if len({*own.values()}) == 1 else f"{label} at {percent(share)}": count
+            for label, own in by_label.items()
+            for share, count in own.items()
+        }
+        if len({*counts.values()}) > 1:
+            parts.append(f"{task} {_per_task(counts)}")
+    return [f"Seeds by method: {'; '.join(parts)}."] if parts else []
 
 
 def _budget(frame: pd.DataFrame, column: str) -> str:
@@ -190,9 +213,9 @@ def _budget(frame: pd.DataFrame, column: str) -> str:
     return _per_task(dict(zip(map(str, firsts["task"]), map(int, firsts[column]), strict=True)))
 
 
-def _per_task(values: Mapping[str, float], form: Callable[[float], str] = "{:,}".format) -> str:
+def _per_task(values: Mapping[str, T], form: Callable[[T], str] = "{:,}".format) -> str:
     """Format ``20,000``, or ``20,000 (40,000 for FetchPush)`` where most tasks have the first value."""
-    tasks: dict[float, list[str]] = {}
+    tasks: dict[T, list[str]] = {}
     for task, value in values.items():
         tasks.setdefault(value, []).append(task)
     usual, *others = sorted(tasks, key=lambda value: -len(tasks[value]))

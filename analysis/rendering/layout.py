@@ -179,8 +179,9 @@ def _summary(layout: Layout, part: tuple[Column, ...], tasks: list[str]) -> list
     if layout.compare and len(rows) > 1:
         ratios = [ours[c] / theirs[c] if theirs.get(c) else math.nan for c in part]
         rows.append(_row(RATIO, "published", ratios, "{:.2f}"))
-    if len({share for share, _ in over}) > 1:
-        rows += _pair(DROP, drops(ours), drops(theirs) if theirs else {}, part, "{:.1f}%")
+    shares = {share or 0.0 for share, _ in over}
+    if len(shares) > 1:
+        rows += _pair(DROP, drops(ours, max(shares)), drops(theirs, max(shares)), part, "{:.1f}%")
     return rows
 
 
@@ -206,7 +207,7 @@ def _pair(
     name: str, ours: Mapping[Column, float], theirs: Mapping[Column, float], part: tuple[Column, ...], form: str
 ) -> list[Row]:
     lines = [_row(name, "summary", [ours.get(column, math.nan) for column in part], form)]
-    if any(column in theirs for column in part):
+    if not all(math.isnan(theirs.get(column, math.nan)) for column in part):
         lines.append(_row(PUBLISHED, "published", [theirs.get(column, math.nan) for column in part], form))
     return lines
 

@@ -19,7 +19,8 @@ class Material:
     """The frames and records of a sweep at one scale.
 
     ``frame`` has one row per expected run (:func:`analysis.frames.runs.load`), ``all_tasks`` the same for all tasks
-    that the sweep has at any scale, by which claims are judged, and ``curves`` one per evaluation. ``summaries`` are
+    that the sweep has at any scale, by which claims are judged (None if the sweep is changed: they are about the
+    declared one), and ``curves`` one per evaluation. ``summaries`` are
     those of the runs that have one, by run id; ``figures`` the frames of the sweep's own figures
     (:func:`analysis.plots.registry.gather`), by name; ``command`` the options of ``make sweep`` and ``make report``.
     """
@@ -31,7 +32,7 @@ class Material:
     summaries: Mapping[str, Summary]
     figures: Mapping[str, pd.DataFrame]
     command: str
-    all_tasks: pd.DataFrame
+    all_tasks: pd.DataFrame | None
 
     @property
     def scale(self) -> str:
@@ -45,7 +46,7 @@ class Material:
 
 
 def collect(sweep: Sweep, scale: str, about: ResultsRequest) -> Material:
-    """Read the material of a sweep from a results folder or an archive."""
+    """Read the material of a sweep, with the choices applied, from a results folder or an archive."""
     from analysis.frames.runs import curves, load, summaries
 
     runs = about.runs(sweep, scale)
@@ -56,7 +57,7 @@ def collect(sweep: Sweep, scale: str, about: ResultsRequest) -> Material:
         load(runs, about.results),
         curves(runs, about.results),
         summaries(runs, about.results),
-        {name: gather(name, scale, about) for name in own},
+        {name: gather(name, [sweep], scale, about) for name in own},
         f"SWEEP={sweep.name} SCALE={scale}{about.options}",
-        about.load_for_claims(sweep, scale),
+        None if about.changes_runs else about.load_for_claims(sweep, scale),
     )

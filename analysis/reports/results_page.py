@@ -14,6 +14,7 @@ from analysis.frames.benchmarks import BENCHMARKS, by_usual_metric
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest
 from analysis.frames.series import declared, series_names
+from analysis.frames.table_request import of_sweep
 from analysis.paper.tables import PAPER_TABLES
 from analysis.rendering import markdown
 from analysis.rendering.captions import probability
@@ -79,7 +80,8 @@ def _tables(frames: Frames) -> list[str]:
     parts = []
     for number, table in PAPER_TABLES.items():
         if table.sweep in reported:
-            wide = layout(reported[table.sweep], table.metric, table.title, table=table)
+            own_columns = of_sweep(table, load_sweep(table.sweep))
+            wide = layout(reported[table.sweep], table.metric, table.title, table=own_columns)
             parts += [f"### Table {number}", markdown.table(wide)]
     for name in sorted(set(reported) - {table.sweep for table in PAPER_TABLES.values()}):
         sweep, frame = load_sweep(name), reported[name]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from analysis.frames.benchmarks import by_usual_metric
 from analysis.frames.metrics import METRICS
 from analysis.frames.series import declared, series_names
-from analysis.paper.tables import PAPER_TABLES
+from analysis.frames.table_request import tables_of
 from analysis.plots import lines
 from analysis.plots.files import svg
 from analysis.plots.points import NothingToDrawError
@@ -31,6 +31,9 @@ from smore_sweep.run_spec import GENERATED, RunSpec, percent
 
 MOST_LINES = 12
 """Most lines in one panel. If a sweep has more configurations, each method gets a figure of its own."""
+
+CHANGED = "Not judged: the claims are about the sweep as declared, and its methods, knobs or updates were changed."
+"""What the page of a changed sweep has in place of verdicts."""
 
 
 def page(material: Material) -> str:
@@ -58,7 +61,10 @@ def page(material: Material) -> str:
 
 
 def _claims(material: Material) -> Markup:
-    verdicts = [judge(claim, material.all_tasks) for claim in CLAIMS if claim.sweep == material.sweep.name]
+    claims = [claim for claim in CLAIMS if claim.sweep == material.sweep.name]
+    if material.all_tasks is None:
+        return html.paragraph(CHANGED, soft=True) if claims else Markup("")
+    verdicts = [judge(claim, material.all_tasks) for claim in claims]
     rule = [html.folded("How claims are judged", html.paragraph(text.RULE, soft=True))] if verdicts else []
     return html.join([*map(_verdict, verdicts), *rule])
 
@@ -84,7 +90,7 @@ def _results(material: Material) -> Markup:
     """The paper's tables that the sweep yields, beside the printed numbers; other metrics are folded."""
     frame, sweep = material.frame, material.sweep
     names = series_names(declared(sweep))
-    printed = [table for table in PAPER_TABLES.values() if table.sweep == sweep.name]
+    printed = [table for table in tables_of(sweep) if table]
     tables = [html.table(layout(frame, table.metric, table.title, table=table, compare=True)) for table in printed]
     metrics = {table.metric for table in printed}
     usual = dict(by_usual_metric(frame))

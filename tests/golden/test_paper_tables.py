@@ -27,7 +27,7 @@ def table_2() -> tuple[dict[Column, float], dict[Column, float]]:
     tasks = common_tasks(means, over)
     assert len(tasks) == 7
     average = averages(means, tasks, over)
-    return average, drops(average)
+    return average, drops(average, 0.05)
 
 
 def printed(row: str, share: float | None, name: str) -> float:
@@ -148,6 +148,17 @@ def test_table_2_from_its_own_cells_has_the_papers_summary() -> None:
     assert [entry.text for entry in summary[2].entries] == ["0.0%", "0.0%", "-7.7%", "-28.9%", "-16.0%", "-36.2%"]
     assert summary[0].entries == summary[1].entries
     assert summary[2].entries == summary[3].entries
+
+
+def test_drops_of_print_have_the_base_of_ours() -> None:
+    """The paper has no share of 20%, so none of its averages is a drop from there."""
+    table = PAPER_TABLES["2"]
+    frame = as_printed(table)
+    unprinted = frame[frame["expert_share"] == 0.05].assign(expert_share=0.2)
+    (first, second) = layout(pd.concat([frame, unprinted]), table.metric, table.title, table=table).blocks
+    for block in (first, second):
+        assert [row.name for row in block.rows[-3:]] == ["Average Performance", PUBLISHED, "Avg. Perf. Drop"]
+    assert [entry.text for entry in second.rows[-1].entries] == ["-16.0%", "-36.2%"]
 
 
 def test_table_1_has_one_column_a_method_and_no_average() -> None:

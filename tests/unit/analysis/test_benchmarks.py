@@ -11,6 +11,9 @@ from analysis.frames.benchmarks import benchmark, usual_metric, usual_metrics
 from analysis.paper import ogbench
 from analysis.paper.published import Printed, beside
 from smore_sweep.discovery import load_sweep, sweep_names
+from smore_sweep.envs.points import PointReach
+from smore_sweep.task import Task
+from smore_sweep.tasks import declare
 from smore_sweep.tasks import ogbench as ogbench_tasks
 
 
@@ -25,6 +28,16 @@ def test_a_sweep_belongs_to_ogbench_if_all_its_tasks_do() -> None:
     mixed = load_sweep("newer_methods").tasks
     assert usual_metrics(mixed) == {"ever": [name for name in mixed if "pointmaze" in name], "return99": ["FetchPush"]}
     assert usual_metric(mixed) == "return99"
+
+
+def test_the_usual_metric_is_the_headline_that_a_task_declares() -> None:
+    headlines = ("final_distance", "return98", "return999", "success")
+    declare(Task(f"By-{name}", PointReach, threshold=1.0, horizon=20, headline=name) for name in headlines)
+    assert usual_metrics(["FetchReach", *(f"By-{name}" for name in headlines), "CheetahTgtVel-r-e"]) == {
+        "return99": ["FetchReach", "CheetahTgtVel-r-e"],
+        **{name: [f"By-{name}"] for name in headlines},
+    }
+    assert usual_metric(["By-final_distance"]) == "final_distance"
 
 
 def test_ogbenchs_table_is_whole() -> None:

@@ -18,11 +18,14 @@ from baselines.wgcsl import WGCSL
 from baselines.xql import GCXQL
 from smore_sweep.cli.main import main
 from smore_sweep.discovery import load_sweep, methods, sweep_names
+from smore_sweep.envs.points import PointReach
 from smore_sweep.errors import UserError
 from smore_sweep.method import Method
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep, grid
+from smore_sweep.task import Task
+from smore_sweep.tasks import declare
 from sweeps import _tuned
 from sweeps._tuned import AS_METHOD, AS_TASK, FILE, seal, tuned, unseal
 from tests.finished import finish
@@ -90,6 +93,13 @@ def test_one_knob_at_a_time() -> None:
     runs = expand(grid(SMORe, her_ratio=[0.2, 0.8], beta=[0.5, 0.9]))
     with pytest.raises(UserError, match=r"SMORe varies in 2 knobs \(beta, her_ratio\)"):
         select(runs, outcomes(runs, [1.0] * 8))
+
+
+def test_a_metric_that_is_better_if_lower_is_refused() -> None:
+    declare([Task("NearReach", PointReach, threshold=1.0, horizon=20, headline="final_distance")])
+    runs = expand(grid(SMORe, her_ratio=[0.2, 0.8]), task="NearReach")
+    with pytest.raises(UserError, match="NearReach has the headline final_distance, which is better if lower"):
+        select(runs, outcomes(runs, [1.0] * 4))
 
 
 def test_a_new_choice_replaces_that_of_its_cell_only() -> None:

@@ -61,6 +61,25 @@ def shown_chance(compared: pd.DataFrame, metric: str, row: int, column: int) -> 
     return float(np.ma.asarray(image.get_array())[row, column])
 
 
+@pytest.mark.parametrize("draw", [comparison.improvement, comparison.profiles])
+def test_runs_from_before_a_metric_are_left_out(draw: Draw) -> None:
+    measured = frame(runs([1.0, 1.0]), runs([0.5, 0.5], "GoFAR"))
+    older = runs([1.0], "GoFAR").assign(ever=math.nan)
+    elsewhere = frame(runs([1.0], task="Reacher"), runs([1.0], "GoFAR", task="Reacher")).assign(ever=math.nan)
+    figure = draw(frame(measured, older, elsewhere), "ever", rng())
+    assert "Left out, as recorded before this metric: 3 finished runs." in footer(figure)
+    assert "before this metric" not in footer(draw(measured, "ever", rng()))
+    with pytest.raises(NothingToDrawError, match="no finished run with the metric ever"):
+        draw(older, "ever", rng())
+
+
+def test_a_profile_is_of_the_runs_that_have_the_metric() -> None:
+    older = runs([1.0], task="Reacher").assign(ever=math.nan)
+    (panel,) = comparison.profiles(frame(runs([1.0, 1.0]), older), "ever", rng()).axes
+    levels, share = drawn_line(panel, "SMORe")
+    assert dict(zip(np.round(levels, 2).tolist(), share, strict=True))[0.5] == 1.0
+
+
 def test_only_tasks_that_all_methods_have_are_compared() -> None:
     compared = frame(runs([3.0]), runs([1.0], "GoFAR"), runs([0.0], task="Reacher"))
     figure = comparison.improvement(compared, "return99", rng())

@@ -40,19 +40,20 @@ def test_wrong_requests_name_the_valid_ones(tmp_path: Path, capsys: pytest.Captu
 
 def test_frames_know_the_knob_and_count_a_run_once(tmp_path: Path) -> None:
     finish(tmp_path, load_sweep("her_ratio").expand("smoke")[:1])
-    her = gather("her", "smoke", ResultsRequest(tmp_path))
+    her = gather("her", [load_sweep("her_ratio")], "smoke", ResultsRequest(tmp_path))
     assert set(her["value"].dropna()) == {0.0, 0.2, 0.5, 0.8, 1.0}
     assert her.loc[her["value"].isna(), "method"].unique().tolist() == ["GoFAR"]
     assert (her["status"] == "done").sum() == 1
 
-    coverage = gather("coverage", "smoke", ResultsRequest(tmp_path))
+    both = [load_sweep("main"), load_sweep("coverage_methods")]
+    coverage = gather("coverage", both, "smoke", ResultsRequest(tmp_path))
     assert coverage["run_id"].is_unique
     assert set(coverage.loc[coverage["task"] == "Reacher", "expert_share"]) == {0.1, 0.05, 0.025, 0.01}
 
 
 def test_learning_curves_keep_every_evaluation_and_every_gap(tmp_path: Path) -> None:
     finish(tmp_path, load_sweep("main").expand("smoke")[:2])
-    curves = gather("learning_curves", "smoke", ResultsRequest(tmp_path))
+    curves = gather("learning_curves", [load_sweep("main")], "smoke", ResultsRequest(tmp_path))
     assert curves.loc[curves["status"] == "done", "update"].tolist() == [20, 40, 20, 40]
     assert curves["run_id"].nunique() == len(load_sweep("main").expand("smoke"))
 

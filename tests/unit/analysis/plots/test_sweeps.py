@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from analysis import figures
 from analysis.frames.request import ResultsRequest
-from analysis.plots import style
+from analysis.plots import files, style
 from analysis.plots.registry import draw
 from analysis.plots.sweeps import axes_of, figure_of
 from smore_sweep.discovery import load_sweep
@@ -86,6 +87,24 @@ def test_every_knob_that_varies_is_drawn_and_only_those(mine: str, capsys: pytes
     assert capsys.readouterr().err.endswith("did you mean temperature?\n")
     assert figures.main(["--x", "temperature"]) == 2
     assert "--x temperature needs --sweep" in capsys.readouterr().err
+
+
+def test_every_scale_is_drawn_on_its_own_tasks(mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = 'tasks=["Reacher", "FetchReach", "FetchPush"]'
+    text = MINE.replace('tasks=["Reacher"]', more, 1).replace(
+        "scales={", 'scales={"other": Scale(tasks=["FetchReach", "FetchPush"], seeds=1, budget=BUDGET), '
+    )
+    Path(mine).write_text(text)
+    shown: dict[str, list[str]] = {}
+
+    def write(frame: pd.DataFrame, path: Path, *, plain: bool) -> list[Path]:
+        shown[path.name] = list(frame["task"].unique())
+        return [path]
+
+    monkeypatch.setattr(figures, "draw", lambda _, frame, metric: frame)
+    monkeypatch.setattr(files, "write", write)
+    assert figures.main(["--sweep", mine, "--results", f"{Path(mine).parent}/output", "--x", "variant"]) == 0
+    assert shown == {"mine_variant_other": ["FetchReach", "FetchPush"], "mine_variant_small": ["Reacher"]}
 
 
 def test_a_plain_figure_has_its_small_print_in_a_file(mine: str) -> None:

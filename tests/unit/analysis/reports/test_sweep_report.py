@@ -13,17 +13,21 @@ import pytest
 from markupsafe import Markup
 
 from analysis import report
+from analysis.frames.request import ResultsRequest
 from analysis.rendering.html import Section, paragraph
 from analysis.rendering.html import page as document
 from analysis.reports import sweep_report
-from analysis.reports.material import Material
+from analysis.reports.material import Material, collect
 from analysis.reports.sweep_report import page
 from baselines.gofar import GoFAR
+from smore_sweep.discovery import load_sweep
+from smore_sweep.planning.choices import parse_choices
 from smore_sweep.results.record import DIVERGED, DONE, MISSING, PARTIAL, Summary
 from smore_sweep.run_spec import Budget
 from smore_sweep.smore import SMORe
 from smore_sweep.spec import Grid, Scale, Sweep
 from smore_sweep.task import METRICS
+from tests.finished import finish
 
 HOSTILE = '<script src="http://evil.example/x.js">alert(1)</script> & "quoted"'
 BUDGET = Budget(episodes=100, updates=200, batch_size=32, evaluate_every=100, evaluation_episodes=2, final_episodes=4)
@@ -147,6 +151,21 @@ def test_runs_that_are_not_done_are_named(made: str) -> None:
         assert (run.run_id in text) == (run.run_id in OTHER)
         assert (run.title in text) == (run.run_id in OTHER)
     assert "24 runs: 20 done, 1 diverged, 1 partial, 2 missing." in text
+
+
+def test_claims_are_not_judged_by_a_changed_sweep(made: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sweep_report, "_figures", lambda _: Markup(""))  # drawing takes seconds
+    chosen = ResultsRequest(tmp_path, parse_choices(methods="smore,gcsl", updates=20))
+    sweep = chosen.choices.apply(load_sweep("noise"))
+    finish(tmp_path, sweep.expand("smoke"))
+    changed = collect(sweep, "smoke", chosen)
+    for frame in (changed.frame, changed.figures["noise"]):
+        assert set(frame["label"]) == {"SMORe", "GCSL"}
+        assert set(frame["updates"]) == {20}
+        assert set(frame["status"]) == {DONE}
+    for text, judged in ((made, True), (page(changed), False)):
+        assert ("How claims are judged" in text) == judged
+        assert (sweep_report.CHANGED in text) == (not judged)
 
 
 def test_a_sweep_without_gaps_says_nothing_of_them() -> None:
