@@ -305,22 +305,38 @@ def test_correction_can_put_the_level_out_of_reach() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "p", "smallest", "waiting", "expected"),
+    ("interval", "probability", "p", "smallest", "waiting", "expected"),
     [
-        ((0.1, 1.0), 0.01, 0.001, 0, "yes"),
-        ((-1.0, -0.1), 0.01, 0.001, 0, "no"),
-        ((-0.1, 1.0), 0.01, 0.001, 0, "open"),  # the interval holds 0
-        ((0.0, 1.0), 0.01, 0.001, 0, "open"),
-        ((0.1, 1.0), 0.05, 0.001, 0, "open"),  # the test does not reach its level
-        ((0.1, 1.0), 0.01, 0.05, 0, "open"),  # nor could it
-        ((0.1, 1.0), 0.01, 0.001, 1, "open"),  # a run has not ended
+        ((0.1, 1.0), 0.9, 0.01, 0.001, 0, "yes"),
+        ((-1.0, -0.1), 0.1, 0.01, 0.001, 0, "no"),
+        ((-0.1, 1.0), 0.9, 0.01, 0.001, 0, "open"),  # the interval holds 0
+        ((0.0, 1.0), 0.9, 0.01, 0.001, 0, "open"),
+        ((0.1, 1.0), 0.1, 0.01, 0.001, 0, "open"),  # the ranks say the contrary
+        ((-1.0, -0.1), 0.9, 0.01, 0.001, 0, "open"),
+        ((0.1, 1.0), 0.9, 0.05, 0.001, 0, "open"),  # the test does not reach its level
+        ((0.1, 1.0), 0.9, 0.01, 0.05, 0, "open"),  # nor could it
+        ((0.1, 1.0), 0.9, 0.01, 0.001, 1, "open"),  # a run has not ended
     ],
 )
 def test_an_answer_needs_everything(
-    interval: tuple[float, float], p: float, smallest: float, waiting: int, expected: str
+    interval: tuple[float, float], probability: float, p: float, smallest: float, waiting: int, expected: str
 ) -> None:
-    size = Effect(margin=0.5, margin_interval=interval, probability=0.5, probability_interval=(0.0, 1.0))
+    size = Effect(margin=0.5, margin_interval=interval, probability=probability, probability_interval=(0.0, 1.0))
     assert answer(replace(made([1], [0]), waiting=waiting), size, p, smallest) == expected
+
+
+def test_a_few_high_seeds_do_not_outvote_the_ranks() -> None:
+    """Four of SMORe's twenty seeds at 100 pull its mean above all others, and sixteen lie below every other seed."""
+    claim = BY_ID["best_with_noise"]
+    runs = frame(claim, smore(1, other=4), seeds=20)
+    runs.loc[(runs["label"] == "SMORe") & (runs["seed"] < 4), "return99"] = 100.0
+    seen = judge(claim, runs)
+    for finding in seen.findings:
+        assert finding.p < finding.contrast.level
+        assert finding.effect.margin_interval[0] > 0
+        assert finding.effect.probability == pytest.approx(0.2)
+        assert finding.answer == "open"
+    assert "open (the means and the ranks disagree) on FetchReachNoise0.5" in text.reason(seen).replace("Open", "open")
 
 
 def test_the_drop_by_hand() -> None:
