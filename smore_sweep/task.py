@@ -73,7 +73,8 @@ class Task:
         threshold: Distance up to which the goal counts as reached.
         expert: Expert policy, a function or ``module:function``; empty if there is none. Its data are then imported.
         step_milliseconds: Rough time of an environment step on one core, for estimates only.
-        horizon: Steps per episode; an episode that ends earlier stays in its last state for the rest.
+        horizon: Steps per episode. In the data, an episode that ends earlier stays in its last state for the rest. In
+            an evaluation its last distance holds, and no later step counts as at the goal or as a success.
         success_threshold: Distance below which an episode succeeds; None for ``threshold``.
         success: The task's own test of success instead of a distance: a function of achieved and desired goals
             ``[..., g]`` that returns booleans ``[...]``, or "environment" for the steps' ``info["success"]``.
@@ -87,8 +88,9 @@ class Task:
         data_of: Name of the task whose pools or dataset are this one's too; empty if it has its own. Sizes and the
             names of pools are the same.
         last_evaluations: Number of evaluations at a run's end whose mean is its result.
-        headline: Metric by which methods are compared, such as "success", or "ever" for success at any step. Empty for
-            a return, or for success where the environment says it or goals are images.
+        headline: Metric by which methods are compared, such as "success", or "ever" for success at any step, which is
+            the one for an environment that ends at its goal. Empty for a return, or for success where the environment
+            says it or goals are images.
         suboptimal: Policy whose episodes the data mix with the expert's.
         medium: Medium policy, a function or ``module:function``; empty if there is none.
         expert_noise: Standard deviation of the Gaussian noise on the expert's actions in the data, for diversity (the

@@ -28,12 +28,15 @@ from smore_sweep.storage.paths import StoragePath, is_file
 
 RUNS, EVALUATIONS = "runs.parquet", "evaluations.parquet"
 COLUMNS = ["run_id", "update", *METRICS]
+WRITTEN = {
+    EVALUATIONS: [*COLUMNS, "episodes", "steps", "reached", "succeeded", "distances"],
+    RUNS: ["run_id", "content", "status", "update", "seconds", "facts"],
+}
+"""Columns of the files. The runs are written last: they make the folder an archive, and evaluations of runs that they
+do not name are ignored."""
 LATER = ("ever",)
 """Metrics that exports from before they existed lack."""
-REQUIRED = {
-    RUNS: ["run_id", "content", "status", "update", "seconds", "facts"],
-    EVALUATIONS: [name for name in COLUMNS if name not in LATER],
-}
+REQUIRED = {RUNS: WRITTEN[RUNS], EVALUATIONS: [name for name in COLUMNS if name not in LATER]}
 """Columns that a file must have."""
 
 
@@ -75,9 +78,9 @@ def write(results: StoragePath, folder: StoragePath, advance: Callable[[int], No
             }
         )
         evaluations += [_evaluation(run_id, run, update) for update in sorted(run.evaluations)]
-    # The runs last: they make the folder an archive, and evaluations of runs that they do not name are ignored.
-    for name, rows in ((EVALUATIONS, evaluations), (RUNS, runs)):
-        frame = _added(folder / name, pd.DataFrame(rows))
+    rows = {EVALUATIONS: evaluations, RUNS: runs}
+    for name, columns in WRITTEN.items():
+        frame = _added(folder / name, pd.DataFrame(rows[name], columns=columns))
         paths.write(folder / name, sealed_parquet.encode(frame))
     return len(runs)
 
@@ -159,7 +162,10 @@ def _added(path: StoragePath, rows: pd.DataFrame) -> pd.DataFrame:
     if not is_file(path):
         return rows
     kept = sealed_parquet.read(path, REQUIRED[path.name])
-    return pd.concat([kept[~kept["run_id"].isin(rows["run_id"])], rows]).sort_values(["run_id", "update"])
+    kept = kept[~kept["run_id"].isin(rows["run_id"])]
+    # A frame without rows has columns without a type, which would become those of the whole.
+    parts = [part for part in (kept, rows) if len(part)]
+    return pd.concat(parts).sort_values(["run_id", "update"]) if parts else rows
 
 
 def _evaluation(run_id: str, run: Record, update: int) -> dict[str, Any]:

@@ -25,8 +25,9 @@ Column = tuple[float | None, str]
 class Cell:
     """One method on one task at one expert share.
 
-    ``mean`` and ``std`` are over the finished seeds that have the metric, NaN without any. Both cells of a tested pair
-    have its ``p``, and the better one by ranks has the ``star``.
+    ``mean`` and ``std`` are over the finished seeds that have the metric, NaN without any. ``best`` is the best mean
+    or, where a seed diverged, the best mean rank. Both cells of a tested pair have its ``p``, and the better one by
+    ranks has the ``star``.
     """
 
     task: str
@@ -200,12 +201,17 @@ def comparisons(groups: Iterable[Sequence[Cell]]) -> list[Sequence[Cell]]:
 
 
 def _mark_best(group: list[Cell], metric: Metric) -> list[Cell]:
-    """Mark the best mean. Means that print alike are marked alike, and a single mean is not marked."""
+    """Mark the best cell. Means that print alike are marked alike, unless more seeds diverged; a single one is not
+    marked.
+    """
     finished = [cell for cell in group if cell.seeds]
     if len(finished) < 2:
         return group
-    top = round(_best(finished, metric).mean, metric.digits)
-    return [replace(cell, best=cell.seeds > 0 and round(cell.mean, metric.digits) == top) for cell in group]
+    best = _best(finished, metric)
+    top = round(best.mean, metric.digits)  # a cell without a seed has a mean of NaN
+    return [
+        replace(cell, best=round(cell.mean, metric.digits) == top and cell.diverged <= best.diverged) for cell in group
+    ]
 
 
 def _test(group: list[Cell], metric: Metric, reference: str | None) -> _Test | None:
@@ -243,7 +249,14 @@ def _mark_tests(all_cells: list[Cell], tests: Sequence[_Test], declared: int, ho
 
 
 def _best(finished: list[Cell], metric: Metric) -> Cell:
-    return (max if metric.higher_is_better else min)(finished, key=lambda cell: cell.mean)
+    """Find the best mean or, where a seed diverged, the best mean rank: the mean of the others may be luck."""
+    scores = [cell.mean for cell in finished]
+    if any(cell.diverged for cell in finished):
+        ranked = [_ranked(cell, metric) for cell in finished]
+        together = [value for values in ranked for value in values]
+        scores = [significance.probability_of_improvement(values, together) for values in ranked]
+    best = (max if metric.higher_is_better else min)(scores)
+    return finished[scores.index(best)]
 
 
 def _ranked(cell: Cell, metric: Metric) -> tuple[float, ...]:

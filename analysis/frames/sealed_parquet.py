@@ -53,7 +53,7 @@ def read(path: StoragePath, columns: Collection[str] = ()) -> pd.DataFrame:
 
 def _damaged(path: StoragePath, reason: str) -> StorageError:
     printable = "".join(letter if letter.isprintable() else "?" for letter in reason)[:120]
-    return StorageError(f"{path} is damaged ({printable}); export its runs again")
+    return StorageError(f"{path} is damaged ({printable}); export its runs again into a new folder")
 
 
 def _digest(frame: pd.DataFrame) -> bytes:

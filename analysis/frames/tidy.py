@@ -1,10 +1,14 @@
-"""Tidy frames: one row per run, one column per knob, and the metrics of the last evaluation of done runs."""
+"""Tidy frames: one row per run, one column per knob, and the metrics of the last evaluation of done runs.
+
+A row holds all of the run's content, so runs of different ids differ in more than their outcomes.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
@@ -17,7 +21,7 @@ from smore_sweep.discovery import methods
 from smore_sweep.method import knobs
 from smore_sweep.results import record
 from smore_sweep.results.record import Summary
-from smore_sweep.run_spec import RunSpec
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
@@ -25,15 +29,16 @@ FILE = "runs.csv"
 """The tidy frame beside an archive."""
 _IDENTITY = ("method", "task", "expert_share", "seed", "scale", "source")
 _BEFORE = ("run_id", "label", *_IDENTITY)
+_BUDGET = tuple(field.name for field in fields(Budget))
 _AFTER = (
     "status",
     "update",
     "seconds",
     *METRICS,
-    "updates",
-    "batch_size",
-    "episodes",
-    "final_episodes",
+    *_BUDGET,
+    "protocol",
+    "revision",
+    "declared_task",
     "dataset",
     "git",
 )
@@ -42,7 +47,8 @@ _AFTER = (
 def of_runs(runs: Sequence[RunSpec], results: StoragePath) -> pd.DataFrame:
     """Load the expected runs, in their order: a run without a record has the status ``missing``.
 
-    The column ``label`` names the method with the knobs that tell its configurations apart.
+    The column ``label`` names the method with the knobs that tell its configurations apart, ``revision`` counts the
+    mended versions of a method, and ``declared_task`` is what a task of one's own says (JSON).
     """
     stored = summaries(runs, results)
     names = series_names(run.named for run in runs)
@@ -90,7 +96,10 @@ def _row(content: Mapping[str, Any], knobs: Mapping[str, Any], summary: Summary 
         "update": summary.update if summary else 0,
         "seconds": summary.seconds if summary else math.nan,
         **metrics,
-        **{name: content["budget"][name] for name in ("updates", "batch_size", "episodes", "final_episodes")},
+        **{name: content["budget"].get(name, 0) for name in _BUDGET},  # without an online phase it has no such field
+        "protocol": content["protocol"],
+        "revision": content.get("revision", 1),
+        "declared_task": json.dumps(own, sort_keys=True) if (own := content.get("declared_task")) else "",
         "dataset": facts.get("dataset", ""),
         "git": facts.get("git", ""),
     }

@@ -57,9 +57,10 @@ def caption(
     sources = ", ".join(dict.fromkeys(map(str, frame["source"])))
     horizons = _horizons(frame)
     discount = f", discount {shown.discount:g}" if shown.discount else ""
+    bold = "best mean in bold" + (" (where a seed diverged, best mean rank)" if any(c.diverged for c in cells) else "")
     return [
         f"{shown.title}, {'higher' if shown.higher_is_better else 'lower'} is better: mean ± sample standard "
-        "deviation over finished seeds, best mean in bold.",
+        f"deviation over finished seeds, {bold}.",
         *_shares(cells),
         f"Scale {frame['scale'].iloc[0]}{_common_knobs(frame)}: {_per_task(_seeds(cells), str)} seeds, "
         f"{_budget(frame, 'updates')} updates, batch {_budget(frame, 'batch_size')}, {_budget(frame, 'episodes')} "

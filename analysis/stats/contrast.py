@@ -120,12 +120,14 @@ def answer(contrast: Contrast, size: Effect, p: float, smallest: float) -> Answe
     """Decide a contrast.
 
     The answer is yes or no only if every run has ended, the seeds can reach the level, the corrected ``p`` does, and
-    the interval of the margin lies on one side of 0.
+    the ranks and the means say the same: the probability and the interval of the margin lie on the same side.
     """
-    low, high = size.margin_interval
-    if contrast.waiting or smallest >= contrast.level or p >= contrast.level or low <= 0 <= high:
+    if contrast.waiting or smallest >= contrast.level or p >= contrast.level:
         return "open"
-    return "yes" if low > 0 else "no"
+    low, high = size.margin_interval
+    if low > 0 and size.probability > 0.5:
+        return "yes"
+    return "no" if high < 0 and size.probability < 0.5 else "open"
 
 
 def _groups(contrasts: Sequence[Contrast]) -> list[NDArray[np.float64]]:

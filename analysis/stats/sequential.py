@@ -4,7 +4,8 @@ A claim is looked at with the scale's number of seeds, and again with twice and 
 Each look spends a part of :data:`~analysis.stats.contrast.LEVEL`, and the parts add up to it. By the union bound over
 the looks, and Holm's correction within each, the chance that any comparison of a claim is decided wrongly is at most
 that level, wherever one stops. Nearly all of it is spent on the first look; the later ones have the seeds to reach a
-small level. The bound holds for looks at these numbers of seeds only.
+small level. The bound holds for looks at these numbers of seeds only, so a look is at the first so many seeds of either
+side: further seeds of one side alone change nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SPENT = (0.048, 0.001, 0.001)
 
 
 def level(seeds: int, first: int) -> float:
-    """Return the level of a comparison whose larger side has ``seeds``, if the first look is at ``first`` seeds."""
+    """Return the level of a comparison with ``seeds`` on either side, if the first look is at ``first`` seeds."""
     return SPENT[max(0, sum(seeds >= times * first for times in LOOKS) - 1)]
 
 

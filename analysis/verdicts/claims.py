@@ -62,7 +62,7 @@ class Claim:
 
 def returns(frame: pd.DataFrame) -> Samples:
     """Group the value of each seed, a return or a success rate, by task and label."""
-    ended = frame.dropna(subset="value").sort_values("seed")
+    ended = frame.dropna(subset="value").sort_values("seed", kind="stable")
     return {
         str(task): {str(label): list(map(float, runs["value"])) for label, runs in of_task.groupby("label", sort=False)}
         for task, of_task in ended.groupby("task", sort=False)
@@ -72,15 +72,26 @@ def returns(frame: pd.DataFrame) -> Samples:
 def drops(frame: pd.DataFrame) -> Samples:
     """Compute the drop of each seed's average return from 5% to 1% expert data, in percent of the return at 5%.
 
-    The average is over the tasks on which every seed ended at both shares, as a seed's drop needs all of its runs.
+    The average is over the :func:`complete` tasks, as a seed's drop needs all of its runs.
     """
-    table = frame.pivot(index="task", columns=["label", "expert_share", "seed"], values="value").dropna()
+    table = complete(frame)
     if table.empty:
         return {}
     average = table.mean().unstack("expert_share")  # rows: (label, seed)
     drop = 100.0 * (1.0 - average[0.01] / average[0.05]).replace([np.inf, -np.inf], np.nan)
     samples = {str(label): [float(value) for value in seeds] for label, seeds in drop.groupby("label", sort=False)}
     return {AVERAGE: samples} if drop.notna().all() else {}
+
+
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the values of the seeds that all cells have: one row per task, one column per (label, share, seed).
+
+    A task is left out if one of these runs has not ended, or a method has none there.
+    """
+    cells = frame.groupby("seed").size()
+    everywhere = cells.index[cells == frame.groupby(["task", "label", "expert_share"]).ngroups]
+    runs = frame[frame["seed"].isin(everywhere)]
+    return runs.pivot(index="task", columns=["label", "expert_share", "seed"], values="value").dropna()
 
 
 LITTLE = 0.1

@@ -13,7 +13,7 @@ from analysis.frames.metrics import headline_metric
 from analysis.paper.published import printed_means
 from analysis.stats.contrast import Answer, Contrast, Effect, answer, corrected, effect, reach
 from analysis.stats.sequential import level, next_look
-from analysis.verdicts.claims import AVERAGE, Claim
+from analysis.verdicts.claims import AVERAGE, Claim, complete, drops
 from smore_sweep.results.record import DIVERGED, DONE
 
 Outcome = Literal["holds", "does not hold", "undecided"]
@@ -73,7 +73,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
     Args:
         frame: One row per expected run, as :meth:`~analysis.frames.request.ResultsRequest.load_for_claims` loads it.
     """
-    runs = _rows(claim, frame.assign(value=_values(frame)))
+    runs = _looked_at(claim, _rows(claim, frame.assign(value=_values(frame))))
     contrasts = _contrasts(claim, runs)
     findings = tuple(
         Finding(contrast=contrast, effect=size, p=p, smallest=smallest, answer=answer(contrast, size, p, smallest))
@@ -89,10 +89,10 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
     outcome = _outcome(claim, [finding.answer for finding in counting])
     ended = runs[runs["value"].notna()]
     unfinished = set(runs.loc[runs["value"].isna(), "task"])
-    absent = set(claim.tasks) - set(runs["task"])
+    left_out = _left_out(claim, runs)
     compared = {finding.contrast.item for finding in counting}
     if AVERAGE in compared:
-        compared = set(runs["task"]) - unfinished
+        compared = set(claim.tasks) - left_out
     printed, against = by_print(claim)
     return Verdict(
         claim=claim,
@@ -100,7 +100,7 @@ def judge(claim: Claim, frame: pd.DataFrame) -> Verdict:
         findings=findings,
         effect=effect([finding.contrast for finding in counting]) if counting else None,
         tasks=tuple(task for task in claim.tasks if task in compared),
-        waiting=tuple(task for task in claim.tasks if task in unfinished | absent),
+        waiting=tuple(task for task in claim.tasks if task in unfinished | left_out),
         runs=tuple(ended["run_id"]),
         scale=str(frame["scale"].iloc[0]),
         source=str(frame["source"].iloc[0]),
@@ -114,7 +114,7 @@ def by_print(claim: Claim) -> tuple[bool | None, tuple[str, ...]]:
     """Whether the paper's printed means satisfy the claim, and the items on which they do not; None for a figure."""
     if claim.printed is None:
         return None, ()
-    frame = printed_means(claim.printed).assign(seed=0, first_look=1)
+    frame = printed_means(claim.printed).assign(seed=0, seeds=1, first_look=1)
     contrasts = [contrast for contrast in _contrasts(claim, _rows(claim, frame)) if contrast.counts]
     against = tuple(contrast.item for contrast in contrasts if not contrast.true_of_means)
     return len(contrasts) - len(against) >= claim.needed, against
@@ -129,8 +129,8 @@ def _next_look(runs: pd.DataFrame, findings: Sequence[Finding]) -> tuple[tuple[s
             continue
         for task in dict.fromkeys(runs["task"]) if contrast.item == AVERAGE else (contrast.item,):
             cells = runs[runs["task"] == task]
-            seeds = int(cells.groupby(["label", "expert_share"]).size().max())
-            look = seeds if cells["value"].isna().any() else next_look(seeds, int(cells["first_look"].iloc[0]))
+            seeds, first = map(int, cells[["seeds", "first_look"]].iloc[0])
+            look = seeds if cells["value"].isna().any() else next_look(seeds, first)
             if look is not None:
                 looks.setdefault(look, []).append(task)
     return (tuple(looks[fewest]), fewest) if looks and (fewest := min(looks)) else None
@@ -150,18 +150,33 @@ def _rows(claim: Claim, frame: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("task", key=lambda tasks: tasks.map(order).fillna(len(order)), kind="stable")
 
 
+def _looked_at(claim: Claim, runs: pd.DataFrame) -> pd.DataFrame:
+    """Select the seeds up to the furthest look that every cell of a task has; for an average, every cell of all tasks.
+
+    The column ``seeds`` is their number in a cell.
+    """
+    of_cell = runs.groupby(["task", "label", "expert_share"])["seed"]
+    looks = of_cell.transform("size") / runs["first_look"]
+    least = looks.min() if claim.measure is drops else looks.groupby(runs["task"]).transform("min")
+    seeds = (least * runs["first_look"]).round().astype(int)
+    return runs.assign(seeds=seeds)[of_cell.rank() <= seeds]
+
+
+def _left_out(claim: Claim, runs: pd.DataFrame) -> set[str]:
+    """The claim's tasks that have no runs or, for an average, that it cannot be over."""
+    return set(claim.tasks) - set(complete(runs).index if claim.measure is drops else runs["task"])
+
+
 def _contrasts(claim: Claim, runs: pd.DataFrame) -> list[Contrast]:
     contrasts = []
-    first_looks = dict(zip(runs["task"], runs["first_look"], strict=True))
+    looks = dict(zip(runs["task"], zip(runs["seeds"], runs["first_look"], strict=True), strict=True))
     unfinished = runs.loc[runs["value"].isna(), "task"]
-    absent = set(claim.tasks) - set(runs["task"])
+    without = _left_out(claim, runs) - set(unfinished)
     for item, samples in claim.measure(runs).items():
         over_tasks = item == AVERAGE
         first, second = _hardest(claim, {label: float(np.mean(values)) for label, values in samples.items()})
         if first is None or second is None:
             continue
-        seeds = max(len(samples[first]), len(samples[second]))
-        look = max(first_looks.values()) if over_tasks else first_looks[item]
         contrasts.append(
             Contrast(
                 item=item,
@@ -171,9 +186,9 @@ def _contrasts(claim: Claim, runs: pd.DataFrame) -> list[Contrast]:
                 second_values=tuple(samples[second]),
                 share=claim.share,
                 more=claim.more != (item in claim.except_on),
-                waiting=len(unfinished) + len(absent) if over_tasks else int((unfinished == item).sum()),
+                waiting=len(unfinished) + len(without) if over_tasks else int((unfinished == item).sum()),
                 counts=over_tasks or item in claim.tasks,
-                level=level(seeds, look),
+                level=max(level(*look) for task, look in looks.items() if over_tasks or task == item),
             )
         )
     return contrasts

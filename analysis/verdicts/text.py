@@ -28,12 +28,12 @@ PRINTED = {True: "yes", False: "no", None: "not printed"}
 RULE = (
     "A comparison is decided if all of its runs have ended, the exact two-sided Mann-Whitney U test over seeds gives "
     f"p < {SPENT[0]:g} after Holm's correction over the claim's comparisons, and the margin's {1 - LEVEL:.0%} "
-    f"bootstrap interval lies on one side of 0; else it is open. What is open is looked at again with {LOOKS[1]} and "
-    f"{LOOKS[2]} times the scale's seeds, at p < {SPENT[1]:g}, so that all looks together err with a chance of at most "
-    f"{LEVEL:.0%}. The margin is the difference of the two means beyond what the claim allows, positive as claimed; P "
-    "is the probability that two random seeds are as claimed. Of several methods the pair is compared that makes the "
-    "claim hardest. A diverged run counts as a return of 0. By print: the same criterion on the means that the paper "
-    "prints, without any test."
+    "bootstrap interval lies on one side of 0, and P on the same side of 0.5; else it is open. What is open is looked "
+    f"at again with {LOOKS[1]} and {LOOKS[2]} times the scale's seeds, at p < {SPENT[1]:g}, so that all looks together "
+    f"err with a chance of at most {LEVEL:.0%}. The margin is the difference of the two means beyond what the claim "
+    "allows, positive as claimed; P is the probability that two random seeds are as claimed. Of several methods the "
+    "pair is compared that makes the claim hardest. A diverged run counts as a return of 0. By print: the same "
+    "criterion on the means that the paper prints, without any test."
 )
 """Explanation of the list."""
 _STYLES = {"holds": "bold green", "does not hold": "bold red", "undecided": "bold yellow"}
@@ -185,7 +185,10 @@ def _why(finding: Finding) -> str:
     if finding.smallest >= contrast.level:
         n, m = contrast.seeds
         return f"{n} against {m} seeds reach no p below {probability(finding.smallest)}"
-    return f"p = {p}" if finding.p >= contrast.level else "the margin's interval holds 0"
+    if finding.p >= contrast.level:
+        return f"p = {p}"
+    low, high = finding.effect.margin_interval
+    return "the margin's interval holds 0" if low <= 0 <= high else "the means and the ranks disagree"
 
 
 def _heads(verdict: Verdict) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -83,6 +84,53 @@ def test_a_diverged_seed_ranks_last_whatever_the_metric() -> None:
         smore, gofar = pair(runs, metric, "Reacher", 0.05)
         assert (smore.star, gofar.star) == ("", "*")
         assert gofar.p == pytest.approx(2 / 252)
+
+
+def methods(**seeds: Sequence[float]) -> pd.DataFrame:
+    """Rows of one task with a return per seed and method; NaN for a seed that diverged."""
+    rows = frame().iloc[:1].drop(columns=["method", "label", "seed", "status", "return99"])
+    made = pd.DataFrame(
+        {"method": name, "label": name, "seed": seed, "status": "diverged" if math.isnan(value) else "done"}
+        | {"return99": value, "final_distance": 50.0 - value}
+        for name, values in seeds.items()
+        for seed, value in enumerate(values)
+    )
+    return made.merge(rows.drop(columns="final_distance"), how="cross")
+
+
+LUCKY = [31.0, *[math.nan] * 9]
+LOW, HIGH = ([level + 0.1 * seed for seed in range(10)] for level in (20.0, 30.0))
+
+
+@pytest.mark.parametrize("metric", ["return99", "final_distance"])
+def test_a_lucky_survivor_is_not_the_best(metric: str) -> None:
+    ours, lucky, high = cells(methods(SMORe=LOW, B=LUCKY, C=HIGH), metric)
+    assert (ours.star, high.star) == ("", "*")  # of the test against C, not B
+    assert ours.p == high.p < 0.001
+    assert math.isnan(lucky.p)
+    assert [cell.best for cell in (ours, lucky, high)] == [False, False, True]
+    lucky, ours = cells(methods(B=LUCKY, SMORe=LOW), metric)
+    assert (ours.star, ours.best, lucky.best) == ("*", True, False)
+
+
+def test_without_smore_the_two_best_by_ranks_are_tested() -> None:
+    tested = [cell.label for cell in cells(methods(A=LOW, B=LUCKY, C=HIGH), "return99") if not math.isnan(cell.p)]
+    assert tested == ["A", "C"]
+
+
+def test_one_diverged_seed_does_not_outweigh_the_others() -> None:
+    ours, other = cells(methods(SMORe=[math.nan, *HIGH[1:]], B=LOW), "return99")
+    assert (ours.best, ours.star, other.best) == (True, "*", False)
+    ours, other = cells(methods(SMORe=[math.nan, 30.0, 30.0, 30.0], B=[30.0] * 4), "return99")
+    assert (ours.best, other.best) == (False, True)  # their means print alike
+
+
+def test_the_caption_says_what_is_bold() -> None:
+    def caption(runs: pd.DataFrame) -> str:
+        return " ".join(layout(runs, "return99", TITLE).caption)
+
+    assert "best mean in bold (where a seed diverged, best mean rank)." in caption(methods(SMORe=LOW, B=LUCKY))
+    assert "best mean in bold." in caption(methods(SMORe=LOW, B=HIGH))
 
 
 def test_holm_corrects_for_all_tests_of_the_table() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,20 @@ def test_a_knob_with_the_name_of_a_column_keeps_its_own(tmp_path: Path) -> None:
     content = runs[0].content()
     row = tidy._row(content, {"seed": 0.5, "beta": 0.7}, None)
     assert (row["seed"], row["knob.seed"], row["beta"]) == (0, 0.5, 0.7)
+
+
+def test_whatever_makes_another_run_is_in_its_row() -> None:
+    content = {**SWEEP.expand()[0].content(), "revision": 2}
+    budgets = [BUDGET, *(replace(BUDGET, **{name: getattr(BUDGET, name) + 1}) for name in BUDGET.content())]
+    budgets += [replace(BUDGET, online_episodes=2, updates_per_episode=updates) for updates in (3, 4)]
+    contents = [content | {"budget": budget.content()} for budget in budgets]
+    contents += [content | {"protocol": 2}, {name: part for name, part in content.items() if name != "revision"}]
+    contents += [content | {"declared_task": {"threshold": threshold}} for threshold in (0.1, 0.2)]
+    frame = pd.DataFrame([tidy._row(other, {}, None) for other in contents])
+    assert not frame.duplicated().any()
+    assert frame.loc[0, ["online_episodes", "updates_per_episode", "declared_task"]].tolist() == [0, 0, ""]
+    assert frame["revision"].tolist() == [2] * (len(frame) - 3) + [1, 2, 2]
+    assert frame["declared_task"].iloc[-1] == '{"threshold": 0.2}'
 
 
 def test_a_trained_policy_acts_as_in_its_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import export
-from analysis.frames import archive
+from analysis.frames import archive, archive_checks
 from analysis.frames.request import ResultsRequest
 from analysis.frames.runs import curves, load
 from smore_sweep.results import run_files
@@ -131,6 +131,51 @@ def test_exports_of_two_machines_come_together(
     assert {file.name: file.read_bytes() for file in joined.iterdir()} == {
         file.name: file.read_bytes() for file in whole.iterdir()
     }
+
+
+def diverged_at_once(results: Path, run: RunSpec) -> None:
+    """Store a run that diverged before its first evaluation."""
+    run_files.save(results, run.run_id, Record(run.content(), DIVERGED, 3, 0.5, {}))
+
+
+def test_runs_without_an_evaluation_are_exported(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
+    path, runs = folder
+    alone, exported, whole = tmp_path / "alone", tmp_path / "exported", tmp_path / "whole"
+    diverged_at_once(alone, runs[5])
+    assert export.main(["--results", str(alone), "--to", str(exported)]) == 0
+    assert list(load(runs[5:], exported)["status"]) == [DIVERGED]
+    assert curves(runs, exported).empty
+    assert archive_checks.verify(exported, lambda _: None).broken == []
+    first = {file.name: file.read_bytes() for file in exported.iterdir()}
+    assert export.main(["--results", str(alone), "--to", str(exported)]) == 0
+    assert {file.name: file.read_bytes() for file in exported.iterdir()} == first
+    for results in (path, alone):  # into an export without evaluations, and from one into another with some
+        assert export.main(["--results", str(results), "--to", str(exported)]) == 0
+    diverged_at_once(path, runs[5])
+    assert export.main(["--results", str(path), "--to", str(whole)]) == 0
+    assert {file.name: file.read_bytes() for file in exported.iterdir()} == {
+        file.name: file.read_bytes() for file in whole.iterdir()
+    }
+
+
+def test_what_cannot_be_exported_is_said_in_a_sentence(
+    folder: tuple[Path, list[RunSpec]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, exported, file = folder[0], tmp_path / "exported", tmp_path / "file"
+    file.touch()
+    assert export.main(["--results", str(results), "--to", str(file)]) == 2
+    assert capsys.readouterr().err == f"{file} cannot be written: Not a directory\n"
+    assert export.main(["--results", str(results), "--to", str(results)]) == 2
+    assert capsys.readouterr().err == f"{results} is a results folder; export into another one\n"
+    assert export.main(["--results", str(results), "--to", str(exported)]) == 0
+    capsys.readouterr()
+    assert export.main(["--results", str(exported), "--to", str(tmp_path / "again")]) == 2
+    assert capsys.readouterr().err == f"{exported} is an export already; name a results folder, such as output\n"
+    (exported / archive.EVALUATIONS).write_bytes(b"nothing")
+    assert export.main(["--results", str(results), "--to", str(exported)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{exported / archive.EVALUATIONS} is damaged (")
+    assert told.endswith("); export its runs again into a new folder\n")
 
 
 def test_an_exported_run_is_renewed(folder: tuple[Path, list[RunSpec]], tmp_path: Path) -> None:
