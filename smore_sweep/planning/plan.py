@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smore_sweep.discovery import all_sweeps
@@ -50,6 +50,16 @@ class Plan:
     def pending_trainings(self) -> list[tuple[RunSpec, int]]:
         """The first of the pending runs that one training serves, with the updates behind them."""
         return list({(run.training_id, behind): (run, behind) for run, behind in reversed(self.pending)}.values())[::-1]
+
+    def of(self, runs: Sequence[RunSpec]) -> Plan:
+        """Return the plan of some of the runs."""
+        chosen = {run.run_id for run in runs}
+
+        def among(changes: dict[str, list[str]]) -> dict[str, list[str]]:
+            own = {file: [run_id for run_id in run_ids if run_id in chosen] for file, run_ids in changes.items()}
+            return {file: run_ids for file, run_ids in own.items() if run_ids}
+
+        return replace(self, runs=list(runs), changed=among(self.changed), accepted=among(self.accepted))
 
     def count(self, state: str) -> int:
         """Count the runs in a state."""
