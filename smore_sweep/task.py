@@ -179,6 +179,9 @@ class Task:
             )
         object.__setattr__(self, "horizon", horizon)
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # Gymnasium's registration of an environment has no hash
+
     @property
     def success_tolerance(self) -> float:
         """Distance below which an episode succeeds."""
@@ -253,7 +256,7 @@ class Task:
         """Make an episode of the task's own dataset: observations ``[T + 1, o]`` and actions ``[T, a]``."""
         function: Any = self.trajectories
         if isinstance(function, str):
-            function = _import(function)
+            function = load_function(function)
         name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
         states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
         if self.sizes.image and states.dtype != self.sizes.dtype:
@@ -280,7 +283,7 @@ class Task:
                 f"{self.name} has no {name} policy to roll out; declare {name}= or import episodes: "
                 "smore-sweep data import npz --help"
             )
-        return _import(policy) if isinstance(policy, str) else policy
+        return load_function(policy) if isinstance(policy, str) else policy
 
     @cached_property
     def content(self) -> dict[str, Any]:
@@ -302,10 +305,19 @@ class Task:
         }
 
 
-def _import(path: str) -> Any:
-    """Import ``module:function``."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
+def load_function(path: str) -> Any:
+    """Import ``module:function``.
+
+    Raises:
+        DeclarationError: If there is no such module, or it has no such function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DeclarationError(
+            f"{path!r} cannot be imported: {first_line(error)}; give a function, or module:function"
+        ) from None
 
 
 def shipped(environment: object) -> bool:
