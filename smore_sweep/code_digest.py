@@ -24,8 +24,13 @@ LAMBDA = "<lambda>"
 PLATFORM, BASE = "smore_sweep", "smore_sweep.method"
 
 
-def code_digest(*definitions: Any) -> str:
-    """Fingerprint classes or functions, and the classes that they derive from, in 16 hexadecimal digits.
+def code_digest(*definitions: Any, bases: bool = True) -> str:
+    """Fingerprint classes or functions in 16 hexadecimal digits.
+
+    Args:
+        definitions: The classes or functions.
+        bases: Whether the classes that they derive from count, too, where these are of another package, such as
+            Python's own, which changes with its version.
 
     Returns:
         The fingerprint; empty if no source is known, as for what is typed into a shell.
@@ -34,7 +39,7 @@ def code_digest(*definitions: Any) -> str:
     parts = sorted(
         part
         for definition in definitions
-        for home in (definition.__mro__ if isinstance(definition, type) else (definition,))
+        for home in (definition.__mro__ if bases and isinstance(definition, type) else (definition,))
         for part in _parts(_module_of(home), _name_of(home), seen)
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""

@@ -233,14 +233,18 @@ class Task:
 
         return gymnasium.spec(self.environment)
 
-    def source_of(self, name: str) -> str:
-        """Return the function of a policy as ``module:function``; empty for the uniform-random one or a missing one."""
-        function: Any = {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(name, "")
-        return (
-            function
-            if isinstance(function, str)
-            else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
-        )
+    def maker(self, pool: str) -> Any:
+        """Return a pool's policy or maker of trajectories as declared; empty for the uniform-random one or none."""
+        return {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(pool, "")
+
+    def source_of(self, pool: str) -> str:
+        """Return what :meth:`maker` does as ``module:function``."""
+        return _source(self.maker(pool))
+
+    @property
+    def environment_name(self) -> str:
+        """The environment's id or, where a function builds it, that as ``module:function``."""
+        return str(getattr(self.environment, "id", None) or _source(self.environment))
 
     def check_maker(self, pool: str) -> None:
         """Raise :class:`DeclarationError` if episodes of a pool cannot be made here."""
@@ -303,6 +307,13 @@ class Task:
             **({"dataset": self.dataset, "data_steps": self.data_steps} if self.dataset else {}),
             **({"data_of": self.data_of} if self.data_of else {}),
         }
+
+
+def _source(function: Any) -> str:
+    """Return a function as ``module:function``, in which form it may be already."""
+    if isinstance(function, str):
+        return function
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def load_function(path: str) -> Any:

@@ -53,6 +53,15 @@ def setup_of(row: Task) -> str:
     return bound_digest(parts) if parts else ""
 
 
+def maker_code(row: Task, pool: str) -> str:
+    """Fingerprint what makes the episodes of a declared task's pool; empty for a task that ships."""
+    if not row.content:
+        return ""
+    maker = row.maker(pool)
+    parts = [maker, *([] if pool == row.dataset else [row.environment])]
+    return bound_digest(load_function(part) if isinstance(part, str) else part for part in parts if part)
+
+
 def bound_digest(parts: Iterable[Any]) -> str:
     """Fingerprint classes, functions and registrations of environments with the values that they are bound to."""
     return digest([_described(part) for part in parts])
@@ -109,7 +118,7 @@ def _content(cell: CellType) -> Any:
 
 @functools.cache
 def _code(part: Any) -> str:
-    return code_digest(_imported(part))
+    return code_digest(_imported(part), bases=False)
 
 
 def _imported(part: Any) -> Any:
