@@ -367,6 +367,8 @@ def test_no_episodes_need_no_pool(root: Path) -> None:
     )  # imported episodes need not be as long as the task's
     assert (shorter.expert_episodes, shorter.episodes, shorter.horizon) == (0, 3, 49)
     assert concatenate([none, none]).observations.shape == (0, 51, 11)
+    declared(expert="")
+    assert pools.load("PoolWall", "expert", 0).observations.shape == (0, 5, 2)
 
 
 @pytest.mark.parametrize(
