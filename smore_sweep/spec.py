@@ -138,12 +138,12 @@ class Sweep:
         for name, scale in self.scales.items():
             _check_kind(f"a sweep's scale {name}", scale, Scale, "a Scale(...)")
         own: dict[str, Task] = {}
-        for part in (*self.grids, *self.scales.values()):
-            for task in part.tasks:
-                if isinstance(task, Task) and own.setdefault(task.name, task) != task:
-                    raise DeclarationError(
-                        f"sweep {self.name} has two different tasks of the name {task.name!r}; give one another name"
-                    )
+        lists = [*(grid.tasks for grid in self.grids), *(scale.tasks for scale in self.scales.values())]
+        for task in itertools.chain(*lists):
+            if isinstance(task, Task) and own.setdefault(task.name, task) != task:
+                raise DeclarationError(
+                    f"sweep {self.name} has two different tasks of the name {task.name!r}; give one another name"
+                )
 
     @property
     def tasks(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from smore_sweep.code_digest import code_digest, source_file
 from smore_sweep.method import Method
@@ -16,8 +17,9 @@ from smore_sweep.tasks import task
 def code_facts(run: RunSpec) -> dict[str, str]:
     """Return the fingerprints of a run's code; none for a task that ships, and none of unknown source."""
     row = task(run.task)
+    method: Any = type(run.method)  # a class is hashable, whatever mypy says of one with instances that are
     own = {TASK_CODE: code_of(row)} if plain(row) else {TASK_SETUP: setup_of(row)}
-    return {name: value for name, value in {METHOD_CODE: _method_code(type(run.method)), **own}.items() if value}
+    return {name: value for name, value in {METHOD_CODE: _method_code(method), **own}.items() if value}
 
 
 def changed_runs(
