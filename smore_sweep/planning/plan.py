@@ -30,6 +30,7 @@ class Plan:
         behind: Updates behind the partial runs, by run id.
         changed: Stored runs whose code has changed since, by the name of the changed file.
         accepted: Those that their owner has accepted as they are, likewise.
+        datasets: Fingerprints of the episodes of the stored runs, by run id.
     """
 
     sweep: Sweep
@@ -40,6 +41,7 @@ class Plan:
     behind: dict[str, int]
     changed: dict[str, list[str]] = field(default_factory=dict)
     accepted: dict[str, list[str]] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[tuple[RunSpec, int]]:
@@ -103,6 +105,7 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
         behind,
         changed_runs(runs, summaries),
         changed_runs(runs, summaries, accepted=True),
+        {run_id: summary.facts["dataset"] for run_id, summary in summaries.items() if "dataset" in summary.facts},
     )
 
 
