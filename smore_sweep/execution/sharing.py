@@ -23,7 +23,7 @@ from rich.console import Console
 from smore_sweep.console import make_console
 from smore_sweep.cores import usable_cores
 from smore_sweep.data import generate
-from smore_sweep.errors import ClusterError, DeclarationError, StorageError
+from smore_sweep.errors import ClusterError, StorageError
 from smore_sweep.execution.datasets import missing_episodes
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.publisher import Publisher
@@ -32,7 +32,7 @@ from smore_sweep.execution.session import check_folder, interruptible
 from smore_sweep.execution.worker import ENDED, FAILED, INTERRUPTED, STOPPED, OutOfTime, Request, work
 from smore_sweep.monitoring.usage import usable_gpus
 from smore_sweep.planning.choices import ALL_ELSEWHERE, Choices
-from smore_sweep.planning.code_changes import describe_changes
+from smore_sweep.planning.code_changes import refuse_changes
 from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
@@ -132,8 +132,7 @@ def check_code(plan: Plan) -> None:
     Raises:
         DeclarationError: If a method fails, or if the code has changed.
     """
-    if plan.changed:
-        raise DeclarationError("; ".join([*describe_changes(plan.changed), "give smore-sweep run one of the two"]))
+    refuse_changes(plan.changed)
     check_own_methods(run for run, _ in plan.pending)
 
 

@@ -32,7 +32,7 @@ from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.choices import Choices
-from smore_sweep.planning.code_changes import code_facts
+from smore_sweep.planning.code_changes import code_facts, refuse_changes
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import Stack, group_into_stacks, padded_size
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
@@ -158,6 +158,7 @@ class _Worker:
         while True:
             self._deadline.check()
             plan = self._request.plan()
+            refuse_changes(plan.changed)  # a worker reads the sweep's file by itself, maybe after an edit
             if stack := self._claim(plan):
                 self._train(plan, stack)
             elif not self._claims.unproven():

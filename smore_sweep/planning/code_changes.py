@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from smore_sweep.code_digest import code_digest, source_file
+from smore_sweep.errors import DeclarationError
 from smore_sweep.method import Method
 from smore_sweep.results.record import ACCEPTED, METHOD_CODE, TASK_CODE, TASK_SETUP, Summary
 from smore_sweep.run_spec import RunSpec
@@ -54,6 +55,15 @@ def describe_changes(changed: Mapping[str, list[str]]) -> list[str]:
             f"{file} has changed since {runs} made; --retrain makes {them} again, --keep accepts {them} as {are}"
         )
     return sentences
+
+
+def refuse_changes(changed: Mapping[str, list[str]], otherwise: str = "") -> None:
+    """Raise :class:`DeclarationError` if code has changed, for a command that cannot settle it; ``otherwise`` says what
+    else can be done."""
+    if changed:
+        raise DeclarationError(
+            "; ".join([*describe_changes(changed), f"give smore-sweep run one of the two{otherwise}"])
+        )
 
 
 def _origin(run: RunSpec, name: str) -> str:
