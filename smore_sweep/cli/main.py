@@ -63,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"smore-sweep: {_shown(str(error))}", file=sys.stderr)
         return MISTAKE
+    except OSError as error:  # of a file that nothing more special has refused
+        print(
+            f"smore-sweep: {_shown(f'{error.filename or type(error).__name__}: {error.strerror or error}')}",
+            file=sys.stderr,
+        )
+        return MISTAKE
     except typer.TyperException as error:
         print(f"smore-sweep: {_shown(error.format_message())}", file=sys.stderr)
         return MISTAKE

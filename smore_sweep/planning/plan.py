@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smore_sweep.discovery import all_sweeps
-from smore_sweep.errors import DeclarationError, did_you_mean
+from smore_sweep.errors import DeclarationError, StorageError, did_you_mean
 from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
@@ -84,8 +84,9 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
 
     Raises:
         DeclarationError: For anything wrong in the declaration or in the choices.
+        StorageError: If the results folder cannot be read.
     """
-    if isinstance(results, Path) and (results / EXPORT).exists():
+    if _is_export(results):
         raise DeclarationError(
             f"{results} is an export, for tables, figures and reports; plan, run and status need a results folder"
         )
@@ -107,6 +108,13 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
         changed_runs(runs, summaries, accepted=True),
         {run_id: summary.facts["dataset"] for run_id, summary in summaries.items() if "dataset" in summary.facts},
     )
+
+
+def _is_export(results: StoragePath) -> bool:
+    try:
+        return isinstance(results, Path) and (results / EXPORT).exists()
+    except OSError as error:  # a folder that one may not enter, or no name for one
+        raise StorageError(f"results folder {results} cannot be read: {error.strerror}") from None
 
 
 def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:
