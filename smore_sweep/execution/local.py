@@ -15,7 +15,8 @@ from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.processor import machine_facts
-from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.execution.session import check_folder, interruptible, sweep_experiment
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED
 from smore_sweep.planning.code_changes import changed_runs, code_facts, refuse_changes
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files

@@ -22,7 +22,8 @@ from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
-from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.execution.session import check_folder, interruptible, sweep_experiment
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED
 from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.choices import ALL_ELSEWHERE, AS_DECLARED, Choices

@@ -28,6 +28,7 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import LockedError, UserError, printable
 from smore_sweep.execution.datasets import build_stores
 from smore_sweep.execution.processor import machine_facts
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED, OUT_OF_TIME
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
@@ -47,9 +48,6 @@ from smore_sweep.training.failures import describe, still_works
 
 if TYPE_CHECKING:
     from smore_sweep.stacked.episode_store import EpisodeStore
-
-ENDED, FAILED, STOPPED, INTERRUPTED = 0, 1, 75, 130
-"""Exit codes of a worker: nothing is left to claim; results cannot be written; out of time; interrupted."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def work(request: Request, gpu: str | None) -> None:
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     out = Console(width=100, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
-    code = FAILED
+    code = INCOMPLETE
     try:
         deadline = Deadline(request.grace)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -128,12 +126,12 @@ def work(request: Request, gpu: str | None) -> None:
         with lease(worker_lease(request.results, name), name, out.print) as fence:
             code = _Worker(request, name, fence, gpu is not None, deadline, out).run()
     except OutOfTime:
-        code = STOPPED
+        code = OUT_OF_TIME
     except KeyboardInterrupt:
         code = INTERRUPTED
     except LockedError as error:  # other workers took this one for dead, and have its runs
         out.print(f"stopped: its runs have passed to {error}")
-        code = STOPPED
+        code = OUT_OF_TIME
     except (RecordingError, UserError) as error:
         out.print(f"{printable(str(error))}. Finished runs are kept; fix this and give the same command again.")
     finally:
@@ -162,7 +160,7 @@ class _Worker:
             if stack := self._claim(plan):
                 self._train(plan, stack)
             elif not self._claims.unproven():
-                return ENDED
+                return 0
             else:
                 time.sleep(BEAT / 4)
 

@@ -32,7 +32,7 @@ REGISTERED = {"max_episode_steps": 5, "entry_point": "tests.unit.planning.test_c
 class SizedWall(Wall):
     """A wall of a size."""
 
-    def __init__(self, render_mode: str | None = None, size: int = 5) -> None:
+    def __init__(self, render_mode: str | None = None, size: Any = 5) -> None:
         super().__init__(render_mode)
         self.size = size
 

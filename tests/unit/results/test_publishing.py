@@ -127,7 +127,7 @@ def test_artifacts_go_with_the_results_when_their_folder_is_moved(experiment: Ex
     run, moved = RUNS[0], tmp_path / "moved"
     path = run_files.save(experiment.results, run.run_id, stand(run, UPDATES))
     Tracker(experiment).publish(run.run_id, stand(run, UPDATES), {"title": run.title}, path)
-    shutil.copytree(experiment.results, moved)
+    shutil.copytree(str(experiment.results), moved)
     here = replace(experiment, results=moved, tracking_uri=f"sqlite:///{moved / 'mlflow.db'}")
     Tracker(here)
     found = entry(here, run)[0]
@@ -146,4 +146,5 @@ def test_every_page_of_experiments_is_read() -> None:
             at = int(page_token or 0)
             return PagedList([f"experiment {at}"], str(at + 1) if at < 2 else "")
 
-    assert tracking._all_experiments(Pages(), 1) == [f"experiment {at}" for at in range(3)]  # type: ignore[arg-type]
+    store: Any = Pages()
+    assert list(map(str, tracking._all_experiments(store, 1))) == [f"experiment {at}" for at in range(3)]
