@@ -14,6 +14,7 @@ if __name__ == "__main__":
 from analysis.frames import archive, tidy
 from smore_sweep import console
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.results import run_files
 from smore_sweep.storage.paths import DEFAULT_RESULTS, storage_path
 
@@ -35,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{folder} is a results folder; export into another one")
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     if not count:
         print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
-        return 1
+        return INCOMPLETE
     with console.progress_bar(console.make_console(), "exporting runs", count) as advance:
         archive.write(results, folder, advance)
     print(f"{tidy.write(folder)}: one row per run, one column per knob")

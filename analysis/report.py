@@ -16,6 +16,7 @@ from analysis.reports.material import collect
 from analysis.reports.sweep_report import page
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.results.record import DONE
 from smore_sweep.storage.atomic import atomic_write
 
@@ -35,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         material = collect(sweep, scale, about)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     if not (material.frame["status"] == DONE).any():
         print(about.nothing(options.sweep, scale), file=sys.stderr)
-        return 1
+        return INCOMPLETE
     path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
     with atomic_write(path) as unfinished:
         unfinished.write_text(page(material), encoding="utf-8")

@@ -29,6 +29,7 @@ from analysis.rendering import csv, latex, markdown, records, terminal
 from analysis.rendering.layout import WIDEST, Layout, layout
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         frames = finished(requests, about)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     tables = [
         (
             request,
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = options.table or options.scale or options.benchmark
         named = requests[0].sweep.name if chosen else "quickstart"
         print(about.nothing(options.sweep[0] if options.sweep else named, options.scale), file=sys.stderr)
-        return 1
+        return INCOMPLETE
     shown = {request.sweep.name for request, _ in tables}
     for name in dict.fromkeys(request.sweep.name for request in requests if options.sweep):
         if name not in shown:
