@@ -118,6 +118,8 @@ def _content(cell: CellType) -> Any:
 
 @functools.cache
 def _code(part: Any) -> str:
+    if getattr(part, "__module__", "") == "__main__":  # which is another module in a worker
+        return ""
     return code_digest(_imported(part), bases=False)
 
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from examples.wall.world import Wall, walk
-from smore_sweep import Budget, RunSpec, Task, user_code
+from smore_sweep import Budget, RunSpec, Task, task_code, user_code
 from smore_sweep.errors import DeclarationError
 from smore_sweep.planning.code_changes import changed_runs, code_facts, describe_changes
 from smore_sweep.results.record import ACCEPTED, DONE, METHOD_CODE, TASK_CODE, TASK_SETUP, Summary
 from smore_sweep.smore import SMORe
-from smore_sweep.task_code import setup_of
+from smore_sweep.task_code import bound_digest, setup_of
 from smore_sweep.tasks import declare
 
 BUDGET = Budget(episodes=4, updates=2, batch_size=4, evaluate_every=1, evaluation_episodes=1, final_episodes=1)
@@ -133,10 +133,24 @@ def test_a_lambda_is_looked_at(old: str, new: str, counts: bool, tmp_path: Path)
     assert (found[0] != found[1]) == counts
 
 
+def test_the_main_module_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has another one, in which the same line may hold anything."""
+
+    def environment(**options: Any) -> Any:
+        return SizedWall(**options, size=tmp_path)
+
+    environment.__module__ = "__main__"
+    here = bound_digest([environment])
+    (tmp_path / "main.py").write_text("def test_the_main_module_is_not_read():\n    pass\n")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "main.py"), raising=False)
+    task_code._code.cache_clear()
+    assert bound_digest([environment]) == here
+
+
 SHOW = """
 import sys
 import cloudpickle
-from smore_sweep.task_code import setup_of
+from smore_sweep.task_code import bound_digest, setup_of
 
 print(setup_of(cloudpickle.load(sys.stdin.buffer)))
 """
