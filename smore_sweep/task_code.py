@@ -94,8 +94,8 @@ def _described(value: Any, inside: tuple[Any, ...] = ()) -> Any:
             return value.__qualname__
         cells = map(_content, getattr(value, "__closure__", None) or ())
         bound = [_described(cell, (*inside, value)) for cell in cells]
-        defaults = [getattr(value, "__defaults__", None), getattr(value, "__kwdefaults__", None)]
-        return [value.__qualname__, _code(value), bound, _described(defaults)]
+        others = [getattr(value, name, None) for name in ("__self__", "__defaults__", "__kwdefaults__")]
+        return [value.__qualname__, _code(getattr(value, "__func__", value)), bound, _described(others)]
     if hasattr(value, "tolist"):  # arrays and NumPy's numbers
         return _described(value.tolist())
     own = {field.name: getattr(value, field.name) for field in fields(value)} if is_dataclass(value) else {}

@@ -6,7 +6,7 @@ import functools
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,21 @@ def _still(environment: str, seed: int, steps: int) -> Any:
 
 def _moving(environment: str, seed: int, steps: int) -> Any:
     return np.ones((steps + 1, 2), np.float32), np.zeros((steps, 2), np.float32)
+
+
+@dataclass
+class Walker:
+    """A policy with a setting; it has no hash."""
+
+    speed: float
+
+    def act(self, observation: Any) -> Any:
+        return self.speed * walk(observation)
+
+
+def test_what_a_method_is_bound_to_counts() -> None:
+    slow, again, fast = (facts(SizedWall, expert=Walker(speed).act) for speed in (0.5, 0.5, 1.0))
+    assert slow == again != fast
 
 
 def test_a_function_that_refers_to_itself_has_a_fingerprint() -> None:
