@@ -19,6 +19,7 @@ from analysis.verdicts.claims import CLAIMS
 from analysis.verdicts.judge import judge
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 
 FORMATS = ("terminal", "markdown", "json")
 
@@ -44,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         verdicts = [judge(claim, about.load_for_claims(load_sweep(claim.sweep), scale)) for claim in claims]
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     if not any(verdict.runs for verdict in verdicts):
         first, *others = dict.fromkeys(claim.sweep for claim in claims)
         more = f"  (or: {', '.join(others)})" if others else ""
         print(f"{about.nothing(first, scale)}{more}", file=sys.stderr)
-        return 1
+        return INCOMPLETE
     if options.format == "terminal":
         text.show(verdicts)
     elif options.format == "markdown":

@@ -14,6 +14,7 @@ if __name__ == "__main__":
 from analysis.frames import archive, tidy
 from smore_sweep import console
 from smore_sweep.errors import StorageError, UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.results import run_files
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _export(storage_path(options.results), storage_path(options.to))
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
 
 
 def _export(results: StoragePath, folder: StoragePath) -> int:
@@ -41,7 +42,7 @@ def _export(results: StoragePath, folder: StoragePath) -> int:
         raise UserError(f"{results} is an export already; name a results folder, such as {DEFAULT_RESULTS}")
     if not count:
         print(f"no finished run in {results}; run: make sweep SWEEP=quickstart", file=sys.stderr)
-        return 1
+        return INCOMPLETE
     if run_files.run_ids(folder):
         raise UserError(f"{folder} is a results folder; export into another one")
     try:

@@ -23,6 +23,7 @@ from analysis.plots.registry import FIGURES, Draw, draw, gather
 from analysis.plots.sweeps import CURVES, axes_of, check_axis, figure_of
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import REFUSED
 from smore_sweep.run_spec import RunSpec
 from smore_sweep.spec import Sweep
 
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 written = True
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     return 0 if written else 1
 
 

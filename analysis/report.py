@@ -17,6 +17,7 @@ from analysis.reports.material import collect
 from analysis.reports.sweep_report import page
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.results.record import DONE
 
 
@@ -35,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         material = collect(sweep, scale, about)
         if not (material.frame["status"] == DONE).any():
             print(about.nothing(options.sweep, scale), file=sys.stderr)
-            return 1
+            return INCOMPLETE
         path = Path(options.output) / f"{sweep.name}_{scale}{about.suffix}.html"
         with writing(path) as unfinished:
             unfinished.write_text(page(material), encoding="utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     print(path)
     return 0
 

@@ -17,6 +17,7 @@ from analysis.reports.results_page import finished, page
 from analysis.verdicts.claims import CLAIMS
 from smore_sweep.discovery import all_sweeps, load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 
 COMMENTARY = Path(__file__).with_name("commentary.md")
 
@@ -36,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         scales = {scale: frames for scale in wanted if (frames := finished(about, scale))}
         if not scales:
             print(about.nothing(shown.get(options.scale, CLAIMS[0].sweep), options.scale), file=sys.stderr)
-            return 1
+            return INCOMPLETE
         path = Path(options.output)
         with writing(path) as unfinished:
             unfinished.write_text(page(scales, COMMENTARY.read_text("utf-8") if COMMENTARY.exists() else ""), "utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
     print(path)
     return 0
 

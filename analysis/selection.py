@@ -21,6 +21,7 @@ import pandas as pd
 from analysis.frames.model_selection import TUNING, merge, select
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return choose(scale, results, FILE)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
 
 
 def choose(scale: str, results: StoragePath, file: Path) -> int:
@@ -62,7 +63,7 @@ def choose(scale: str, results: StoragePath, file: Path) -> int:
             return 0
     if not complete:
         print(f"no method is tuned on any task in {results}; run: make sweep SWEEP=tuning", file=sys.stderr)
-        return 1
+        return INCOMPLETE
     print(f"{file}: runs of other sweeps that use another value are new runs from now on")
     return 0
 

@@ -30,6 +30,7 @@ from analysis.rendering import csv, latex, markdown, records, terminal
 from analysis.rendering.layout import WIDEST, Layout, layout
 from smore_sweep.discovery import load_sweep, sweep_names
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INCOMPLETE, REFUSED
 from smore_sweep.spec import Sweep
 
 FORMATS = ("latex", "markdown", "csv", "terminal", "json")
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _show(options, results_request(options))
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
+        return REFUSED
 
 
 def _show(options: argparse.Namespace, about: ResultsRequest) -> int:
@@ -69,7 +70,7 @@ def _show(options: argparse.Namespace, about: ResultsRequest) -> int:
         chosen = options.table or options.scale or options.benchmark
         named = requests[0].sweep.name if chosen else "quickstart"
         print(about.nothing(options.sweep[0] if options.sweep else named, options.scale), file=sys.stderr)
-        return 1
+        return INCOMPLETE
     shown = {request.sweep.name for request, _ in tables}
     for name in dict.fromkeys(request.sweep.name for request in requests if options.sweep):
         if name not in shown:

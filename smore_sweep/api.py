@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import smore_sweep.results  # noqa: F401  bound before the function of this name replaces it in the package
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import INTERRUPTED
 from smore_sweep.run_spec import GENERATED, RunSpec
 from smore_sweep.spec import Sweep
 from smore_sweep.storage.paths import DEFAULT_RESULTS, StoragePath, storage_path
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from smore_sweep.planning.choices import Choices
     from smore_sweep.rendering.policies import TrainedPolicy
     from smore_sweep.results.record import Record
-
-INTERRUPTED = 130
 
 
 def run(

@@ -19,11 +19,18 @@ from typing import Any, TypeAlias
 Node: TypeAlias = ast.stmt
 WHOLE = "*"
 """Stands for all definitions of a module."""
+LAMBDA = "<lambda>"
+"""What Python calls a function without a name."""
 PLATFORM, BASE = "smore_sweep", "smore_sweep.method"
 
 
-def code_digest(*definitions: Any) -> str:
-    """Fingerprint classes or functions, and the classes that they derive from, in 16 hexadecimal digits.
+def code_digest(*definitions: Any, bases: bool = True) -> str:
+    """Fingerprint classes or functions in 16 hexadecimal digits.
+
+    Args:
+        definitions: The classes or functions.
+        bases: Whether the classes that they derive from count, too, where these are of another package, such as
+            Python's own, which changes with its version.
 
     Returns:
         The fingerprint; empty if no source is known, as for what is typed into a shell.
@@ -32,8 +39,8 @@ def code_digest(*definitions: Any) -> str:
     parts = sorted(
         part
         for definition in definitions
-        for home in (definition.__mro__ if isinstance(definition, type) else (definition,))
-        for part in _parts(_module_of(home), getattr(home, "__qualname__", WHOLE).split(".")[0], seen)
+        for home in (definition.__mro__ if bases and isinstance(definition, type) else (definition,))
+        for part in _parts(_module_of(home), _name_of(home), seen)
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
 
@@ -48,11 +55,19 @@ def _module_of(definition: Any) -> str:
     return str(getattr(definition, "__module__", type(definition).__module__))
 
 
+def _name_of(definition: Any) -> str:
+    """Return the name in its file of what holds a class or function; a lambda outside of any has its line's."""
+    name: str = getattr(definition, "__qualname__", WHOLE).split(".")[0]
+    return f"{LAMBDA} {definition.__code__.co_firstlineno}" if name == LAMBDA else name
+
+
 @dataclass(frozen=True)
 class _Source:
     """A module's top-level statements by the names that they define, and the names that it imports from relatives."""
 
     definitions: dict[str, list[Node]]
+    lambdas: dict[str, list[ast.Lambda]]
+    """Those that begin on a line, by :func:`_name_of`."""
     imports: dict[str, tuple[str, str]]
     """Module and name there, by local name."""
 
@@ -67,8 +82,10 @@ def _parts(module: str, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
     if name in source.imports:
         yield from _parts(*source.imports[name], seen)
         return
-    nodes = [node for found in source.definitions.values() for node in found] if name == WHOLE else None
-    for node in source.definitions.get(name, []) if nodes is None else nodes:
+    nodes: list[Node] | list[ast.Lambda] = source.lambdas.get(name) or source.definitions.get(name, [])
+    if name == WHOLE:
+        nodes = [node for found in source.definitions.values() for node in found]
+    for node in nodes:
         yield f"{module.rpartition('.')[2]}.{ast.unparse(node)}"
         for used in sorted({part.id for part in ast.walk(node) if isinstance(part, ast.Name)}):
             if used in source.definitions or used in source.imports:
@@ -80,14 +97,19 @@ def _read(module: str, file: Path, changed: int) -> _Source:
     """Parse a module. ``changed`` is the file's time of change."""
     definitions: dict[str, list[Node]] = {}
     imports: dict[str, tuple[str, str]] = {}
-    for node in _Plain().visit(ast.parse(file.read_text())).body:
+    lambdas: dict[str, list[ast.Lambda]] = {}
+    tree = _Plain().visit(ast.parse(file.read_text()))
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Lambda):
+            lambdas.setdefault(f"{LAMBDA} {part.lineno}", []).append(part)
+    for node in tree.body:
         if isinstance(node, ast.If):  # if TYPE_CHECKING
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             imports |= _relatives(module, node)
         for name in _defined(node):
             definitions.setdefault(name, []).append(node)
-    return _Source(definitions, imports)
+    return _Source(definitions, lambdas, imports)
 
 
 def _relatives(module: str, node: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, str]]:

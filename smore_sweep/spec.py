@@ -137,6 +137,13 @@ class Sweep:
         _check_kind("a sweep's scales", self.scales, Mapping, 'a dictionary, such as {"laptop": Scale(...)}')
         for name, scale in self.scales.items():
             _check_kind(f"a sweep's scale {name}", scale, Scale, "a Scale(...)")
+        own: dict[str, Task] = {}
+        lists = [*(grid.tasks for grid in self.grids), *(scale.tasks for scale in self.scales.values())]
+        for task in itertools.chain(*lists):
+            if isinstance(task, Task) and own.setdefault(task.name, task) != task:
+                raise DeclarationError(
+                    f"sweep {self.name} has two different tasks of the name {task.name!r}; give one another name"
+                )
 
     @property
     def tasks(self) -> list[str]:

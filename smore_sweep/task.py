@@ -181,6 +181,9 @@ class Task:
             )
         object.__setattr__(self, "horizon", horizon)
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # Gymnasium's registration of an environment has no hash
+
     @property
     def success_tolerance(self) -> float:
         """Distance below which an episode succeeds."""
@@ -232,14 +235,18 @@ class Task:
 
         return gymnasium.spec(self.environment)
 
-    def source_of(self, name: str) -> str:
-        """Return the function of a policy as ``module:function``; empty for the uniform-random one or a missing one."""
-        function: Any = {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(name, "")
-        return (
-            function
-            if isinstance(function, str)
-            else f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
-        )
+    def maker(self, pool: str) -> Any:
+        """Return a pool's policy or maker of trajectories as declared; empty for the uniform-random one or none."""
+        return {"expert": self.expert, "medium": self.medium, self.dataset: self.trajectories}.get(pool, "")
+
+    def source_of(self, pool: str) -> str:
+        """Return what :meth:`maker` does as ``module:function``."""
+        return _source(self.maker(pool))
+
+    @property
+    def environment_name(self) -> str:
+        """The environment's id or, where a function builds it, that as ``module:function``."""
+        return str(getattr(self.environment, "id", None) or _source(self.environment))
 
     def check_maker(self, pool: str) -> None:
         """Raise :class:`DeclarationError` if episodes of a pool cannot be made here."""
@@ -255,7 +262,7 @@ class Task:
         """Make an episode of the task's own dataset: observations ``[T + 1, o]`` and actions ``[T, a]``."""
         function: Any = self.trajectories
         if isinstance(function, str):
-            function = _import(function)
+            function = load_function(function)
         name = self.environment if isinstance(self.environment, str) else getattr(self.environment, "id", self.name)
         states, actions = function(str(name).removeprefix("smore/"), seed, self.data_steps or self.horizon)
         if self.sizes.image and states.dtype != self.sizes.dtype:
@@ -282,7 +289,7 @@ class Task:
                 f"{self.name} has no {name} policy to roll out; declare {name}= or import episodes: "
                 "smore-sweep data import npz --help"
             )
-        return _import(policy) if isinstance(policy, str) else policy
+        return load_function(policy) if isinstance(policy, str) else policy
 
     @cached_property
     def content(self) -> dict[str, Any]:
@@ -304,10 +311,26 @@ class Task:
         }
 
 
-def _import(path: str) -> Any:
-    """Import ``module:function``."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
+def _source(function: Any) -> str:
+    """Return a function as ``module:function``, in which form it may be already."""
+    if isinstance(function, str):
+        return function
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def load_function(path: str) -> Any:
+    """Import ``module:function``.
+
+    Raises:
+        DeclarationError: If there is no such module, or it has no such function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DeclarationError(
+            f"{path!r} cannot be imported: {first_line(error)}; give a function, or module:function"
+        ) from None
 
 
 def shipped(environment: object) -> bool:

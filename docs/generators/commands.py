@@ -24,8 +24,7 @@ def pages() -> dict[str, str]:
         "`make setup` installs `smore-sweep` into `.venv/bin`. Every `make` target calls one of these commands: "
         "`make sweep SWEEP=main SCALE=paper` is `smore-sweep run main --scale paper`. In the shell "
         "`smore-sweep --install-completion` completes commands, sweeps, methods and tasks.",
-        "A mistake is one sentence and exit code 2. Exit code 1 says that runs are missing or failed, 130 that the "
-        "command was interrupted.",
+        "A mistake is one sentence and exit code 2. [Running](../../guide/running.md#exit-codes) has the other codes.",
     ]
     for name, command in _leaves("", get_command(app)):
         parts += [f"## {name}", *(_script(name) if name in SCRIPTS else _command(name, command))]

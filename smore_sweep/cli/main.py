@@ -28,8 +28,7 @@ from smore_sweep.cli.verify import verify
 from smore_sweep.cli.videos import videos
 from smore_sweep.cli.work import work
 from smore_sweep.errors import UserError, printable
-
-MISTAKE, INTERRUPTED = 2, 130
+from smore_sweep.exit_codes import INTERRUPTED, REFUSED
 
 
 class _Commands(TyperGroup):
@@ -62,10 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = get_command(app).main(args=argv, prog_name="smore-sweep", standalone_mode=False)
     except UserError as error:
         print(f"smore-sweep: {_shown(str(error))}", file=sys.stderr)
-        return MISTAKE
+        return REFUSED
+    except OSError as error:  # of a file that nothing more special has refused
+        print(
+            f"smore-sweep: {_shown(f'{error.filename or type(error).__name__}: {error.strerror or error}')}",
+            file=sys.stderr,
+        )
+        return REFUSED
     except typer.TyperException as error:
         print(f"smore-sweep: {_shown(error.format_message())}", file=sys.stderr)
-        return MISTAKE
+        return REFUSED
     return code
 
 

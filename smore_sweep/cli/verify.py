@@ -11,6 +11,7 @@ import typer
 
 from smore_sweep.cli.options import Results, TaskNames, check_at_least_one
 from smore_sweep.errors import UserError
+from smore_sweep.exit_codes import FAULTY
 from smore_sweep.storage.paths import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from smore_sweep.results.record import Record
     from smore_sweep.storage.paths import StoragePath
-
-FAULTY = 1
-"""Exit code if a record is broken, or a run that is trained again comes out different."""
 
 
 def verify(

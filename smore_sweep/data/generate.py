@@ -29,6 +29,8 @@ from smore_sweep.episodes import Episodes
 from smore_sweep.errors import DatasetError, UserError, first_line
 from smore_sweep.seeding import key
 from smore_sweep.storage.atomic import atomic_write
+from smore_sweep.task import Task
+from smore_sweep.task_code import maker_code
 from smore_sweep.tasks import task
 from smore_sweep.user_code import own_line
 
@@ -37,6 +39,9 @@ JOB_STEPS = 1000
 
 PHYSICS = ("mujoco", "gymnasium-robotics", "gymnasium")
 """Packages whose version changes the content of an episode."""
+VERSIONS = tuple(f"{package.replace('-', '_')}_version" for package in PHYSICS)
+DECLARED = ("function", "noise", "horizon", "environment", "code")
+"""Facts of a pool that its task's declaration decides. Pools from before a fact existed lack it."""
 
 
 def ensure(out: Console, name: str, policy: str, count: int) -> None:
@@ -45,18 +50,21 @@ def ensure(out: Console, name: str, policy: str, count: int) -> None:
     If another process is writing the pool, wait for it first.
 
     Raises:
-        DatasetError: The existing episodes come from another policy or another version of the physics.
+        DatasetError: The existing episodes are of another declaration of the task or, where there are to be more, of
+            another version of the physics.
     """
     if pools.available(name, policy) >= count:
+        check_declaration(name, policy)
         return
     with pools.writing(name, policy, out.print) as making:
         have = pools.available(name, policy)
         if have >= count:
+            check_declaration(name, policy)
             return
         facts = _facts(name, policy)
         if have:
-            _check_continuation(name, policy, facts)
-        jobs = _jobs(have, count, max(1, JOB_STEPS // (task(name).data_steps or task(name).horizon)))
+            _check(name, policy, facts, (*DECLARED, *VERSIONS))
+        jobs = _jobs(have, count, max(1, JOB_STEPS // _steps(task(name))))
         folder = making / f"parts-{key(*sorted(facts.items())) & 0xFFFFFFFF:08x}"
         folder.mkdir(exist_ok=True)
         parts = {_part(folder, *job): job for job in jobs}
@@ -72,26 +80,44 @@ def ensure(out: Console, name: str, policy: str, count: int) -> None:
             shutil.rmtree(stale)
 
 
+def check_declaration(name: str, policy: str) -> None:
+    """Check that a pool which exists was made as its task is declared now.
+
+    Raises:
+        DatasetError: It was not.
+    """
+    _check(name, policy, _facts(name, policy), DECLARED)
+
+
 def _facts(name: str, policy: str) -> dict[str, Any]:
     """Return the facts that a pool's episodes depend on, for its metadata."""
     row = task(name)
+    code = maker_code(row, policy)
     return {
         "function": row.source_of(policy) or "uniform in [-1, 1]",
         "noise": row.expert_noise if policy == "expert" else 0.0,
+        "horizon": _steps(row),
+        "environment": row.environment_name,
+        **({"code": code} if code else {}),
         "seeds": f"episode i: smore_sweep.seeding.episode_seed('data', '{name}', '{policy}', i)",
         "requirements": [f"{package}=={version(package)}" for package in PHYSICS],
-        **{f"{package.replace('-', '_')}_version": version(package) for package in PHYSICS},
+        **{fact: version(package) for fact, package in zip(VERSIONS, PHYSICS, strict=True)},
     }
 
 
-def _check_continuation(name: str, policy: str, facts: dict[str, Any]) -> None:
+def _check(name: str, policy: str, facts: dict[str, Any], names: Iterable[str]) -> None:
     existing = pools.metadata(name, policy)
-    for fact in ("function", "noise", *(f"{package.replace('-', '_')}_version" for package in PHYSICS)):
-        if existing.get(fact, facts[fact]) != facts[fact]:
+    for fact in names:
+        if fact in existing and existing[fact] != facts.get(fact):
             raise DatasetError(
-                f"dataset {pools.dataset_id(name, policy)} was made with {fact} {existing[fact]} and cannot be "
-                f"continued with {facts[fact]}; go back to that one, or remove {pools.folder(name, policy)}"
+                f"dataset {pools.dataset_id(name, policy)} was made with {fact} {existing[fact]} and cannot be used "
+                f"with {facts.get(fact)}; go back to that one, or remove {pools.folder(name, policy)}"
             )
+
+
+def _steps(row: Task) -> int:
+    """Return the steps of a generated episode."""
+    return row.data_steps or row.horizon
 
 
 def _jobs(first: int, end: int, size: int) -> list[tuple[int, int]]:

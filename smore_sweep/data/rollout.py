@@ -25,6 +25,8 @@ def environment(name: str) -> gymnasium.Env[Any, Any]:
 def rollout(name: str, policy: str, first: int, count: int, noise: float | None = None) -> Episodes:
     """Roll out episodes ``first .. first + count - 1`` of a pool. Each depends only on its task, policy and number.
 
+    No episodes need no policy.
+
     Args:
         name: The task.
         policy: One of its policies.
@@ -37,7 +39,7 @@ def rollout(name: str, policy: str, first: int, count: int, noise: float | None 
     if row.dataset == policy:
         return _trajectories(row, first, count)
     env = environment(name) if count else None
-    act = row.policy(policy)
+    act = row.policy(policy) if count else None
     if noise is None:
         noise = row.expert_noise if policy == "expert" else 0.0
     sizes, horizon = row.sizes, row.horizon

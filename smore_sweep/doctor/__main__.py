@@ -17,6 +17,7 @@ from smore_sweep.console import make_console
 from smore_sweep.doctor import cost, machine, services, training
 from smore_sweep.doctor.findings import BAD, Clock, Finding, examine
 from smore_sweep.doctor.show import conclusion, section, show
+from smore_sweep.exit_codes import FAULTY
 from smore_sweep.storage.atomic import atomic_write
 from smore_sweep.training.device import choose_device, prepare
 
@@ -78,7 +79,7 @@ def main(folder: Path, results: Path, seconds: float) -> int:
         with atomic_write(path) as unfinished:
             unfinished.write_text(content)
     out.print(f"Wrote {file}, and beside it the text above. Please read it, and send it to us.", soft_wrap=True)
-    return int(any(finding.rating == BAD for finding in findings.values()))
+    return FAULTY if any(finding.rating == BAD for finding in findings.values()) else 0
 
 
 if __name__ == "__main__":

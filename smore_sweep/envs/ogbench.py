@@ -4,7 +4,8 @@ Goals are whole observations. Images are vectors of uint8, drawn without a displ
 
 OGBench draws starts, goals and the actions that settle a goal's scene from NumPy's global state and from action spaces
 that nobody seeds, so ``reset(seed=...)`` alone gives another episode each time. Here the environment has one action
-space, and both sources are seeded for a reset and restored after it.
+space, and both sources are seeded for a reset and restored after it. A maze with teleporters draws the exits from
+NumPy's global state as well; each such environment has a state of its own for that, which a reset's seed decides.
 
 Needs the extra ``ogbench``.
 """
@@ -56,6 +57,7 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         if goal is not None:
             options["add_noise_to_goal"] = False
         self._env = make_seedable(env_id, **options)
+        self._teleports = getattr(self._env, "_teleport_info", None) is not None
         box: Any = gymnasium.spaces.Box(low, high, (math.prod(self._env.observation_space.shape),), self._dtype)
         self.observation_space = gymnasium.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = self._env.action_space
@@ -69,11 +71,13 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
         own = int(self.np_random.integers(2**31))
         with seeded(self._env, own):
             observation, info = self._env.reset(seed=own, options={"task_id": self._only or 1 + number % GOALS})
+            self._state = np.random.get_state()
         self._goal = self._vector(info["goal"])
         return self._observation(observation), {"success": False}
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self._env.step(np.asarray(action, np.float64))
+        with self._own_draws() if self._teleports else contextlib.nullcontext():
+            observation, reward, terminated, truncated, info = self._env.step(np.asarray(action, np.float64))
         return self._observation(observation), float(reward), terminated, truncated, {"success": bool(info["success"])}
 
     def render(self) -> Any:
@@ -81,6 +85,17 @@ class OGBenchEnv(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         self._env.close()
+
+    @contextlib.contextmanager
+    def _own_draws(self) -> Iterator[None]:
+        """Put the episode's own state in place of NumPy's global one for a block."""
+        before = np.random.get_state()
+        np.random.set_state(self._state)
+        try:
+            yield
+        finally:
+            self._state = np.random.get_state()
+            np.random.set_state(before)
 
     def _observation(self, observation: NDArray[Any]) -> Observation:
         state = self._vector(observation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smore_sweep.data import pools
+from smore_sweep.data import generate, pools
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError
 from smore_sweep.planning.plan import Plan
@@ -23,7 +23,8 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
     """Return the number of episodes that have to be rolled out before the pending runs can train, by pool.
 
     Raises:
-        DatasetError: If imported episodes are missing; those cannot be rolled out.
+        DatasetError: If imported episodes are missing, which cannot be rolled out, or existing ones were made as their
+            task is not declared any more.
     """
     missing = {}
     for pool, count in plan.pools().items():
@@ -33,6 +34,8 @@ def missing_episodes(plan: Plan) -> dict[Pool, int]:
         if available < count:
             task(pool[0]).check_maker(pool[1])
             missing[pool] = count - available
+        elif count and plan.source == GENERATED:
+            generate.check_declaration(*pool)
     return missing
 
 

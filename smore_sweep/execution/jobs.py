@@ -24,6 +24,7 @@ from smore_sweep.errors import ClusterError, first_line
 from smore_sweep.execution import shipping
 from smore_sweep.execution.ray_auth import TOKEN_HINT
 from smore_sweep.execution.revision import REVISION, git_revision
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED
 from smore_sweep.storage.scratch import scratch_folder
 
 JOBS_ADDRESS = "http://127.0.0.1:8265"
@@ -34,7 +35,6 @@ STOP_SECONDS = 30
 REACH_SECONDS, PAUSE_SECONDS = 5, 2
 AWAY_SECONDS = 60
 """Longest absence of the job server while a job is followed."""
-FAILED, STOPPED = 1, 130
 
 
 def submit(sweep: str, options: Sequence[str], *, results: str, address: str = JOBS_ADDRESS, detach: bool) -> int:
@@ -94,16 +94,16 @@ def follow(job: str, address: str = JOBS_ADDRESS) -> int:
             info = _print_log(server, job)
         except KeyboardInterrupt:
             print(f"\njob {job} keeps running\n{_next_commands(job, address)}")
-            return STOPPED
+            return INTERRUPTED
     if info.status == "SUCCEEDED":
         return 0
     if info.status == "STOPPED":
         print(f"job {job} was cancelled")
-        return STOPPED
+        return INTERRUPTED
     if (info.driver_exit_code or 0) > 0:
         return int(info.driver_exit_code)
     print(f"job {job} failed: {(info.message or 'no reason is known').strip()}")  # did not start, or was killed
-    return FAILED
+    return INCOMPLETE
 
 
 def cancel(job: str, address: str = JOBS_ADDRESS) -> int:

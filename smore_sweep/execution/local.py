@@ -15,8 +15,9 @@ from smore_sweep.data import generate, pools
 from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.processor import machine_facts
-from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
-from smore_sweep.planning.code_changes import code_facts
+from smore_sweep.execution.session import check_folder, interruptible, sweep_experiment
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED
+from smore_sweep.planning.code_changes import changed_runs, code_facts, refuse_changes
 from smore_sweep.planning.plan import Plan
 from smore_sweep.results import record, run_files
 from smore_sweep.results.record import Record
@@ -47,6 +48,9 @@ def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -
 
     Returns:
         The exit code.
+
+    Raises:
+        UserError: If anything about the request is wrong, or the run has a record and its code has changed since.
     """
     out = make_console()
     capture.chosen()  # refuse a bad value before anything starts
@@ -55,7 +59,10 @@ def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -
     experiment = sweep_experiment(SWEEP, results, mirrors)
     with hold(results, "smore-sweep train", out.print) as fence, interruptible():
         run_files.load(results, run.run_id)  # puts a broken file aside
-        state = run_files.state(results, run.run_id)
+        stored = run_files.peek_each(results, [run.run_id])
+        folder = run_files.run_folder(results, run.run_id)
+        refuse_changes(changed_runs([run], stored), f", or remove {folder} to train it again")
+        state = run_files.states_of(stored, [run.run_id])[run.run_id]
         plan = Plan(SWEEP, run.scale, run.source, [run], {run.run_id: state}, {})
         out.print(f"{run.title}  (run {run.run_id}, {state})")
         try:
@@ -72,7 +79,7 @@ def train_one(run: RunSpec, results: StoragePath, mirrors: Sequence[str] = ()) -
             return INCOMPLETE
         final = run_files.load(results, run.run_id)
     assert final is not None
-    _report(out, final, run_files.run_folder(results, run.run_id))
+    _report(out, final, folder)
     return 0
 
 

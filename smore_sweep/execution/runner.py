@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,8 @@ from smore_sweep.execution.datasets import build_stores, missing_episodes
 from smore_sweep.execution.notify import notifying
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.ray_auth import require_private_token
-from smore_sweep.execution.session import INCOMPLETE, INTERRUPTED, check_folder, interruptible, sweep_experiment
+from smore_sweep.execution.session import check_folder, interruptible, sweep_experiment
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED
 from smore_sweep.monitoring.heartbeat import driver_file
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.planning.choices import ALL_ELSEWHERE, AS_DECLARED, Choices
@@ -37,6 +39,7 @@ from smore_sweep.results import record
 from smore_sweep.results.record_writer import RecordingError
 from smore_sweep.results.recorder import Recorder, recording
 from smore_sweep.results.tracking import Experiment
+from smore_sweep.run_spec import share_of
 from smore_sweep.spec import Sweep
 from smore_sweep.stacked import fused
 from smore_sweep.storage.fence import Fence
@@ -261,6 +264,8 @@ def _train(
         filled = f", each filled up to {padded}" if padded else ""
         out.print(f"training {len(plan.pending)} runs as {describe_stacks(stacks)}{filled} on {cluster}")
         stores = build_stores(plan, episodes)
+        for sentence in other_episodes(plan, {name: fingerprints for name, (_, fingerprints) in stores.items()}):
+            out.print(sentence, markup=False, soft_wrap=True)
         with ProgressReporter(out, plan, stacks, cluster.cpus, driver_file(experiment.results), fence) as reporter:
             return train_stacks(
                 stacks,
@@ -275,6 +280,27 @@ def _train(
                 scheduler=asha(training.search, trials) if training.search and training.search.stops else None,
                 history=[reports(trial.points) for trial in trials],
             )
+
+
+def other_episodes(plan: Plan, fingerprints: Mapping[str, Mapping[float, str]]) -> list[str]:
+    """Return a sentence per task and expert share whose done runs have other episodes than the pending ones.
+
+    Args:
+        plan: The plan.
+        fingerprints: Of the episodes that the pending runs train on, by task and expert share.
+    """
+    others: Counter[tuple[str, float]] = Counter()
+    for run in plan.runs:
+        here = fingerprints.get(run.task, {}).get(run.expert_share)
+        done = plan.states[run.run_id] == record.DONE
+        if done and here and plan.datasets.get(run.run_id, here) != here:
+            others[run.task, run.expert_share] += 1
+    return [
+        f"{task} {share_of(task, share)}".rstrip()
+        + f": {count} done run{'s were' if count > 1 else ' was'} trained on "
+        "other episodes than those to come"
+        for (task, share), count in others.items()
+    ]
 
 
 def _report_failures(out: Console, failures: Sequence[str]) -> None:

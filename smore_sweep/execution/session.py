@@ -22,8 +22,6 @@ from smore_sweep.storage.atomic import make_folder
 from smore_sweep.storage.paths import StoragePath, absolute
 
 MEGABYTES_FREE = 500
-INCOMPLETE, INTERRUPTED = 1, 130
-"""Exit codes of a sweep that has unfinished runs, and of one that was interrupted."""
 
 
 def check_folder(results: StoragePath) -> None:

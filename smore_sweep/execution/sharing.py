@@ -23,28 +23,17 @@ from rich.console import Console
 from smore_sweep.console import make_console
 from smore_sweep.cores import usable_cores
 from smore_sweep.data import generate
-from smore_sweep.errors import ClusterError, DeclarationError, StorageError
+from smore_sweep.errors import ClusterError, StorageError
 from smore_sweep.execution.datasets import missing_episodes
 from smore_sweep.execution.own_methods import check_own_methods
 from smore_sweep.execution.publisher import Publisher
 from smore_sweep.execution.revision import git_revision
 from smore_sweep.execution.session import check_folder, interruptible
-from smore_sweep.execution.worker import (
-    ENDED,
-    FAILED,
-    INTERRUPTED,
-    KEPT,
-    NOTHING,
-    REVOKED,
-    STOPPED,
-    SUSPECTS,
-    OutOfTime,
-    Request,
-    work,
-)
+from smore_sweep.execution.worker import KEPT, NOTHING, REVOKED, SUSPECTS, OutOfTime, Request, work
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED, OUT_OF_TIME
 from smore_sweep.monitoring.usage import usable_gpus
 from smore_sweep.planning.choices import ALL_ELSEWHERE, Choices
-from smore_sweep.planning.code_changes import describe_changes
+from smore_sweep.planning.code_changes import refuse_changes
 from smore_sweep.planning.history import remember
 from smore_sweep.planning.plan import Plan
 from smore_sweep.planning.stacks import LARGEST_STACK
@@ -110,7 +99,7 @@ def share_sweep(
     check_folder(results)
     if not plan.runs:
         out.print(ALL_ELSEWHERE)
-        return ENDED
+        return 0
     say = partial(out.print, markup=False, soft_wrap=True)
     publisher = Publisher(plan.sweep, request.results, say)
     children = _Children(request, workers, say)
@@ -125,8 +114,8 @@ def share_sweep(
                 _make_episodes(out, plan)
                 code = children.run(lambda: publisher.publish(request.plan(), {}, wait=False))
             else:
-                code = ENDED
-            if code in (ENDED, FAILED):
+                code = 0
+            if code in (0, INCOMPLETE):
                 publisher.publish(request.plan(), _failures(request), wait=True)
         except KeyboardInterrupt:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SLURM signals all processes, and the shell passes it on
@@ -134,7 +123,7 @@ def share_sweep(
             out.print("\nInterrupted. Finished runs are kept; the same command resumes from the last evaluation.")
             return INTERRUPTED
         except OutOfTime:
-            code = STOPPED
+            code = OUT_OF_TIME
         finally:
             children.end()  # whatever has happened: none may write once the folder is let go
     return _report(out, request, code, show)
@@ -146,8 +135,7 @@ def check_code(plan: Plan) -> None:
     Raises:
         DeclarationError: If a method fails, or if the code has changed.
     """
-    if plan.changed:
-        raise DeclarationError("; ".join([*describe_changes(plan.changed), "give smore-sweep run one of the two"]))
+    refuse_changes(plan.changed)
     check_own_methods(run for run, _ in plan.pending)
 
 
@@ -159,15 +147,15 @@ def _report(out: Console, request: Request, code: int, show: Callable[[Console, 
         out.print(f"All {len(plan.runs)} runs are done.")
         return 0
     unfinished = f"{len(plan.pending)} of {len(plan.runs)} runs"
-    if code == STOPPED:
+    if code == OUT_OF_TIME:
         out.print(f"Out of time: {unfinished} are unfinished; the same command goes on.")
     elif failures := _failures(request):
         titles = {run.run_id: run.title for run in plan.runs}
         for run_id, error in failures.items():
             out.print(f"failed: {titles[run_id]}: {error}", markup=False, soft_wrap=True)
         out.print("The MLflow page of a failed run has its log with the traceback, log.txt.")
-        return FAILED
-    elif code == ENDED:
+        return INCOMPLETE
+    elif code == 0:
         out.print(f"Nothing is left to take: others train {unfinished}.")
     return code
 
@@ -296,11 +284,11 @@ class _Children:
                     slot.start(self._request)
                 else:
                     self._running.remove(slot)
-                    codes.add(code if not lost else STOPPED if self._stopping else FAILED)
+                    codes.add(code if not lost else OUT_OF_TIME if self._stopping else INCOMPLETE)
             if time.monotonic() - published >= PUBLISH_SECONDS:
                 periodically()
                 published = time.monotonic()
-        return next((code for code in (INTERRUPTED, STOPPED, FAILED) if code in codes), ENDED)
+        return next((code for code in (INTERRUPTED, OUT_OF_TIME, INCOMPLETE) if code in codes), 0)
 
     def end(self) -> None:
         """End the workers as Ctrl-C does."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smore_sweep.errors import ClusterError, first_line
+from smore_sweep.errors import ClusterError, StorageError, first_line
 from smore_sweep.execution.revision import REVISION, git_revision
 from smore_sweep.storage.atomic import atomic_write
 
@@ -197,11 +197,15 @@ def submit(text: str, path: Path) -> str:
 
     Raises:
         ClusterError: SLURM is not installed here, or refuses the job.
+        StorageError: The file cannot be written.
     """
     if not shutil.which("sbatch"):
         raise ClusterError("there is no sbatch here; give this command on a cluster's login node, or add --dry-run")
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text)
+    try:
+        with atomic_write(path) as unfinished:
+            unfinished.write_text(text)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
     done = subprocess.run(["sbatch", "--parsable", str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = first_line(RuntimeError(done.stderr.strip() or f"exit code {done.returncode}"))

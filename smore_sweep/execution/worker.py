@@ -28,11 +28,12 @@ from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import LockedError, UserError, printable
 from smore_sweep.execution.datasets import build_stores
 from smore_sweep.execution.processor import machine_facts
+from smore_sweep.exit_codes import INCOMPLETE, INTERRUPTED, OUT_OF_TIME
 from smore_sweep.monitoring.callback import Progress
 from smore_sweep.monitoring.progress_reporter import ProgressReporter
 from smore_sweep.monitoring.usage import UsageMeter
 from smore_sweep.planning.choices import Choices
-from smore_sweep.planning.code_changes import code_facts
+from smore_sweep.planning.code_changes import code_facts, refuse_changes
 from smore_sweep.planning.plan import Plan, make_plan
 from smore_sweep.planning.stacks import Stack, group_into_stacks, padded_size
 from smore_sweep.results.claims import TOGETHER, Claims, worker_heartbeat, worker_lease
@@ -52,9 +53,8 @@ if TYPE_CHECKING:
 
     from smore_sweep.stacked.episode_store import EpisodeStore
 
-ENDED, FAILED, STOPPED, REVOKED, INTERRUPTED = 0, 1, 75, 76, 130
-"""Exit codes of a worker: nothing is left to claim; the GPU or the results cannot be used; out of time; other
-workers took it for dead; interrupted."""
+REVOKED = 76
+"""Exit code of a worker that others took for dead; its task starts another."""
 NOTHING, TRAINS, SUSPECTS, KEPT = range(4)
 """What a worker tells its parent in a byte of shared memory, which outlives it: it has no runs yet; it trains some;
 those have lost several workers before; it has kept a record."""
@@ -128,7 +128,7 @@ def work(request: Request, gpu: str | None, losses: int, told: Any) -> None:
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     out = Console(width=100, soft_wrap=True, highlight=False, markup=False, force_terminal=False)
-    code = FAILED
+    code = INCOMPLETE
     try:
         deadline = Deadline(request.grace)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -138,7 +138,7 @@ def work(request: Request, gpu: str | None, losses: int, told: Any) -> None:
         with lease(worker_lease(request.results, name), name, out.print) as fence:
             code = _Worker(request, name, fence, gpu is not None, losses, told, deadline, out).run()
     except OutOfTime:
-        code = STOPPED
+        code = OUT_OF_TIME
     except KeyboardInterrupt:
         code = INTERRUPTED
     except LockedError as error:  # other workers took this one for dead, and have its runs
@@ -180,10 +180,11 @@ class _Worker:
         while True:
             self._deadline.check()
             plan = self._request.plan()
+            refuse_changes(plan.changed)  # a worker reads the sweep's file by itself, maybe after an edit
             if stack := self._claim(plan):
                 self._train(plan, stack)
             elif not self._claims.unproven():
-                return ENDED
+                return 0
             else:
                 time.sleep(BEAT / 4)
 

@@ -61,5 +61,5 @@ def campaign(scale: str, results: StoragePath, choices: Choices = AS_DECLARED) -
         if choices.tasks and not own:
             continue
         plan = make_plan(sweep, scale, results, replace(choices, tasks=own))
-        yield CampaignEntry(plan, replace(plan, runs=[run for run in plan.runs if run.run_id not in earlier]))
+        yield CampaignEntry(plan, plan.of([run for run in plan.runs if run.run_id not in earlier]))
         earlier |= {run.run_id for run in plan.runs}

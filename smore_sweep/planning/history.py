@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from smore_sweep.errors import DeclarationError
+from smore_sweep.errors import DeclarationError, StorageError
 from smore_sweep.hashing import digest
 from smore_sweep.planning.choices import Choices, parse_choices
 from smore_sweep.storage import paths
@@ -36,19 +36,26 @@ class Request:
 
 
 def remember(results: StoragePath, sweep: str, scale: str, choices: Choices) -> None:
-    """Note a request, unless it is a shipped sweep as it is declared, which ``status`` knows anyway."""
+    """Note a request, unless it is a shipped sweep as it is declared, which ``status`` knows anyway.
+
+    A note that cannot be written is left out: it decides nothing. (A job's other task may note the same at once, and
+    take this one's unfinished file for a leftover.)
+    """
     own = sweep.endswith(".py")
     if not own and not choices.options():
         return
     content = {"sweep": str(Path(sweep).resolve()) if own else sweep, "scale": scale, "choices": choices.options()}
-    with suppress(FileNotFoundError):  # a job's other task notes the same, and has taken this one's file for a leftover
+    with suppress(OSError, StorageError):
         paths.write(results / FOLDER / f"{digest(content)}.json", json.dumps(content).encode())
 
 
 def remembered(results: StoragePath) -> list[Request]:
     """Return what was asked for, by sweep. Files that cannot be read are left out: they decide nothing."""
     folder = results / FOLDER
-    names = [path.name for path in folder.glob("*.json")] if isinstance(folder, Path) else paths.list_names(folder)
+    try:
+        names = [path.name for path in folder.glob("*.json")] if isinstance(folder, Path) else paths.list_names(folder)
+    except (OSError, StorageError):
+        return []
     requests = []
     for name in sorted(names):
         try:
@@ -63,7 +70,7 @@ def remembered(results: StoragePath) -> list[Request]:
                 **({"source": options["source"]} if "source" in options else {}),
             )
             requests.append(Request(str(content["sweep"]), str(content["scale"]), choices))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, DeclarationError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, DeclarationError, StorageError):
             continue
     return sorted(requests, key=lambda request: (request.sweep, request.scale, request.title))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smore_sweep.discovery import all_sweeps
-from smore_sweep.errors import DeclarationError, did_you_mean
+from smore_sweep.errors import DeclarationError, StorageError, did_you_mean
 from smore_sweep.planning.choices import AS_DECLARED, Choices
 from smore_sweep.planning.code_changes import changed_runs
 from smore_sweep.results import record, run_files
@@ -30,6 +30,7 @@ class Plan:
         behind: Updates behind the partial runs, by run id.
         changed: Stored runs whose code has changed since, by the name of the changed file.
         accepted: Those that their owner has accepted as they are, likewise.
+        datasets: Fingerprints of the episodes of the stored runs, by run id.
     """
 
     sweep: Sweep
@@ -40,6 +41,7 @@ class Plan:
     behind: dict[str, int]
     changed: dict[str, list[str]] = field(default_factory=dict)
     accepted: dict[str, list[str]] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[tuple[RunSpec, int]]:
@@ -50,6 +52,16 @@ class Plan:
     def pending_trainings(self) -> list[tuple[RunSpec, int]]:
         """The first of the pending runs that one training serves, with the updates behind them."""
         return list({(run.training_id, behind): (run, behind) for run, behind in reversed(self.pending)}.values())[::-1]
+
+    def of(self, runs: Sequence[RunSpec]) -> Plan:
+        """Return the plan of some of the runs."""
+        chosen = {run.run_id for run in runs}
+
+        def among(changes: dict[str, list[str]]) -> dict[str, list[str]]:
+            own = {file: [run_id for run_id in run_ids if run_id in chosen] for file, run_ids in changes.items()}
+            return {file: run_ids for file, run_ids in own.items() if run_ids}
+
+        return replace(self, runs=list(runs), changed=among(self.changed), accepted=among(self.accepted))
 
     def count(self, state: str) -> int:
         """Count the runs in a state."""
@@ -72,8 +84,9 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
 
     Raises:
         DeclarationError: For anything wrong in the declaration or in the choices.
+        StorageError: If the results folder cannot be read.
     """
-    if isinstance(results, Path) and (results / EXPORT).exists():
+    if _is_export(results):
         raise DeclarationError(
             f"{results} is an export, for tables, figures and reports; plan, run and status need a results folder"
         )
@@ -93,7 +106,15 @@ def make_plan(sweep: Sweep, scale: str | None, results: StoragePath, choices: Ch
         behind,
         changed_runs(runs, summaries),
         changed_runs(runs, summaries, accepted=True),
+        {run_id: summary.facts["dataset"] for run_id, summary in summaries.items() if "dataset" in summary.facts},
     )
+
+
+def _is_export(results: StoragePath) -> bool:
+    try:
+        return isinstance(results, Path) and (results / EXPORT).exists()
+    except OSError as error:  # a folder that one may not enter, or no name for one
+        raise StorageError(f"results folder {results} cannot be read: {error.strerror}") from None
 
 
 def required_pools(runs: Iterable[RunSpec]) -> dict[tuple[str, str], int]:

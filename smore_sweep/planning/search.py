@@ -92,7 +92,7 @@ class Search:
                 f"budget = {self.budget} is not valid; sweep {plan.sweep.name} has {most} configurations to try"
             )
         drawn = {group: random.Random(SEED).sample(own, len(own))[: self.budget] for group, own in labels.items()}
-        return replace(plan, runs=[run for run in plan.runs if run.named.label in drawn[_group(run)]])
+        return plan.of([run for run in plan.runs if run.named.label in drawn[_group(run)]])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from smore_sweep.discovery import load_sweep
 from smore_sweep.errors import TrackingError, UserError
 from smore_sweep.execution.session import sweep_experiment
+from smore_sweep.exit_codes import INCOMPLETE
 from smore_sweep.planning.choices import Choices
 from smore_sweep.planning.plan import make_plan
 from smore_sweep.results import record, run_files
@@ -77,4 +78,4 @@ def _attach(tracker: Tracker, runs: list[RunSpec], results: StoragePath) -> int:
         print(f"{run.title}: {'reaches' if success else 'misses'} the goal, {path}", flush=True)
     if without_entry:
         print(f"{without_entry} runs are not in MLflow yet; `make sweep` shows them there")
-    return 1 if without_entry else 0
+    return INCOMPLETE if without_entry else 0

@@ -13,8 +13,9 @@ from smore_sweep.results.outcomes import Outcomes
 
 DONE, DIVERGED, PARTIAL, MISSING = "done", "diverged", "partial", "missing"
 
-METHOD_CODE, TASK_CODE = "method_code", "task_code"
-"""Facts: the fingerprints of the code that made a run."""
+METHOD_CODE, TASK_CODE, TASK_SETUP = "method_code", "task_code", "task_setup"
+"""Facts: the fingerprints of the code that made a run. A declared task whose parts are bound to values, too, has the
+last in place of the second."""
 ACCEPTED = "accepted_code"
 """Fact: fingerprints of later code that the run's owner accepts as equivalent, by the names of those facts."""
 

@@ -18,7 +18,7 @@ from smore_sweep.storage.paths import StoragePath
 
 
 class RecordingError(Exception):
-    """Results cannot be written any more, so training has to stop."""
+    """Results cannot be written any more, or would not be what they say, so training has to stop."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RecordWriter:
             where: Name of the worker, for the runs' logs.
 
         Raises:
-            RecordingError: The results cannot be written.
+            RecordingError: The results cannot be written, or a run would go on with other episodes.
         """
         for candidate in candidates:
             self._candidates.setdefault(candidate.run_id, candidate)
@@ -94,6 +94,8 @@ class RecordWriter:
         behind = {run_id: stored[run_id].update if run_id in stored else 0 for run_id in every}
         ended = {run_id for run_id, summary in stored.items() if summary.status != PARTIAL}
         unfinished = {run_id: behind[run_id] for run_id in every if run_id not in ended}
+        for run_id in unfinished.keys() & stored.keys():
+            self._check_episodes(run_id, stored[run_id].facts, here[run_id])
         run_ids, records = self._choose(unfinished)
         behind |= unfinished
         again = "its worker was lost; " if run_ids and self._retries.losses(run_ids) else ""
@@ -115,6 +117,16 @@ class RecordWriter:
             [summary for run_id, summary in stored.items() if run_id not in run_ids],
             self._retries.room(run_ids),
         )
+
+    def _check_episodes(self, run_id: str, facts: Mapping[str, str], here: Mapping[str, str]) -> None:
+        """Check that a partial run goes on with its episodes. Old records do not name them."""
+        then, now = facts.get("dataset"), here.get("dataset")
+        if then and now and then != now:
+            raise RecordingError(
+                f"{self._candidates[run_id].title} was begun on episodes of the fingerprint {then[:16]}, and those "
+                f"of its source have {now[:16]} now; bring the former back, give the new ones another source, or "
+                f"remove {run_files.run_folder(self._results, run_id)} to train it anew"
+            )
 
     def _choose(self, unfinished: dict[str, int]) -> tuple[list[str], dict[str, Record]]:
         """Choose the runs to train next, and load them.

@@ -97,8 +97,8 @@ def save(results: StoragePath, run_id: str, record: Record) -> StoragePath:
 def load(results: StoragePath, run_id: str, on_broken: OnBroken = warn) -> Record | None:
     """Return a run's record, fully checked, or None if it has no intact file.
 
-    A broken file is put aside, so that the run trains again. Raises :class:`StorageError` for a disk error, which says
-    nothing about the file.
+    A broken file is put aside, so that the run trains again. Raises :class:`StorageError` for a disk error and for want
+    of memory, which say nothing about the file.
     """
     return _read(results, run_id, decode, on_broken)
 
@@ -219,6 +219,8 @@ def _read_one(path: StoragePath, run_id: str, parse: Parse[T], on_broken: OnBrok
         return None
     except StorageError:  # an object store that cannot be reached
         raise
+    except MemoryError:  # an array is no larger than its file (smore_sweep.results.npz), so this says nothing about it
+        raise StorageError(f"{path} cannot be read: too little memory is free") from None
     except Exception as error:  # a damaged file makes its readers raise almost anything
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             # The disk's fault, not the file's.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING
 from smore_sweep.errors import TrackingError, first_line
 from smore_sweep.results.origin import origin
 from smore_sweep.results.record import DIVERGED, DONE, Record
-from smore_sweep.results.tracking_uri import REACH_SECONDS
+from smore_sweep.results.tracking_uri import REACH_SECONDS, own_uri
 from smore_sweep.storage.paths import StoragePath, local_copy
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities import Run
 
 SHOWN = ("method", "task", "expert_share", "seed", "scale", "source")
@@ -33,6 +35,8 @@ VIEW, VIEW_PARAMS = "results", ("task", "method", "expert_share", "seed")
 VIEW_METRICS = ("return99", "success", "final_distance")
 ERROR, LOG = "error", "log.txt"
 """The tag with a failed run's error, and the artifact with a run's log."""
+ACTIVE = "active"
+"""The stage of an experiment that is not in MLflow's trash."""
 PAGE = 50_000
 BATCH, OTHERS = 1000, 100
 """Most metrics, parameters and tags that MLflow takes in one call, and the part reserved for parameters and tags."""
@@ -81,9 +85,14 @@ class Tracker:
         try:
             with _reporting():
                 self._client: MlflowClient = MlflowClient(experiment.tracking_uri)
+                self._artifacts = (experiment.results / "artifacts").as_uri()
                 self._experiment_id = self._find_experiment()
-                self._everywhere = [entry.experiment_id for entry in self._client.search_experiments()]
-                everything = self._client.search_experiments(ViewType.ALL)
+                everything = _all_experiments(self._client, ViewType.ALL)
+                self._everywhere = [entry.experiment_id for entry in everything if entry.lifecycle_stage == ACTIVE]
+                if experiment.tracking_uri == own_uri(experiment.results):
+                    _move_artifacts(
+                        experiment.tracking_uri, {str(entry.artifact_location) for entry in everything}, self._artifacts
+                    )
         except TrackingError as error:
             raise TrackingError(
                 f"the tracking store cannot be used: {error}{_remedy(experiment.tracking_uri)}"
@@ -217,10 +226,10 @@ class Tracker:
             local = not self._experiment.tracking_uri.startswith("http")
             return self._client.create_experiment(
                 self._experiment.sweep,
-                artifact_location=(self._experiment.results / "artifacts").as_uri() if local else None,
+                artifact_location=self._artifacts if local else None,
                 tags={"mlflow.note.content": self._experiment.description, **_view(self._experiment.varied)},
             )
-        if existing.lifecycle_stage != "active":
+        if existing.lifecycle_stage != ACTIVE:
             raise TrackingError(
                 f"MLflow experiment {self._experiment.sweep!r} was deleted; restore it in the MLflow page"
             )
@@ -240,19 +249,49 @@ def page(tracking_uri: str, sweep: str | None) -> str:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
+    from mlflow.entities import ViewType
 
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     with _reporting():
         client = MlflowClient(tracking_uri)
         if sweep is None:
-            everywhere = [entry.experiment_id for entry in client.search_experiments()]
+            everywhere = [entry.experiment_id for entry in _all_experiments(client, ViewType.ACTIVE_ONLY)]
             runs = client.search_runs(everywhere, order_by=["attributes.start_time DESC"], max_results=1)
             experiment = runs[0].info.experiment_id if runs else None
         else:
             entry = client.get_experiment_by_name(sweep)
             experiment = entry.experiment_id if entry else None
     return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}" if experiment else ""
+
+
+def _all_experiments(client: MlflowClient, kind: int) -> list[MlflowExperiment]:
+    """Return the experiments of a kind of view. The store answers with a thousand at a time."""
+    found: list[MlflowExperiment] = []
+    token: str | None = ""
+    while token is not None:
+        batch = client.search_experiments(kind, page_token=token or None)
+        found += batch
+        token = batch.token or None
+    return found
+
+
+def _move_artifacts(uri: str, locations: Iterable[str], place: str) -> None:
+    """Point the experiments and runs of the results folder's own tracking store to its artifacts.
+
+    MLflow keeps the full path at which an experiment was created, and makes that folder again when the results folder
+    has been moved.
+    """
+    moved = [old for old in locations if old.startswith("file:") and old.endswith("/artifacts") and old != place]
+    if not moved:
+        return
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=REACH_SECONDS)) as store, store:
+        for old in moved:
+            store.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (place, old))
+            store.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (place, len(old) + 1, len(old) + 1, f"{old}/"),
+            )
 
 
 def _remedy(uri: str) -> str:
@@ -291,7 +330,7 @@ def _reporting() -> Iterator[None]:
         yield
     except Exception as error:
         known = isinstance(error, (MlflowException, OSError)) or type(error).__module__.startswith(
-            ("sqlalchemy", "requests", "boto")
+            ("sqlalchemy", "sqlite3", "requests", "boto")
         )
         if not known:
             raise

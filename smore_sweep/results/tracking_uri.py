@@ -30,10 +30,15 @@ def default_uri(results: StoragePath) -> str:
                 f"results in {results} leave no place for MLflow's own file; set MLFLOW_TRACKING_URI to "
                 "sqlite:////FILE, postgresql://..., mysql://... or http(s)://..."
             )
-        uri = f"sqlite:///{(results / 'mlflow.db').resolve()}"
+        uri = own_uri(results)
     if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"  # workers have other working directories
     return uri
+
+
+def own_uri(results: StoragePath) -> str:
+    """Return the URI of a results folder's own tracking store; empty for results in an object store, which has none."""
+    return f"sqlite:///{(results / 'mlflow.db').resolve()}" if isinstance(results, Path) else ""
 
 
 def check_uri(uri: str) -> None:

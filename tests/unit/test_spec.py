@@ -12,7 +12,9 @@ import pytest
 from baselines.gofar import GoFAR
 from baselines.u2o import U2O
 from baselines.wgcsl import WGCSL
-from smore_sweep.errors import UserError
+from examples.wall.world import Wall, walk
+from smore_sweep import Task
+from smore_sweep.errors import DeclarationError, UserError
 from smore_sweep.method import Method, knob, knobs, method, stackable_knobs
 from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
@@ -471,3 +473,17 @@ def test_knobs_from_task_and_scale_are_content_but_not_in_the_name() -> None:
 
 def test_seeds_count_from_the_first() -> None:
     assert {r.seed for r in at_scale([SMORe()], first_seed=1_000)} == {1_000}
+
+
+def test_a_sweep_has_one_task_of_a_name() -> None:
+    def grid_of(horizon: int) -> Grid:
+        row = Task("TwiceWall", Wall, threshold=0.1, horizon=horizon, expert=walk)
+        return Grid(methods=[SMORe()], tasks=[row], expert_share=[0.5])
+
+    def sweep(*grids: Grid) -> Sweep:
+        return Sweep(name="twice", description="", grids=grids, scales={})
+
+    with pytest.raises(DeclarationError, match="twice has two different tasks of the name 'TwiceWall'; give one"):
+        sweep(grid_of(5), grid_of(6))
+    sweep(grid_of(5), grid_of(5))
+    sweep(grid_of(6))  # as when a notebook's cell is changed and run again

@@ -58,6 +58,7 @@ from smore_sweep.cli.main import main
             "run her_ratio --search asha --stack-size 2",
             "--search and --stack-size exclude each other; give one of them",
         ),
+        (f"plan quickstart --results {'x' * 300}", "xxx cannot be read: File name too long"),
         ("play", "name a task to play, such as FetchPush, or give --sheet FILE.png for all of them"),
     ],
 )
@@ -86,3 +87,16 @@ def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr(discovery, "load_sweep", interrupt)
     assert main(["plan", "quickstart"]) == 130
     assert capsys.readouterr().err == "smore-sweep: interrupted\n"
+
+
+def test_an_error_of_the_system_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from smore_sweep import discovery
+
+    def fail(_: str) -> None:
+        raise PermissionError(13, "Permission denied", "somewhere/else")
+
+    monkeypatch.setattr(discovery, "load_sweep", fail)
+    assert main(["plan", "quickstart"]) == 2
+    assert capsys.readouterr().err == "smore-sweep: somewhere/else: Permission denied\n"

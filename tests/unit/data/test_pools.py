@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -18,16 +19,31 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from examples.wall.world import Wall, walk
+from smore_sweep import Budget, RunSpec, Sweep, Task
 from smore_sweep.data import generate, pools
 from smore_sweep.data.rollout import rollout
 from smore_sweep.episodes import Episodes, concatenate
 from smore_sweep.errors import DatasetError, DeclarationError
+from smore_sweep.execution.datasets import missing_episodes
 from smore_sweep.hashing import seal
+from smore_sweep.planning.plan import Plan
+from smore_sweep.results.record import MISSING
+from smore_sweep.run_spec import GENERATED
 from smore_sweep.seeding import episode_seed
+from smore_sweep.smore import SMORe
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.storage.lock import queue
+from smore_sweep.tasks import declare
 
 OUT = Console(quiet=True)
+
+
+class OtherWall(Wall):
+    """Another environment of the same sizes."""
+
+    def __init__(self, render_mode: str | None = None, size: int = 1) -> None:
+        super().__init__(render_mode)
 
 
 @pytest.fixture
@@ -173,8 +189,63 @@ def test_episodes_of_another_physics_are_not_continued(root: Path) -> None:
     pools.save("Reacher", "random", made_up(2), generate._facts("Reacher", "random"))
     rewrite({"mujoco_version": "2.1"})
     generate.ensure(OUT, "Reacher", "random", 2)
-    with pytest.raises(DatasetError, match=r"made with mujoco_version 2.1 and cannot be continued with 3"):
+    with pytest.raises(DatasetError, match=r"made with mujoco_version 2.1 and cannot be used with 3"):
         generate.ensure(OUT, "Reacher", "random", 3)
+
+
+def declared(environment: Any = Wall, horizon: int = 4, **fields: Any) -> None:
+    declare([Task("PoolWall", environment, threshold=0.1, horizon=horizon, **{"expert": walk, **fields})])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"horizon": 5}, "was made with horizon 4 and cannot be used with 5; go back to that one, or remove "),
+        (
+            {"environment": OtherWall},
+            "was made with environment examples.wall.world:Wall and cannot be used with tests",
+        ),
+        ({"environment": functools.partial(Wall, render_mode=None)}, "was made with environment "),
+        (
+            {"expert": functools.partial(walk)},
+            "was made with function examples.wall.world:walk and cannot be used with",
+        ),
+        ({"expert_noise": 0.1}, "was made with noise 0.2 and cannot be used with 0.1"),
+    ],
+)
+def test_episodes_of_another_declaration_are_not_used(root: Path, fields: dict[str, Any], said: str) -> None:
+    declared()
+    pools.save("PoolWall", "expert", rollout("PoolWall", "expert", 0, 2), generate._facts("PoolWall", "expert"))
+    budget = Budget(episodes=2, updates=1, batch_size=2, evaluate_every=1, evaluation_episodes=1, final_episodes=1)
+
+    def missing() -> dict[tuple[str, str], int]:
+        run = RunSpec(method=SMORe(), task="PoolWall", expert_share=1.0, seed=0, scale="smoke", budget=budget)
+        sweep = Sweep(name="one", description="", grids=(), scales={})
+        return missing_episodes(Plan(sweep, "smoke", GENERATED, [run], {run.run_id: MISSING}, {}))
+
+    assert missing() == {}
+    declared(**fields)
+    with pytest.raises(DatasetError, match=re.escape(said)):
+        generate.ensure(OUT, "PoolWall", "expert", 2)
+    with pytest.raises(DatasetError, match=re.escape(said)):
+        missing()
+
+
+def test_what_an_environment_is_bound_to_is_a_fact_of_its_episodes(root: Path) -> None:
+    facts = []
+    for size in (1, 1, 2):
+        declared(functools.partial(OtherWall, size=size))
+        facts.append(generate._facts("PoolWall", "random"))
+    assert facts[0] == facts[1]
+    assert facts[1]["code"] != facts[2]["code"]
+    assert "code" not in generate._facts("Reacher", "random")
+
+
+def test_a_pool_from_before_a_fact_existed_is_used(root: Path) -> None:
+    declared()
+    pools.save("PoolWall", "expert", rollout("PoolWall", "expert", 0, 2), {})
+    declared(functools.partial(Wall))
+    generate.ensure(OUT, "PoolWall", "expert", 2)
 
 
 def test_a_kill_while_a_pool_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +367,8 @@ def test_no_episodes_need_no_pool(root: Path) -> None:
     )  # imported episodes need not be as long as the task's
     assert (shorter.expert_episodes, shorter.episodes, shorter.horizon) == (0, 3, 49)
     assert concatenate([none, none]).observations.shape == (0, 51, 11)
+    declared(expert="")
+    assert pools.load("PoolWall", "expert", 0).observations.shape == (0, 5, 2)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,27 @@ def test_a_seed_and_a_goal_fix_an_episode(name: str) -> None:
     assert any((a != b).any() for a, b in zip(_start(first, 8, 0), starts[0], strict=True))
 
 
+def test_a_seed_fixes_the_exits_of_teleporters() -> None:
+    def exits(env: OGBenchEnv, seed: int) -> list[tuple[float, ...]]:
+        env.reset(seed=seed, options={"goal": 0})
+        found = []
+        for _ in range(12):
+            env._env.set_xy(env._env._teleport_info["teleport_in_xys"][0])
+            env.step(np.zeros(2))
+            found.append(tuple(env._env.get_xy()))
+        return found
+
+    first, second = OGBenchEnv("pointmaze-teleport-v0"), OGBenchEnv("pointmaze-teleport-v0")
+    second.reset(seed=4)
+    np.random.seed(3)
+    state = np.random.get_state()[1].copy()  # type: ignore[index]
+    found = exits(first, 7)
+    assert (np.random.get_state()[1] == state).all()  # type: ignore[index]
+    np.random.seed(5)
+    assert exits(second, 7) == found != exits(second, 8)
+    assert len(set(found)) == 3
+
+
 @pytest.mark.filterwarnings("ignore:.*not in the possible render_modes")  # OGBench's arms declare none
 @pytest.mark.parametrize("name", ["pointmaze-medium-v0", "cube-single-v0"])
 def test_a_picture_has_the_size_that_is_asked_for(name: str) -> None:

@@ -9,14 +9,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
+from examples.wall.world import walk
+from smore_sweep import Task
 from smore_sweep.cli.main import main
+from smore_sweep.data import pools
+from smore_sweep.data.rollout import rollout
 from smore_sweep.execution import local
+from smore_sweep.execution.retraining import retrain
 from smore_sweep.results import record, run_files
-from smore_sweep.run_spec import RunSpec
+from smore_sweep.results.record import TASK_SETUP
+from smore_sweep.run_spec import Budget, RunSpec
 from smore_sweep.smore import SMORe
+from smore_sweep.tasks import declare
 from sweeps.coverage_ablation import SWEEP
 
 TRAIN = ["train", "--method", "smore", "--task", "PointReach", "--scale", "smoke", "--set", "hidden=16"]
@@ -102,3 +111,15 @@ def test_one_run_is_trained_once_and_published(
     assert main(command) == 2
     assert f"if it is damaged, remove {tmp_path / 'mlflow.db'}: all runs" in capsys.readouterr().err
     assert (folder / "done.npz").stat().st_mtime_ns == before
+
+
+def test_a_task_of_gymnasiums_trains_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    gymnasium.register("tests/Trained-v0", "examples.wall.world:Wall", max_episode_steps=6)
+    declare([Task("TrainedWall", "tests/Trained-v0", threshold=0.1, expert=walk)])
+    pools.save("TrainedWall", "expert", rollout("TrainedWall", "expert", 0, 3), {})
+    budget = Budget(episodes=3, updates=2, batch_size=4, evaluate_every=1, evaluation_episodes=1, final_episodes=2)
+    run = RunSpec(method=SMORe(hidden=8), task="TrainedWall", expert_share=1.0, seed=0, scale="smoke", budget=budget)
+    final = retrain(Console(quiet=True), run)
+    assert (final.status, sorted(final.evaluations)) == (record.DONE, [1, 2])
+    assert final.facts[TASK_SETUP]

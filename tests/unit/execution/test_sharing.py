@@ -11,7 +11,8 @@ import pytest
 
 from smore_sweep.execution import sharing
 from smore_sweep.execution.sharing import _Children, _submission
-from smore_sweep.execution.worker import ENDED, FAILED, KEPT, NOTHING, REVOKED, STOPPED, SUSPECTS, TRAINS
+from smore_sweep.execution.worker import KEPT, NOTHING, REVOKED, SUSPECTS, TRAINS
+from smore_sweep.exit_codes import INCOMPLETE, OUT_OF_TIME
 
 KILLED = -signal.SIGKILL
 
@@ -59,15 +60,15 @@ def run(ways: Sequence[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, *, sto
 
 
 def test_a_worker_that_is_killed_is_replaced_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, said = run([(TRAINS, KILLED), (KEPT, ENDED)], monkeypatch)
-    assert code == ENDED
+    code, said = run([(TRAINS, KILLED), (KEPT, 0)], monkeypatch)
+    assert code == 0
     assert said == ["a worker on GPU 3 was ended by signal 9 (Killed); another takes its place"]
 
 
 @pytest.mark.parametrize("told", [NOTHING, TRAINS])
 def test_a_device_that_loses_one_worker_after_another_gets_no_more(told: int, monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = run([(told, KILLED)] * 4, monkeypatch)
-    assert code == FAILED
+    assert code == INCOMPLETE
     assert Ended.losses == [0, 1, 2, 3]
     assert len(said) == 4
     assert said[-1] == (
@@ -80,20 +81,20 @@ def test_a_device_is_not_blamed_for_runs_that_kill_their_workers_or_after_a_reco
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ways = [*[(TRAINS, KILLED)] * 3, *[(SUSPECTS, KILLED)] * 9, (KEPT, KILLED), *[(TRAINS, KILLED)] * 3]
-    assert run([*ways, (KEPT, ENDED)], monkeypatch)[0] == ENDED
+    assert run([*ways, (KEPT, 0)], monkeypatch)[0] == 0
     assert Ended.losses == [0, 1, 2, *[3] * 10, 0, 1, 2, 3]
 
 
 def test_a_worker_that_has_lost_its_lease_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, said = run([*[(TRAINS, REVOKED)] * 5, (KEPT, ENDED)], monkeypatch)
-    assert code == ENDED
+    code, said = run([*[(TRAINS, REVOKED)] * 5, (KEPT, 0)], monkeypatch)
+    assert code == 0
     assert said == ["a worker on GPU 3 had lost its lease; another takes its place"] * 5
     assert Ended.losses == [0] * 6
 
 
-@pytest.mark.parametrize("code", [KILLED, REVOKED, STOPPED])
+@pytest.mark.parametrize("code", [KILLED, REVOKED, OUT_OF_TIME])
 def test_no_worker_is_replaced_when_the_time_is_up(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run([(TRAINS, code)], monkeypatch, stopping=True) == (STOPPED, [])
+    assert run([(TRAINS, code)], monkeypatch, stopping=True) == (OUT_OF_TIME, [])
 
 
 def test_each_command_of_an_interactive_session_tries_failed_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:

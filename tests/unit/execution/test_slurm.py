@@ -200,3 +200,13 @@ def test_a_refusal_is_one_sentence(
         monkeypatch.setenv("PATH", programs(tmp_path, sbatch=sbatch)["PATH"])
     assert main(["submit", "quickstart", "--slurm", "--results", str(tmp_path / "r")]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_job_file_that_cannot_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", programs(tmp_path, sbatch="exit 0")["PATH"])
+    (tmp_path / "file").touch()
+    assert main(["submit", "quickstart", "--slurm", "--results", str(tmp_path / "file" / "r")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.endswith(f"{tmp_path}/file/r/slurm/quickstart.sbatch cannot be written: Not a directory\n")

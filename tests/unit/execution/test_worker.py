@@ -16,7 +16,8 @@ import torch
 from smore_sweep.console import make_console
 from smore_sweep.data import pools
 from smore_sweep.execution import worker
-from smore_sweep.execution.worker import FAILED, NOTHING, REVOKED, SUSPECTS, Deadline, Request, work
+from smore_sweep.execution.worker import NOTHING, REVOKED, SUSPECTS, Deadline, Request, work
+from smore_sweep.exit_codes import INCOMPLETE
 from smore_sweep.planning.choices import AS_DECLARED
 from smore_sweep.planning.stacks import Stack, group_into_stacks
 from smore_sweep.results.claims import TOGETHER, worker_lease
@@ -51,7 +52,7 @@ def test_a_gpu_that_pytorch_cannot_use_ends_a_worker_with_that_sentence(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         work(request(tmp_path), "0", 0, told())
-    assert ended.value.code == FAILED
+    assert ended.value.code == INCOMPLETE
     assert "given a GPU that its PyTorch cannot use; install a CUDA build" in capsys.readouterr().out
     assert not list((tmp_path / "workers").iterdir())
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from smore_sweep.errors import StorageError
 from smore_sweep.planning.choices import AS_DECLARED, parse_choices
 from smore_sweep.planning.history import remember, remembered
+from smore_sweep.storage import paths
 from smore_sweep.storage.paths import StoragePath
 
 
@@ -45,3 +49,19 @@ def test_a_damaged_note_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "sweeps" / "broken.json").write_bytes(b'{"sweep": "x"')
     (tmp_path / "sweeps" / "other.json").write_bytes(b'{"sweep": "x", "scale": "y", "choices": {"seeds": "many"}}')
     assert len(remembered(tmp_path)) == 1
+
+
+def test_a_note_that_cannot_be_written_or_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweeps").touch()
+    remember(tmp_path, "mine.py", "smoke", AS_DECLARED)
+    assert remembered(tmp_path) == []
+    (tmp_path / "sweeps").unlink()
+    remember(tmp_path, "mine.py", "smoke", AS_DECLARED)
+
+    def away(*_: object) -> bytes:
+        raise StorageError("the store is away")
+
+    monkeypatch.setattr(paths, "read", away)
+    monkeypatch.setattr(paths, "write", away)
+    remember(tmp_path, "mine.py", "smoke", AS_DECLARED)
+    assert remembered(tmp_path) == []

@@ -61,6 +61,16 @@ def test_a_search_tries_a_seeded_subset_of_whole_configurations(tmp_path: Path) 
     assert Search(RANDOM, "return99", 2).choose(plan).runs == two
 
 
+def test_changed_code_is_settled_for_the_runs_of_a_search_alone(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    every = [run.run_id for run in plan.runs]
+    outside = next(run for run in plan.runs if run not in Search(RANDOM, "return99", 2).choose(plan).runs)
+    plan = replace(plan, changed={"smore.py": every, "other.py": [outside.run_id]}, accepted={"own.py": every})
+    chosen = Search(RANDOM, "return99", 2).choose(plan)
+    own = [run.run_id for run in chosen.runs]
+    assert (chosen.changed, chosen.accepted) == ({"smore.py": own}, {"own.py": own})
+
+
 def test_too_small_a_grid_is_refused(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     with pytest.raises(UserError, match="budget = 5 is not valid; sweep searched has 4 configurations to try"):

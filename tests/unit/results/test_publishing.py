@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 
 from smore_sweep.bench.synthetic import make_budget, make_runs
 from smore_sweep.errors import TrackingError
-from smore_sweep.results import run_files
+from smore_sweep.results import run_files, tracking
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
 from smore_sweep.results.record_writer import Candidate
@@ -117,3 +121,30 @@ def test_keeping_does_not_wait_for_mlflow(experiment: Experiment, monkeypatch: p
     assert entry(experiment, first)[0].info.status == "KILLED"
     ended = run_files.published(experiment.results, [first.run_id, second.run_id], Tracker(experiment).store)
     assert ended == {second.run_id}
+
+
+def test_artifacts_go_with_the_results_when_their_folder_is_moved(experiment: Experiment, tmp_path: Path) -> None:
+    run, moved = RUNS[0], tmp_path / "moved"
+    path = run_files.save(experiment.results, run.run_id, stand(run, UPDATES))
+    Tracker(experiment).publish(run.run_id, stand(run, UPDATES), {"title": run.title}, path)
+    shutil.copytree(str(experiment.results), moved)
+    here = replace(experiment, results=moved, tracking_uri=f"sqlite:///{moved / 'mlflow.db'}")
+    Tracker(here)
+    found = entry(here, run)[0]
+    assert found.info.artifact_uri == f"file://{moved}/artifacts/{found.info.run_id}/artifacts"
+    experiments = MlflowClient(here.tracking_uri).search_experiments(filter_string="name = 'kept'")
+    assert [each.artifact_location for each in experiments] == [f"file://{moved}/artifacts"]
+    other = entry(experiment, run)[0]
+    assert other.info.artifact_uri == f"file://{experiment.results}/artifacts/{other.info.run_id}/artifacts"
+
+
+def test_every_page_of_experiments_is_read() -> None:
+    class Pages:
+        """A store that answers with one experiment at a time."""
+
+        def search_experiments(self, kind: int, page_token: str | None = None) -> PagedList[str]:
+            at = int(page_token or 0)
+            return PagedList([f"experiment {at}"], str(at + 1) if at < 2 else "")
+
+    store: Any = Pages()
+    assert list(map(str, tracking._all_experiments(store, 1))) == [f"experiment {at}" for at in range(3)]

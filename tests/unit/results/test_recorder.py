@@ -17,7 +17,7 @@ from smore_sweep.hashing import digest
 from smore_sweep.results import run_files
 from smore_sweep.results.outcomes import Outcomes
 from smore_sweep.results.record import DONE, PARTIAL, Record
-from smore_sweep.results.record_writer import Candidate, RecordingError
+from smore_sweep.results.record_writer import Candidate, RecordingError, RecordWriter
 from smore_sweep.results.recorder import Recorder
 from smore_sweep.results.retries import LOSSES
 from smore_sweep.results.tracking import Experiment
@@ -183,6 +183,24 @@ def test_a_run_that_goes_on_elsewhere_names_every_processor_and_kernel(recorder:
         "cpu": "Xeon, EPYC",
         "kernels": "cuda, fused",
     }
+
+
+def test_a_run_does_not_go_on_with_other_episodes(tmp_path: Path) -> None:
+    def begin(**facts: str) -> None:
+        RecordWriter(tmp_path).begin(candidates(**facts), "here")
+
+    run_files.save(tmp_path, RUNS[0], trained(Record(CONTENTS[0], facts={"dataset": "before"}), 100))
+    run_files.save(tmp_path, RUNS[1], trained(Record(CONTENTS[1], facts={"dataset": "before"}), 200, DONE))
+    begin(dataset="before")
+    begin()
+    with pytest.raises(RecordingError) as refusal:
+        begin(dataset="after")
+    assert str(refusal.value) == (
+        "run a was begun on episodes of the fingerprint before, and those of its source have after now; bring the "
+        f"former back, give the new ones another source, or remove {tmp_path / 'runs' / RUNS[0]} to train it anew"
+    )
+    run_files.save(tmp_path, RUNS[0], trained(Record(CONTENTS[0]), 100))  # an old record, which does not say
+    begin(dataset="after")
 
 
 def test_results_may_lie_in_a_folder_with_an_apostrophe(experiment: Experiment) -> None:

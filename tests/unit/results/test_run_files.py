@@ -179,15 +179,21 @@ def test_a_broken_done_falls_back_on_partial(results: StoragePath) -> None:
     assert run_files.state(results, RUN) == PARTIAL
 
 
-def test_a_disk_in_error_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error"), (MemoryError(), "too little memory is free")],
+)
+def test_a_machine_in_trouble_says_nothing_of_the_file(
+    error: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = run_files.save(tmp_path, RUN, example(DONE))
 
     def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(zipfile, "ZipFile", fail)
-        with pytest.raises(UserError, match=r"done\.npz cannot be read: Input/output error"):
+        with pytest.raises(UserError, match=rf"done\.npz cannot be read: {said}"):
             run_files.load(tmp_path, RUN)
     assert loaded(tmp_path).status == DONE
     assert list(path.parent.iterdir()) == [path]
