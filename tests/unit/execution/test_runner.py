@@ -49,5 +49,5 @@ def test_changed_code_is_refused_by_a_single_run_and_by_a_worker(
         SWEEP.name, "smoke", AS_DECLARED, tmp_path, submission="some", git="", slots=1, largest=1, grace=1.0
     )
     with pytest.raises(DeclarationError) as refusal:
-        _Worker(request, "one", OPEN, False, Mock(), Console(quiet=True)).run()
+        _Worker(request, "one", OPEN, False, 0, Mock(), Mock(), Console(quiet=True)).run()
     assert str(refusal.value) == said
