@@ -78,7 +78,7 @@ class ResultsRequest:
         own = [request for request in remembered(self.results) if request.sweep.endswith(".py")]
         if own and not sweep.endswith(".py"):
             named = f"--sweep {own[0].sweep}{own[0].title}"
-            return f"no finished run of a shipped sweep in {self.results}; name your own, as in {named}"
+            return f"no finished run of a shipped sweep in {self.results}; see your own: smore-sweep tables {named}"
         if sweep.endswith(".py"):
             given = {"scale": scale or "", **self.choices.options(), "results": str(self.results)}
             options = "".join(f" --{name} {shlex.quote(text)}" for name, text in given.items() if text)

@@ -22,7 +22,7 @@ from rich.console import Console
 from smore_sweep.console import progress_bar
 from smore_sweep.cores import usable_cores
 from smore_sweep.data import pools
-from smore_sweep.data.refusal import check_regular
+from smore_sweep.data.refusal import RefusedError, check_numbers, check_regular
 from smore_sweep.data.rollout import rollout
 from smore_sweep.data.workers import worker_processes
 from smore_sweep.episodes import Episodes
@@ -142,8 +142,13 @@ def _roll_out(name: str, policy: str, todo: dict[Path, tuple[int, int]], advance
 def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) -> None:
     try:
         part = rollout(name, policy, first, episodes)
+        _check_finite(part)
     except UserError:
         raise
+    except RefusedError as error:
+        raise DatasetError(
+            f"{name} episodes {first} to {first + episodes - 1} of the {policy} policy are refused: their part {error}"
+        ) from None
     except Exception as error:  # an environment or a policy of a user's
         raise DatasetError(
             f"{name} episodes of the {policy} policy cannot be made: {type(error).__name__}: {first_line(error)}"
@@ -152,6 +157,13 @@ def _save_part(path: Path, name: str, policy: str, first: int, episodes: int) ->
     identity = np.array(_identity(name, policy, first, part))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, **part.own_arrays(), identity=identity)
+
+
+def _check_finite(episodes: Episodes) -> None:
+    """Raise :class:`RefusedError` for a number that is not finite, of an environment or a policy of a user's."""
+    for what, array in vars(episodes).items():
+        if len(array) and array.dtype != np.uint8:
+            check_numbers(array, what.replace("_", " "), allow_large=True)
 
 
 def _pieces(name: str, policy: str, have: int, parts: Mapping[Path, tuple[int, int]]) -> Iterator[Episodes]:

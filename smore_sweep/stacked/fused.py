@@ -169,7 +169,7 @@ class Passes:
         """Whether the compiled code has such networks: not too deep, and with LayerNorm after GELU or before another
         activation."""
         self._stacked = (spec.copies, members) if spec.copies > 1 else (members,)
-        self._members, self._outputs = members, spec.outputs
+        self._members, self._inputs, self._outputs = members, spec.inputs, spec.outputs
         self._network = _Network(
             layers=layers,
             activation=_ACTIVATIONS.index(spec.activation),
@@ -195,11 +195,20 @@ class Passes:
         Returns:
             The outputs, ``[copies, M, B, outputs]`` or ``[M, B, outputs]`` for a single copy, and, to ``keep``, what
             :meth:`backward` needs.
+
+        Raises:
+            RuntimeError: The inputs are not as wide or not as many as the network's. The compiled code would read on.
         """
         import torch
 
         inputs = [x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous() for x in inputs]
         rows = inputs[0].shape[1]
+        width = sum(x.shape[2] for x in inputs)
+        if width != self._inputs or any(x.shape[:2] != (self._members, rows) for x in inputs):
+            shapes = ", ".join(str(list(x.shape)) for x in inputs)
+            raise RuntimeError(
+                f"a network of {self._inputs} inputs and {self._members} members is called with {shapes}"
+            )
         outputs = torch.empty((*self._stacked, rows, self._outputs))
         kept = torch.empty(kernels.kept_size(self._address, rows)) if keep else None
         kernels.forward(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from smore_sweep.images import WHITE
 from smore_sweep.method import Method
 from smore_sweep.stacked.episode_store import EpisodeStore
 from smore_sweep.stacked.experience import Experience
-from smore_sweep.stacked.replay import Replay
+from smore_sweep.stacked.replay import Batch, Replay
 from smore_sweep.stacked.rng import Draws
 from smore_sweep.task import Sizes
 from smore_sweep.training.learner import Arrays, Learner
@@ -99,8 +100,31 @@ def _check_losses(learner: Learner, name: str, compute: Callable[..., object]) -
     if not any(loss.requires_grad for loss in losses.values()):
         acting = learner.method.acts_with[0]
         raise DeclarationError(f"{name}: no loss has a gradient; call a network, as nets[{acting!r}](...)")
+    _check_numbers(learner, name, compute, batch, losses)
     with _blaming(name):
         learner.update()
+
+
+def _check_numbers(
+    learner: Learner, name: str, compute: Callable[..., object], batch: Batch, losses: dict[str, torch.Tensor]
+) -> None:
+    """Check that the losses are numbers, the same if they are computed again, and each member's own."""
+    moved = batch.observations.clone()
+    moved[0] = moved[0].flip(-1)
+    with _blaming(name):
+        again, _ = _pair(name, compute(learner.nets, batch, learner.knobs))
+        beside, _ = _pair(name, compute(learner.nets, replace(batch, observations=moved), learner.knobs))
+    for key, loss in losses.items():
+        if not loss.isfinite().all():
+            raise DeclarationError(f"{name}: {key!r} is {loss.tolist()} on a first batch of numbers from -1 to 1")
+        if not torch.equal(loss, again[key]):
+            raise DeclarationError(
+                f"{name}: {key!r} is another one if it is computed again; take random numbers from streams, in sample"
+            )
+        if not torch.equal(loss[1:], beside[key][1:]):
+            raise DeclarationError(
+                f"{name}: {key!r} of a member depends on another member; take means over the batch and not over members"
+            )
 
 
 def _check_acting(method: Method, sizes: Sizes, arrays: Arrays, *, exploring: bool = False) -> None:

@@ -421,3 +421,14 @@ def test_a_part_proves_its_job(root: Path) -> None:
         assert generate._read(root / "a.npz", *job) is None
     np.savez(root / "old.npz", **vars(part))
     assert generate._read(root / "old.npz", "Reacher", "random", 0, 2) is None
+
+
+def test_numbers_that_are_none_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rollout("PointReach", "random", 0, 2)
+    made.actions[1, 7, 0] = np.nan
+    monkeypatch.setattr(generate, "rollout", lambda *_: made)
+    with pytest.raises(DatasetError) as refusal:
+        generate._save_part(root / "part.npz", "PointReach", "random", 20, 2)
+    assert "PointReach episodes 20 to 21 of the random policy are refused" in str(refusal.value)
+    assert "nan among its actions (episode 1, step 7)" in str(refusal.value)
+    assert not (root / "part.npz").exists()

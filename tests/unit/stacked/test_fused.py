@@ -130,6 +130,18 @@ def test_inputs_may_be_views(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(net.frozen(*slices), net.frozen(*(x.contiguous() for x in slices)))
 
 
+@pytest.mark.parametrize("shapes", [[(2, 9, 4)], [(2, 9, 4), (2, 9, 2)], [(1, 9, 5)], [(2, 9, 3), (2, 8, 2)]])
+@pytest.mark.parametrize("kernels", [VECTORS[0], fused.TORCH])
+def test_inputs_of_other_sizes_are_refused(
+    shapes: list[tuple[int, int, int]], kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fused.SETTING, kernels)
+    net = Network(NetworkSpec(5, 2, (16,), RATE), "net", [1, 2], CPU)
+    for call in (net, net.frozen):
+        with pytest.raises(RuntimeError):
+            call(*map(torch.zeros, shapes))
+
+
 @pytest.mark.parametrize("vectors", VECTORS)
 @pytest.mark.parametrize("kind", ["relu", "tanh", "layer norm", "gelu", "gelu, layer norm"])
 def test_a_nan_stays_one(kind: str, vectors: str, monkeypatch: pytest.MonkeyPatch) -> None:

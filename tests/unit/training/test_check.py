@@ -25,6 +25,9 @@ TD3BC = Path(__file__).parents[3] / "examples" / "wall" / "td3bc.py"
             "TD3BC.losses: 'critic' of its losses has shape [] in a stack of 3; it must be",
         ),
         ("mean(-1).sum(0),", "mean(-1),", "'critic' of its losses has shape [2, 3] in a stack of 3"),
+        ("mean(-1).sum(0),", "mean(-1).sum(0) * torch.nan,", "'critic' is [nan, nan, nan] on a first batch of numbers"),
+        ("mean(-1).sum(0),", "mean(-1).sum(0) * torch.rand(()),", "'critic' is another one if it is computed again"),
+        ("mean(-1).sum(0),", "mean(-1).sum(0).mean().expand(3),", "'critic' of a member depends on another member"),
         ('"cloning": cloning.detach()', '"cloning": 1.0', "'cloning' of its info is a float, not a tensor [M]"),
         (
             "targets = (batch.rewards +",
