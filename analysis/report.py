@@ -11,8 +11,8 @@ from pathlib import Path
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
+from analysis._output import writing
 from analysis.frames.request import add_choices, add_options, results_request
-from analysis.output import writing
 from analysis.reports.material import collect
 from analysis.reports.sweep_report import page
 from smore_sweep.discovery import load_sweep

@@ -11,8 +11,8 @@ from pathlib import Path
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("_start.py")))
 
+from analysis._output import writing
 from analysis.frames.request import add_options, check_choice, results_request
-from analysis.output import writing
 from analysis.reports.results_page import finished, page
 from analysis.verdicts.claims import CLAIMS
 from smore_sweep.discovery import all_sweeps, load_sweep

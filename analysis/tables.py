@@ -18,13 +18,13 @@ if __name__ == "__main__":
 
 from rich.console import Console
 
+from analysis._output import writing
 from analysis.frames.benchmarks import BENCHMARKS, benchmark, usual_metrics
 from analysis.frames.metrics import METRICS
 from analysis.frames.model_selection import TUNING
 from analysis.frames.request import ResultsRequest, add_choices, add_options, check_choice, results_request
 from analysis.frames.series import declared, series_names
 from analysis.frames.table_request import TableRequest, finished, of_sweep, tables_of
-from analysis.output import writing
 from analysis.paper.tables import PAPER_TABLES, PaperTable
 from analysis.rendering import csv, latex, markdown, records, terminal
 from analysis.rendering.layout import WIDEST, Layout, layout

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.output import writing
+from analysis._output import writing
 from analysis.plots import style
 
 if TYPE_CHECKING:

@@ -61,7 +61,6 @@ def best_of(candidates: torch.Tensor, scores: torch.Tensor, count: int) -> torch
 def transport(velocity: Velocity, start: torch.Tensor, steps: int) -> torch.Tensor:
     """Return the end of ``dx / dtau = v`` from ``x_0`` = ``start`` ``[M, B, d]``, by Euler's method."""
     place = start
-    times = torch.tensor([step / steps for step in range(steps)], device=start.device)
-    for time in times.view(steps, 1, 1, 1).expand(steps, *start.shape[:2], 1):
-        place = place + velocity(place, time) / steps
+    for step in range(steps):
+        place = place + velocity(place, torch.full_like(start[..., :1], step / steps)) / steps
     return place

@@ -9,7 +9,6 @@ import shutil
 import socket
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,9 +23,9 @@ TRIES = 5
 def scratch_folder(base: Path | None = None) -> Iterator[Path]:
     """Yield a new folder that only this user can access, and remove it at the end.
 
-    The folder ``smore_sweep-<user id>-<machine>-<random>`` holds a lock for as long as its process lives. Folders of
-    this user and machine whose lock is free are left by killed processes and are removed first. Those of other machines
-    stay: where the temporary folder is shared, a lock may hold on one machine only.
+    The folder ``smore_sweep-<user id>-<random>`` holds a lock for as long as its process lives. Folders of this user
+    and machine whose lock is free are left by killed processes and are removed first. Those of other machines, which
+    their lock's file names, stay: where the temporary folder is shared, a lock may hold on one machine only.
 
     Args:
         base: The folder to create it in; None for the system's temporary folder.
@@ -56,6 +55,8 @@ def remove_dead(base: Path) -> None:
                 continue
             lock = _open_lock(folder)
             try:
+                if os.read(lock, len(_machine()) + 1) not in (b"", _machine()):
+                    continue
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(folder)
             finally:
@@ -69,6 +70,7 @@ def _create(base: Path) -> tuple[Path, int]:
         with contextlib.suppress(FileNotFoundError):  # removed as dead before it was locked
             lock = _open_lock(folder)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            os.write(lock, _machine())
             if (folder / LOCK).exists():
                 return folder, lock
             os.close(lock)
@@ -86,7 +88,9 @@ def _remove(folder: Path) -> None:
         time.sleep(0.2)
 
 
+def _machine() -> bytes:
+    return socket.gethostname().encode()
+
+
 def _prefix() -> str:
-    # Few letters of the machine's name, because sockets lie below, whose paths are limited to 107 bytes.
-    machine = f"{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}"
-    return f"smore_sweep-{os.geteuid()}-{machine}-"
+    return f"smore_sweep-{os.geteuid()}-"

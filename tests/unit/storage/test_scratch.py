@@ -69,11 +69,12 @@ def test_only_scratch_folders_of_this_user_and_machine_are_removed(
     trap = tmp_path / f"{name}trap"
     trap.mkdir()
     (trap / "lock").symlink_to(target / "created")
-    monkeypatch.setattr(socket, "gethostname", lambda: "another")
-    elsewhere = scratch._prefix()
-    monkeypatch.undo()
-    others = [tmp_path / f"{start}abcdefgh" for start in ("smore_sweep-", f"smore_sweep-{os.geteuid()}1-", elsewhere)]
-    for folder in others:
+    with monkeypatch.context() as there:
+        there.setattr(socket, "gethostname", lambda: "another")
+        made, held = scratch._create(tmp_path)
+    os.close(held)  # its lock does not hold here
+    others = [made, tmp_path / "smore_sweep-abcdefgh", tmp_path / f"smore_sweep-{os.geteuid()}1-abcdefgh"]
+    for folder in others[1:]:
         folder.mkdir()
     remove_dead(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
