@@ -236,7 +236,8 @@ def _other_sweep(row: Task, kind: type[Method] | None) -> Sweep | None:
     which every one of the files holds. Of the two sweeps that have mazes it is the one that has the method.
     """
     if row.name in ogbench_of_one_goal():
-        sweep, model = load_sweep("newer_methods"), "pointmaze-medium-navigate-singletask-task2"
+        sweep = load_sweep("newer_methods")
+        model = next(name for name in sweep.tasks if name in ogbench_of_one_goal())
     elif row.name == "TabletopImages" or (row.name in ogbench() and row.sizes.image):
         sweep, model = load_sweep("images"), "TabletopImages"
     elif row.name in ogbench():

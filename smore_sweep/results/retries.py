@@ -52,8 +52,8 @@ class RetryPolicy:
 
         None if none do.
         """
-        least = max(unfinished[run_id] for run_id in run_ids)
-        ahead = [update for run_id, update in unfinished.items() if update > least and run_id not in self._together]
+        here = max(unfinished[run_id] for run_id in run_ids)
+        ahead = [update for run_id, update in unfinished.items() if update > here and run_id not in self._together]
         return min(ahead, default=None)
 
     def room(self, run_ids: Iterable[str]) -> int | None:
